@@ -1,0 +1,132 @@
+"""What every FCFI network offers: one pass, split where it stops depending on the image alone.
+
+``encode`` sees only the image, so its result can be kept while clicks arrive in the same frame;
+``decode`` adds clicks and feedback. ``forward`` joins both behind the official call.
+
+Inside this package coordinates are ``(y, x)`` = (row, column) in network pixels, and the previous
+probability map is called *feedback*.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Encoding = Iterable[Tensor]
+"""What ``encode`` returns: a NamedTuple of tensors, opaque to everyone but the network itself."""
+
+
+@dataclass(frozen=True)
+class NetworkOutput:
+    """Maps of one pass, each (B, 1, H, W) float32 at the size of the network's input.
+
+    Attributes:
+        logits: the prediction before the sigmoid.
+        corrected: FFCM's feedback (official key ``updated_feedback1``), probabilities in [0, 1].
+        fused: CFFM's feedback (official key ``updated_feedback2``), probabilities in [0, 1].
+        auxiliary: logits of the attention map of the OCR head (HRNet family, training path only).
+        window: the soft window of FFCM (``valid_masks``), training path only.
+    """
+
+    logits: Tensor
+    corrected: Tensor
+    fused: Tensor
+    auxiliary: Tensor | None = None
+    window: Tensor | None = None
+
+
+class InteractiveNetwork(nn.Module, ABC):
+    """A network that turns an image, clicks and a feedback map into a new prediction.
+
+    Attributes:
+        size_multiple: both sides of the input must be multiples of this many pixels.
+    """
+
+    size_multiple: int = 1
+
+    @abstractmethod
+    def encode(self, image: Tensor) -> Any:
+        """Return what depends on the image alone.
+
+        Args:
+            image: (B, 3, H, W) float32, RGB in [0, 1], not normalised.
+        """
+
+    @abstractmethod
+    def decode(
+        self,
+        encoding: Any,
+        feedback: Tensor,
+        points: Tensor,
+        new_points: Tensor,
+        gate: float | Tensor,
+        *,
+        radius: float = -1,
+        soft_window: bool = False,
+    ) -> NetworkOutput:
+        """Return the prediction for the clicks, given the previous probability map.
+
+        Args:
+            encoding: the result of :meth:`encode` for the same image.
+            feedback: (B, 1, H, W) float32 in [0, 1]; zeros before the first click.
+            points: (B, 2N, 3) float32 rows ``(y, x, order)``; N positive rows, then N negative
+                rows; unused rows are (-1, -1, -1). Coordinates may be fractional.
+            new_points: (B, K, 3) rows ``(y, x, label)``, label 1 positive, 0 negative, newest first.
+            gate: 0 for the first click of an object, 1 later (or whenever there is feedback); a
+                number, or (B, 1, 1, 1) for each sample.
+            radius: disk radius in pixels; negative means the configured one.
+            soft_window: use FFCM's differentiable window (the official training path).
+        """
+
+    def forward(
+        self,
+        image_and_feedback: Tensor,
+        points: Tensor,
+        new_points: Tensor,
+        gate: float | Tensor,
+        radius: float = -1,
+        is_training: bool = False,
+    ) -> dict[str, Any]:
+        """Return the official dictionary for ``(B, 4, H, W)`` input: RGB and previous probability."""
+        encoding = self.encode(image_and_feedback[:, :3])
+        output = self.decode(
+            encoding,
+            image_and_feedback[:, 3:],
+            points,
+            new_points,
+            gate,
+            radius=radius,
+            soft_window=is_training,
+        )
+        return self.official_output(output, is_training)
+
+    def official_output(self, output: NetworkOutput, is_training: bool) -> dict[str, Any]:
+        """Return ``output`` under the official key names (the DeepLab family's form)."""
+        result: dict[str, Any] = {
+            "instances": output.logits,
+            "updated_feedback1": output.corrected,
+            "updated_feedback2": output.fused,
+        }
+        if is_training:
+            result["valid_masks"] = output.window
+        return result
+
+
+def normalised(image: Tensor) -> Tensor:
+    """Return ``image`` (B, 3, H, W, RGB in [0, 1]) with ImageNet mean and deviation removed."""
+    mean = torch.tensor((0.485, 0.456, 0.406), device=image.device, dtype=image.dtype).view(1, 3, 1, 1)
+    deviation = torch.tensor((0.229, 0.224, 0.225), device=image.device, dtype=image.dtype).view(1, 3, 1, 1)
+    return (image - mean) / deviation
+
+
+def resized(maps: Tensor, height: int, width: int) -> Tensor:
+    """Return ``maps`` (B, C, *, *) at ``height`` x ``width``, bilinear with align_corners=True."""
+    if maps.shape[-2:] == (height, width):
+        return maps
+    return functional.interpolate(maps, (height, width), mode="bilinear", align_corners=True)

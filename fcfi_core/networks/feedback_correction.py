@@ -1,0 +1,134 @@
+"""Focused feedback correction, FFCM (paper section 3.2).
+
+The feedback of the previous round is repaired only near the newest click, and only where the
+features look like those at the click: ``F' = (1 - A) F + A l`` inside a window (affinity A, click
+label l), ``F' = F`` outside.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fcfi_core.networks.base import resized
+from fcfi_core.networks.blocks import ConvNormRelu, SeparableConvNormRelu
+
+_WINDOW_STEEPNESS = 10.0
+
+
+class FeedbackCorrection(nn.Module):
+    """Corrects the feedback around each new click.
+
+    Args:
+        in_channels: channels of the features.
+        auxiliary_channels: channels of image (3), click maps (2 or 3) and feedback (1) together.
+        middle_channels: channels of the affinity embedding.
+        expansion_ratio: side of the window as a fraction of the image's side.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        auxiliary_channels: int,
+        middle_channels: int,
+        expansion_ratio: float = 0.3,
+    ) -> None:
+        super().__init__()
+        self.expansion_ratio = expansion_ratio
+        self.info_encoder = nn.Sequential(
+            ConvNormRelu(in_channels + auxiliary_channels, middle_channels, 3),
+            SeparableConvNormRelu(middle_channels, middle_channels),
+            SeparableConvNormRelu(middle_channels, middle_channels),
+        )
+
+    def forward(
+        self,
+        image: Tensor,
+        click_maps: Tensor,
+        features: Tensor,
+        feedback: Tensor,
+        new_points: Tensor,
+        *,
+        soft_window: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the corrected feedback and, with ``soft_window``, the last click's soft window.
+
+        Args:
+            image: (B, 3, H, W) normalised image.
+            click_maps: (B, 2 or 3, H, W).
+            features: (B, in_channels, h, w).
+            feedback: (B, 1, H, W) probabilities of the previous round.
+            new_points: (B, K, 3) rows ``(y, x, label)`` in pixels of the feedback, newest first;
+                (B, 3) is taken as K = 1.
+            soft_window: differentiable window of the training path instead of the hard one.
+
+        Returns:
+            (B, 1, h, w) probabilities, and (B, 1, h, w) window values or None.
+        """
+        height, width = features.shape[-2:]
+        if new_points.dim() == 2:
+            new_points = new_points.unsqueeze(1)
+        new_points = new_points.to(device=features.device, dtype=torch.float32)
+        image, click_maps = resized(image, height, width), resized(click_maps, height, width)
+        corrected = resized(feedback, height, width)
+        window = None
+        for index in range(new_points.shape[1]):
+            y, x, label = new_points[:, index].unbind(dim=1)
+            embedding = self.info_encoder(torch.cat((image, click_maps, corrected, features), dim=1))
+            similarity = _affinity(embedding, _cells(y, feedback.shape[-2], height), _cells(x, feedback.shape[-1], width))
+            label = label.view(-1, 1, 1, 1)
+            rows = _window_bounds(y, feedback.shape[-2], height, self.expansion_ratio)
+            columns = _window_bounds(x, feedback.shape[-1], width, self.expansion_ratio)
+            moved = (1 - similarity) * corrected + similarity * label
+            if soft_window:
+                window = _soft_span(rows, height).unsqueeze(-1) * _soft_span(columns, width).unsqueeze(-2)
+                window = window.unsqueeze(1)
+                corrected = (1 - window) * corrected + window * moved
+            else:
+                inside = _hard_span(rows, height).unsqueeze(-1) & _hard_span(columns, width).unsqueeze(-2)
+                corrected = torch.where(inside.unsqueeze(1), moved, corrected)
+        return corrected, window
+
+
+def _affinity(embedding: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return the cosine similarity of every cell to the click's cell, (B, 1, h, w) in [0, 1]."""
+    unit = functional.normalize(embedding, dim=1, eps=1e-12)
+    at_click = unit[torch.arange(unit.shape[0], device=unit.device), :, rows, columns]
+    return torch.einsum("bchw,bc->bhw", unit, at_click).unsqueeze(1)
+
+
+def _scaled(position: Tensor, pixels: int, cells: int) -> Tensor:
+    """Return ``position / pixels * cells`` in float32, dividing first.
+
+    The official integers depend on this order and precision. The divisor is a tensor because
+    dividing by a number multiplies by its reciprocal on some devices, which rounds differently.
+    """
+    return position / torch.full_like(position, pixels) * cells
+
+
+def _cells(position: Tensor, pixels: int, cells: int) -> Tensor:
+    """Return the feature cell of a click coordinate, (B,) int64, truncated towards zero."""
+    return _scaled(position, pixels, cells).to(torch.int64).clamp(0, cells - 1)
+
+
+def _window_bounds(position: Tensor, pixels: int, cells: int, ratio: float) -> tuple[Tensor, Tensor]:
+    """Return first and one-past-last cell of the window along one axis, each (B,) float32."""
+    half = max(int(ratio * pixels / 2 + 0.5), 1)
+    start = (position - half).clamp(min=0)
+    end = (position + half).clamp(max=pixels)
+    first = _scaled(start, pixels, cells).floor().clamp(0, cells)
+    last = _scaled(end, pixels, cells).ceil().clamp(0, cells)
+    return first, last
+
+
+def _hard_span(bounds: tuple[Tensor, Tensor], cells: int) -> Tensor:
+    index = torch.arange(cells, device=bounds[0].device, dtype=torch.float32)
+    return (index >= bounds[0].unsqueeze(1)) & (index < bounds[1].unsqueeze(1))
+
+
+def _soft_span(bounds: tuple[Tensor, Tensor], cells: int) -> Tensor:
+    index = torch.arange(cells, device=bounds[0].device, dtype=torch.float32)
+    rising = torch.sigmoid(_WINDOW_STEEPNESS * (index - bounds[0].unsqueeze(1)))
+    falling = torch.sigmoid(_WINDOW_STEEPNESS * (index - bounds[1].unsqueeze(1)))
+    return rising - falling
