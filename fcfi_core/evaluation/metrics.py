@@ -1,0 +1,202 @@
+"""How good are masks, and how many clicks did they take?
+
+Conventions
+-----------
+* Masks are ``(H, W) bool`` at the size of the upright original; ``ignore`` marks pixels that count
+  neither for nor against. IoU, boundary IoU are shares in 0..1, surface distances are pixels.
+* A *series* is the IoU of one object after click 1, 2, ...: it ends early when the annotator
+  stopped (nothing left to correct, or the highest target reached). The value then stays: whoever
+  stops clicking keeps the mask. Several series form a table ``(objects, clicks) float64``
+  (:func:`table`), on which the click metrics work.
+* Targets are shares (0.85, 0.90), names are percent (``noc@85``).
+
+Click metrics
+-------------
+=========  ===============================================================================
+noc@t      clicks until IoU >= t first holds, the limit if it never does; mean over objects
+nof@t      objects whose noc@t equals the limit (so one that arrives with the very last
+           click counts too: the convention of the literature, ">= 20 @ t")
+missed@t   objects that never reached t
+iou@k      mean IoU after k clicks; biou@k and assd@k likewise
+=========  ===============================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core.errors import DataError
+
+BoolMask = NDArray[np.bool_]
+Table = NDArray[np.float64]
+
+TARGETS = (0.80, 0.85, 0.90, 0.95)
+BAND = 0.02  # width of the boundary band, as a share of the image diagonal
+
+
+def validate(prediction: BoolMask, truth: BoolMask, ignore: BoolMask | None = None) -> None:
+    """Raise DataError unless the masks are two-dimensional, boolean and of one size."""
+    for name, mask in (("prediction", prediction), ("truth", truth), ("ignore", ignore)):
+        if mask is None:
+            continue
+        if mask.dtype != np.bool_ or mask.ndim != 2:
+            raise DataError(f"{name} is {mask.dtype} of shape {mask.shape}; give a (H, W) bool mask.")
+        if mask.shape != truth.shape:
+            raise DataError(
+                f"{name} has shape {mask.shape}, the truth {truth.shape}; give masks of one size."
+            )
+
+
+def iou(prediction: BoolMask, truth: BoolMask, ignore: BoolMask | None = None) -> float:
+    """Return the intersection over union of two masks; NaN if both are empty.
+
+    >>> a = np.array([[True, True, False]]); b = np.array([[False, True, True]])
+    >>> round(iou(a, b), 3)
+    0.333
+    """
+    validate(prediction, truth, ignore)
+    both, either = prediction & truth, prediction | truth
+    if ignore is not None:
+        both, either = both & ~ignore, either & ~ignore
+    union = int(np.count_nonzero(either))
+    return int(np.count_nonzero(both)) / union if union else float("nan")
+
+
+def boundary_iou(
+    prediction: BoolMask, truth: BoolMask, ignore: BoolMask | None = None, *, official: bool = False
+) -> float:
+    """Return the IoU of the two boundary bands (each mask minus its erosion by 2 % of the diagonal).
+
+    The image border counts as boundary. Ignored pixels are set to background in both masks.
+
+    Args:
+        official: treat ignored pixels as the official evaluation does: they stay in the prediction,
+            and enter the truth as the number 255, which the erosion then mixes with 0 and 1.
+    """
+    validate(prediction, truth, ignore)
+    if ignore is None or not ignore.any():
+        return iou(_band(prediction).astype(np.bool_), _band(truth).astype(np.bool_))
+    if not official:
+        return boundary_iou(prediction & ~ignore, truth & ~ignore)
+    truth_band = _band(np.where(ignore, 255, truth))
+    return iou(_band(prediction).astype(np.bool_), truth_band == 1, truth_band == 255)
+
+
+def _band(mask: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return mask minus its erosion, (H, W) uint8; a truth with the value 255 is eroded as numbers."""
+    width = max(1, round(BAND * float(np.hypot(*mask.shape))))
+    padded = np.pad(mask.astype(np.uint8), 1)
+    # width erosions with 3 x 3 are one with a square, which OpenCV separates: much cheaper.
+    eroded = cv2.erode(padded, np.ones((2 * width + 1, 2 * width + 1), np.uint8))
+    return np.subtract(padded, eroded, dtype=np.uint8)[1:-1, 1:-1]
+
+
+def surface_distance(prediction: BoolMask, truth: BoolMask) -> float:
+    """Return the average symmetric distance of the two outer contours, in pixels (ASSD).
+
+    Contours are one pixel wide; holes have none. Two empty masks are 0 apart; an empty and a filled
+    one are as far apart as can be: the image diagonal.
+    """
+    validate(prediction, truth)
+    if not prediction.any() or not truth.any():
+        return 0.0 if prediction.any() == truth.any() else float(np.hypot(*truth.shape))
+    ours, theirs = _contour(prediction), _contour(truth)
+    total = _distance_to(theirs)[ours].sum() + _distance_to(ours)[theirs].sum()
+    return float(total / (np.count_nonzero(ours) + np.count_nonzero(theirs)))
+
+
+def _contour(mask: BoolMask) -> BoolMask:
+    """Return the pixels of the outer contours, (H, W) bool."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    drawn = np.zeros(mask.shape, np.uint8)
+    cv2.drawContours(drawn, contours, -1, 1, 1)
+    return drawn.astype(np.bool_)
+
+
+def _distance_to(contour: BoolMask) -> NDArray[np.float64]:
+    """Return the exact distance of every pixel to the contour, (H, W) float64."""
+    distance = cv2.distanceTransform((~contour).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # Distances are square roots of integers: rounding the squares undoes OpenCV's float32.
+    exact: NDArray[np.float64] = np.sqrt(np.rint(np.square(distance, dtype=np.float64)))
+    return exact
+
+
+def table(series: Iterable[Sequence[float]], max_clicks: int) -> Table:
+    """Return series of possibly different lengths as one (objects, max_clicks) float64 array.
+
+    A series that ended early keeps its last value; an empty one (nothing to click on) is NaN.
+
+    >>> table([[0.5, 0.75], [0.25, 0.5, 1.0]], 3)
+    array([[0.5 , 0.75, 0.75],
+           [0.25, 0.5 , 1.  ]])
+    """
+    rows = [list(row)[:max_clicks] for row in series]
+    padded = [row + [row[-1] if row else float("nan")] * (max_clicks - len(row)) for row in rows]
+    return np.array(padded, np.float64).reshape(len(rows), max_clicks)
+
+
+def clicks_to(ious: NDArray[np.floating], target: float) -> NDArray[np.int64]:
+    """Return for every object the first click (1-based) with IoU >= ``target``, else the limit.
+
+    Args:
+        ious: (objects, clicks); the number of columns is the limit.
+    """
+    reached = np.asarray(ious) >= target
+    first: NDArray[np.int64] = np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, reached.shape[1])
+    return first
+
+
+def noc(ious: NDArray[np.floating], target: float) -> float:
+    """Return the mean number of clicks to reach ``target``; NaN without objects.
+
+    >>> noc(np.array([[0.5, 0.9, 0.9], [0.2, 0.3, 0.4]]), 0.85)
+    2.5
+    """
+    return _mean(clicks_to(ious, target).astype(np.float64))
+
+
+def nof(ious: NDArray[np.floating], target: float) -> int:
+    """Return how many objects needed the limit of clicks (or more) to reach ``target``."""
+    return int(np.count_nonzero(clicks_to(ious, target) == np.asarray(ious).shape[1]))
+
+
+def missed(ious: NDArray[np.floating], target: float) -> int:
+    """Return how many objects never reached ``target``."""
+    return int(np.count_nonzero(~(np.asarray(ious) >= target).any(axis=1)))
+
+
+def mean_at(values: NDArray[np.floating], click: int) -> float:
+    """Return the mean over objects of the value after ``click`` clicks (1-based); NaN without objects."""
+    return _mean(np.asarray(values)[:, click - 1].astype(np.float64))
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def evaluate(
+    ious: Table, bious: Table | None = None, assds: Table | None = None, *, targets: Sequence[float] = TARGETS
+) -> dict[str, float]:
+    """Return every click metric by name, in reading order.
+
+    Args:
+        ious: (objects, clicks) table of IoU; ``bious`` and ``assds`` likewise, where measured.
+        targets: IoU values for noc, nof and missed.
+
+    >>> list(evaluate(np.array([[0.5, 0.95]]), targets=(0.9,)))
+    ['noc@90', 'nof@90', 'missed@90', 'iou@1', 'iou@2']
+    """
+    result: dict[str, float] = {}
+    names = [(target, f"{100 * target:g}") for target in targets]
+    result |= {f"noc@{name}": noc(ious, target) for target, name in names}
+    result |= {f"nof@{name}": nof(ious, target) for target, name in names}
+    result |= {f"missed@{name}": missed(ious, target) for target, name in names}
+    for metric, values in (("iou", ious), ("biou", bious), ("assd", assds)):
+        if values is not None:
+            result |= {f"{metric}@{k}": mean_at(values, k) for k in range(1, values.shape[1] + 1)}
+    return result
