@@ -24,13 +24,13 @@ Encoding = Iterable[Tensor]
 
 @dataclass(frozen=True)
 class NetworkOutput:
-    """Maps of one pass, each (B, 1, H, W) float32 at the size of the network's input.
+    """Maps of one pass, each (B, 1, H, W) float32 at the size of the network's input unless noted.
 
     Attributes:
         logits: the prediction before the sigmoid.
         corrected: FFCM's feedback (official key ``updated_feedback1``), probabilities in [0, 1].
         fused: CFFM's feedback (official key ``updated_feedback2``), probabilities in [0, 1].
-        auxiliary: logits of the attention map of the OCR head (HRNet family, training path only).
+        auxiliary: logits of the OCR head's attention map, (B, 1, h, w) at feature size (HRNet family).
         window: the soft window of FFCM (``valid_masks``), training path only.
     """
 

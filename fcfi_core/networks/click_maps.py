@@ -35,7 +35,7 @@ class ScaleLayer(nn.Module):
 
     def __init__(self, initial: float = 0.05) -> None:
         super().__init__()
-        self.scale = nn.Parameter(torch.tensor(initial))
+        self.scale = nn.Parameter(torch.full((1,), initial))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return ``features`` scaled."""
