@@ -1,0 +1,113 @@
+"""The network on torch: CPU or CUDA, folded, channels-last, one pass at a time."""
+
+from __future__ import annotations
+
+import copy
+import threading
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fcfi_core.engines.base import Array, Encoded, Maps
+from fcfi_core.engines.threads import container_share
+from fcfi_core.errors import SettingsError
+from fcfi_core.networks.base import InteractiveNetwork
+
+
+class TorchEngine:
+    """Runs a network with torch.
+
+    Passes are serialised by a lock: a pass already uses all CPU threads it is given (or the whole
+    GPU), so two at a time would only slow each other, and memory stays that of one pass.
+
+    Args:
+        network: copied, so that the caller's stays as it is.
+        device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
+        threads: CPU threads, for the whole process (torch knows no other); None: the container's share.
+        fast: fold batch norms and use the channels-last layout; False is the plain way, for comparison.
+
+    Raises:
+        SettingsError: for a device that is not there.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self,
+        network: InteractiveNetwork,
+        device: str = "auto",
+        threads: int | None = None,
+        *,
+        fast: bool = True,
+    ) -> None:
+        self._device = choose_device(device)
+        if self._device.type == "cpu":
+            torch.set_num_threads(threads or container_share())
+        self._layout = torch.channels_last if fast else torch.contiguous_format
+        network = copy.deepcopy(network).eval().requires_grad_(False)
+        self._network = network.to(self._device, memory_format=self._layout)
+        self._lock = threading.Lock()
+
+    @property
+    def device(self) -> str:
+        """The torch device, for example "cpu" or "cuda:0"."""
+        return str(self._device)
+
+    @property
+    def size_multiple(self) -> int:
+        """The network's own."""
+        return self._network.size_multiple
+
+    def encode(self, images: Array) -> Encoded:
+        """See :class:`~fcfi_core.engines.base.Engine`."""
+        with self._lock, torch.inference_mode(), _reproducible():
+            # A copy into torch's own memory: its alignment is always the same, and so are the bits.
+            tensor = torch.from_numpy(images).permute(0, 3, 1, 2).clone(memory_format=self._layout)
+            encoding = self._network.encode(tensor.to(self._device))
+            size = sum(part.numel() * part.element_size() for part in encoding)
+            return Encoded(encoding, size)
+
+    def decode(
+        self, encoded: Encoded, feedback: Array, points: Array, new_points: NDArray[np.int64], gate: float
+    ) -> Maps:
+        """See :class:`~fcfi_core.engines.base.Engine`."""
+        with self._lock, torch.inference_mode(), _reproducible():
+            output = self._network.decode(
+                encoded.value,
+                torch.from_numpy(feedback)[:, None].clone().to(self._device),
+                torch.from_numpy(points).to(self._device),
+                torch.from_numpy(new_points).to(self._device),
+                gate,
+            )
+            logits, corrected, fused = (
+                tensor[:, 0].contiguous().cpu().numpy()
+                for tensor in (output.logits, output.corrected, output.fused)
+            )
+            return Maps(logits, corrected, fused)
+
+
+def choose_device(device: str) -> torch.device:
+    """Return the device named ``device``; "auto" is CUDA if there is one, else the CPU.
+
+    Raises:
+        SettingsError: if there is no such device here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise SettingsError(f"device is {device!r}; give auto, cpu, cuda or cuda:N.") from None
+    if chosen.type not in ("cpu", "cuda"):
+        raise SettingsError(f"device is {device!r}; give auto, cpu, cuda or cuda:N.")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise SettingsError(
+            f"device is {device!r}, but torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices "
+            "here; give cpu, or install a CUDA build of torch on a machine with a GPU."
+        )
+    return chosen
+
+
+def _reproducible() -> torch.backends.ContextProp:
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)

@@ -1,0 +1,375 @@
+"""The frames in which the network sees an image, and how clicks and maps travel there and back.
+
+A :class:`Region` is a rectangle of whole pixels of the upright original, all four ends inclusive.
+A :class:`Frame` is a region shown at a network size. Everything the network sees goes through
+``apply``, ``apply_clicks`` and ``apply_map``; what it answers comes back through ``invert``.
+
+Coordinates are rows and columns here, and the arithmetic of regions is the official one to the last
+integer: float64, ``round`` half to even, inclusive ends, a click test whose upper end is exclusive.
+
+Pixels follow one of two conventions, a property of the frame:
+
+* ``align_corners=True``, the official one: the centres of the corner pixels of crop and frame coincide;
+  every resize is bilinear.
+* ``align_corners=False``, the product's: the outer edges coincide, so a frame pixel covers a block of
+  image pixels. Images are averaged over that block when they shrink (bilinear sampling skips pixels
+  and makes thin things flicker), and resized bilinearly when they grow.
+
+Clicks go to ``size * (position - start) / extent`` in both: under the product's convention its integer
+part is the frame pixel that holds the clicked pixel; the official frame inherits up to half a pixel of
+misalignment, which the official weights expect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core.clicks import Click
+
+Map = NDArray[np.float32]
+
+_STRIP = 256
+"""Image rows that are up-sampled at a time when a mask is cut out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Rows ``top..bottom`` and columns ``left..right`` of an image, ends inclusive."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return self.bottom - self.top + 1
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.right - self.left + 1
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """The region as an array index."""
+        return slice(self.top, self.bottom + 1), slice(self.left, self.right + 1)
+
+    def contains(self, click: Click) -> bool:
+        """Return whether ``click`` counts as inside: the last row and column do not (officially so)."""
+        return self.top <= click.y < self.bottom and self.left <= click.x < self.right
+
+    def including(self, clicks: Sequence[Click]) -> Region:
+        """Return the smallest region around this one and all ``clicks``."""
+        rows = [self.top, self.bottom, *(click.y for click in clicks)]
+        columns = [self.left, self.right, *(click.x for click in clicks)]
+        return Region(min(rows), max(rows), min(columns), max(columns))
+
+    def expanded(self, ratio: float, smallest: int, height: int, width: int) -> Region:
+        """Return the region ``ratio`` times as large about its centre, cut at the image's border.
+
+        Args:
+            ratio: factor of both sides.
+            smallest: least side in pixels before cutting.
+            height, width: size of the image.
+        """
+        top, bottom = _expanded(self.top, self.bottom, ratio, smallest, height)
+        left, right = _expanded(self.left, self.right, ratio, smallest, width)
+        return Region(top, bottom, left, right)
+
+    def overlap(self, other: Region) -> float:
+        """Return the product of the two one-dimensional overlaps (intersection over hull), 0..1."""
+        rows = _overlap(self.top, self.bottom, other.top, other.bottom)
+        return rows * _overlap(self.left, self.right, other.left, other.right)
+
+    @classmethod
+    def whole(cls, height: int, width: int) -> Region:
+        """Return the region of a whole image."""
+        return cls(0, height - 1, 0, width - 1)
+
+
+def _expanded(start: int, end: int, ratio: float, smallest: int, length: int) -> tuple[int, int]:
+    centre = 0.5 * (start + end)
+    extent = max(ratio * (end - start + 1), smallest)
+    return max(0, round(centre - 0.5 * extent)), min(length - 1, round(centre + 0.5 * extent))
+
+
+def _overlap(a: int, b: int, c: int, d: int) -> float:
+    return max(0, min(b, d) - max(a, c) + 1) / (max(b, d) - min(a, c) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A region of an image, shown at a network size.
+
+    Args:
+        region: the part of the upright original.
+        height, width: network pixels.
+        image_height, image_width: size of the upright original.
+        align_corners: pixel convention, see the module's text.
+    """
+
+    region: Region
+    height: int
+    width: int
+    image_height: int
+    image_width: int
+    align_corners: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        region: Region,
+        image_size: tuple[int, int],
+        *,
+        target: int | None,
+        multiple: int = 1,
+        align_corners: bool = False,
+    ) -> Frame:
+        """Return the frame that shows ``region`` with a longer side of ``target`` network pixels.
+
+        Args:
+            region: part of the image.
+            image_size: (height, width) of the image.
+            target: longer side of the frame, smaller regions are enlarged; None keeps the region's size.
+            multiple: both sides are rounded to multiples of this.
+            align_corners: pixel convention.
+        """
+        scale = 1.0 if target is None else target / max(region.height, region.width)
+        height, width = (
+            max(1, round(round(side * scale) / multiple)) * multiple for side in (region.height, region.width)
+        )
+        return cls(region, height, width, *image_size, align_corners)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in network pixels."""
+        return self.height, self.width
+
+    def apply(self, image: NDArray[np.uint8]) -> Map:
+        """Return the frame's view of ``image``.
+
+        Args:
+            image: (H, W, 3) uint8.
+
+        Returns:
+            (height, width, 3) float32, 0..1.
+        """
+        crop = image[self.region.slices]
+        if crop.shape[:2] == self.size:
+            return crop.astype(np.float32) / 255
+        if self.align_corners:
+            rows, columns = (
+                _corner_positions(*pair) for pair in zip(self.size, crop.shape[:2], strict=True)
+            )
+            return _sample(crop.astype(np.float32) / 255, rows, columns)
+        shrinks = self.height <= crop.shape[0] and self.width <= crop.shape[1]
+        resized = cv2.resize(
+            crop, (self.width, self.height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+        return resized.astype(np.float32) / 255
+
+    def apply_clicks(self, clicks: Sequence[Click]) -> list[tuple[float, float]]:
+        """Return the (row, column) of each click in network pixels, fractional."""
+        region = self.region
+        return [
+            (
+                self.height * (click.y - region.top) / region.height,
+                self.width * (click.x - region.left) / region.width,
+            )
+            for click in clicks
+        ]
+
+    def apply_map(self, full: NDArray[np.float32] | NDArray[np.bool_]) -> Map:
+        """Return the frame's view of a map of the image; shrinking averages over blocks.
+
+        Args:
+            full: (H, W) float32 or bool.
+
+        Returns:
+            (height, width) float32.
+        """
+        crop = np.ascontiguousarray(full[self.region.slices], np.float32)
+        if crop.shape == self.size:
+            return crop
+        if self.align_corners:
+            rows, columns = (_corner_positions(*pair) for pair in zip(self.size, crop.shape, strict=True))
+            return _sample(crop, rows, columns)
+        shrinks = self.height <= crop.shape[0] and self.width <= crop.shape[1]
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(crop, (self.width, self.height), interpolation=method), np.float32)
+
+    def invert(self, view: Map, part: Region | None = None) -> Map:
+        """Return ``view`` at the resolution of the image, over ``part`` of it.
+
+        Args:
+            view: (h, w) float32, this frame's content at any network size.
+            part: rows and columns of the image wanted; must lie inside the frame's region, which is
+                the default.
+
+        Returns:
+            (part.height, part.width) float32, bilinear.
+        """
+        return _sample(view, *self._grid(view, part or self.region))
+
+    def paste(self, view: Map) -> Map:
+        """Return ``view`` at the image's resolution and size, 0 outside the frame: (H, W) float32."""
+        full = np.zeros((self.image_height, self.image_width), np.float32)
+        full[self.region.slices] = self.invert(view)
+        return full
+
+    def moved(self, view: Map, target: Frame) -> Map:
+        """Return ``view``, the content of this frame, as seen in the frame ``target`` of the same image.
+
+        Where ``target`` looks beyond this frame the result is 0. The two are of similar scale, or
+        ``target`` is the finer one, so bilinear sampling is enough.
+
+        Returns:
+            (target.height, target.width) float32.
+        """
+        if target == self:
+            return view
+        rows, rows_inside = _moved(self, target, view.shape[0], axis=0)
+        columns, columns_inside = _moved(self, target, view.shape[1], axis=1)
+        moved = _sample(view, rows, columns)
+        moved[~rows_inside] = 0
+        moved[:, ~columns_inside] = 0
+        return moved
+
+    def above(self, view: Map, threshold: float) -> NDArray[np.bool_]:
+        """Return where :meth:`paste` would exceed ``threshold``: (H, W) bool.
+
+        The comparison is made on the up-sampled numbers, but only around the foreground and a strip at
+        a time: a mask of a large photograph costs little more memory than itself.
+        """
+        full = np.zeros((self.image_height, self.image_width), np.bool_)
+        part = self.foreground(view, threshold, margin=1)
+        if part is None:
+            return full
+        rows, columns = self._grid(view, part)
+        wide = _interpolated(view, columns, axis=1)
+        for start in range(0, part.height, _STRIP):
+            strip = rows[start : start + _STRIP]
+            top = part.top + start
+            full[top : top + len(strip), part.slices[1]] = _interpolated(wide, strip, axis=0) > threshold
+        return full
+
+    def foreground(self, view: Map, threshold: float, margin: int = 0) -> Region | None:
+        """Return the smallest region of the image around ``view > threshold``, or None if that is empty.
+
+        Args:
+            view: (h, w) float32, this frame's content; its pixels count with all the image pixels
+                they cover.
+            threshold: foreground is strictly above.
+            margin: frame pixels added on every side.
+        """
+        inside = view > threshold
+        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+        if not rows.size:
+            return None
+        top, bottom = _covered(rows[0] - margin, rows[-1] + margin, view.shape[0], self.region.height)
+        left, right = _covered(columns[0] - margin, columns[-1] + margin, view.shape[1], self.region.width)
+        return Region(
+            self.region.top + top, self.region.top + bottom, self.region.left + left, self.region.left + right
+        )
+
+    def _grid(self, view: Map, part: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return where the rows and the columns of ``part`` lie in ``view``."""
+        region = self.region
+        return (
+            self._positions(part.top, part.bottom, region.top, region.height, view.shape[0]),
+            self._positions(part.left, part.right, region.left, region.width, view.shape[1]),
+        )
+
+    def _positions(self, first: int, last: int, start: int, extent: int, size: int) -> NDArray[np.float64]:
+        """Return where the image pixels ``first..last`` of an axis lie among ``size`` network pixels."""
+        pixels = np.arange(first - start, last - start + 1)
+        if self.align_corners:
+            return _corner_positions(extent, size)[pixels]
+        return np.clip((pixels + 0.5) * (size / extent) - 0.5, 0, size - 1)
+
+
+def next_region(
+    previous: Region | None,
+    foreground: Region,
+    clicks: Sequence[Click],
+    image_size: tuple[int, int],
+    *,
+    ratio: float,
+    smallest: int,
+    keep_overlap: float,
+) -> Region:
+    """Return the region to look at next: the previous one while it still serves, else a fitting one.
+
+    The fitting region surrounds the foreground and all clicks, ``ratio`` times as large. The previous
+    one still serves if it contains all clicks and overlaps the fitting one by ``keep_overlap`` at least;
+    keeping it lets the encoder's work be reused.
+
+    Args:
+        previous: the zoomed region of the last pass, None if that saw the whole image.
+        foreground: region around the object as known so far.
+        clicks: all clicks up to the present one.
+        image_size: (height, width).
+        ratio, smallest: see :meth:`Region.expanded`.
+        keep_overlap: threshold of :meth:`Region.overlap`.
+    """
+    fitting = foreground.including(clicks).expanded(ratio, smallest, *image_size)
+    if previous is None or fitting.overlap(previous) < keep_overlap:
+        return fitting
+    return previous if all(previous.contains(click) for click in clicks) else fitting
+
+
+def _corner_positions(extent: int, size: int) -> NDArray[np.float64]:
+    """Return where ``extent`` output pixels lie among ``size`` input pixels when corner centres coincide."""
+    # In float32, as torch computes it: the official maps are reproduced to rounding.
+    scale = np.float32((size - 1) / (extent - 1)) if extent > 1 else np.float32(0)
+    return np.minimum(np.arange(extent, dtype=np.float32) * scale, size - 1).astype(np.float64)
+
+
+def _moved(source: Frame, target: Frame, size: int, axis: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the position of each ``target`` pixel among ``size`` pixels of ``source``, and if it is inside."""
+    source_start, source_extent, target_start, target_extent, target_size = (
+        (source.region.top, source.region.height, target.region.top, target.region.height, target.height),
+        (source.region.left, source.region.width, target.region.left, target.region.width, target.width),
+    )[axis]
+    if target.align_corners:
+        in_image = target_start + _corner_positions(target_size, target_extent)
+    else:
+        in_image = target_start + (np.arange(target_size) + 0.5) * (target_extent / target_size) - 0.5
+    inside = (in_image >= source_start - 0.5) & (in_image <= source_start + source_extent - 0.5)
+    if source.align_corners:
+        positions = (in_image - source_start) * ((size - 1) / max(source_extent - 1, 1))
+    else:
+        positions = (in_image - source_start + 0.5) * (size / source_extent) - 0.5
+    return np.clip(positions, 0, size - 1), inside
+
+
+def _covered(first: int, last: int, size: int, extent: int) -> tuple[int, int]:
+    """Return the first and last of ``extent`` pixels that the network pixels ``first..last`` cover."""
+    first, last = max(0, int(first)), min(size - 1, int(last))
+    return first * extent // size, min(extent, -(-(last + 1) * extent // size)) - 1
+
+
+def _sample(view: Map, rows: NDArray[np.float64], columns: NDArray[np.float64]) -> Map:
+    """Return ``view`` (h, w[, c]) at the grid of fractional ``rows`` x ``columns``, bilinear."""
+    return _interpolated(_interpolated(view, columns, axis=1), rows, axis=0)
+
+
+def _interpolated(view: Map, positions: NDArray[np.float64], axis: int) -> Map:
+    lower = np.floor(positions).astype(np.intp)
+    upper = np.minimum(lower + 1, view.shape[axis] - 1)
+    shape = [1] * view.ndim
+    shape[axis] = -1
+    weight = (positions - lower).astype(np.float32).reshape(shape)
+    start = view.take(lower, axis=axis)
+    difference = view.take(upper, axis=axis)
+    difference -= start
+    difference *= weight
+    start += difference
+    return start

@@ -1,0 +1,119 @@
+"""A model: architecture, weights and the protocol they were trained for, ready to run."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fcfi_core.engines.base import Engine
+from fcfi_core.errors import SettingsError
+from fcfi_core.protocol import Protocol, product
+
+if TYPE_CHECKING:
+    from fcfi_core.networks.base import InteractiveNetwork
+
+ENGINES = ("torch",)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """What a :class:`~fcfi_core.Predictor` needs of a network; may be shared between predictors.
+
+    Args:
+        name: as asked for, or the file's name.
+        version: from the model card, or the first digits of the weights' digest.
+        variant: name of the architecture.
+        engine: runs it.
+        protocol: the rules it was trained for.
+        digest: sha256 of the weights; masks are a function of it too.
+    """
+
+    name: str
+    version: str
+    variant: str
+    engine: Engine
+    protocol: Protocol
+    digest: str
+
+    @classmethod
+    def from_network(
+        cls,
+        network: InteractiveNetwork,
+        *,
+        name: str = "unnamed",
+        variant: str = "mobilenetv2",
+        protocol: Protocol | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        fast: bool = True,
+    ) -> Model:
+        """Return a model of a network in memory, for example one that is being trained.
+
+        The network is copied: training it further does not change the model.
+
+        Args:
+            network: with its weights.
+            name, variant: for reports.
+            protocol: None: the product's rules for ``variant``.
+            device, threads, fast: see :class:`~fcfi_core.engines.torch_engine.TorchEngine`.
+        """
+        from fcfi_core.engines.torch_engine import TorchEngine  # torch takes a second to import
+
+        digest = hashlib.sha256()
+        for key, tensor in network.state_dict().items():
+            digest.update(key.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return cls(
+            name=name,
+            version=digest.hexdigest()[:12],
+            variant=variant,
+            engine=TorchEngine(network, device, threads, fast=fast),
+            protocol=protocol or product(variant),
+            digest=digest.hexdigest(),
+        )
+
+
+def load_model(
+    name_or_path: str | Path = "default",
+    *,
+    device: str = "auto",
+    engine: str = "auto",
+    threads: int | None = None,
+    fast: bool = True,
+) -> Model:
+    """Return a model of the catalogue, or of a checkpoint file; never downloads anything.
+
+    Args:
+        name_or_path: "default" (shipped with the package), a name that ``fcfi models`` lists, or the
+            path of a ``.safetensors`` file.
+        device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
+        engine: "auto" or "torch".
+        threads: CPU threads; None or 0: the container's share.
+        fast: False runs the network the plain way (no folding, no channels-last), for comparison.
+
+    Raises:
+        WeightsError: if the file is missing, damaged, or of an unknown architecture.
+        SettingsError: for a device or an engine that is not here.
+    """
+    if engine not in ("auto", *ENGINES):
+        raise SettingsError(f"engine is {engine!r}; give auto or {', '.join(ENGINES)}.")
+    from fcfi_core.checkpoints import read_checkpoint, resolve  # torch takes a second to import
+    from fcfi_core.engines.torch_engine import TorchEngine
+    from fcfi_core.networks import registry
+
+    path = resolve(name_or_path)
+    checkpoint = read_checkpoint(path)
+    network = registry.build(checkpoint.variant, **checkpoint.arguments)
+    network.load_state_dict(checkpoint.state, strict=True)
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    card = checkpoint.header.get("model_card", {})
+    return Model(
+        name=str(name_or_path) if Path(name_or_path).suffix == "" else Path(name_or_path).stem,
+        version=str(card.get("version", digest[:12])),
+        variant=checkpoint.variant,
+        engine=TorchEngine(network, device, threads, fast=fast),
+        protocol=Protocol.from_dict({**product(checkpoint.variant).to_dict(), **checkpoint.protocol}),
+        digest=digest,
+    )

@@ -1,0 +1,112 @@
+"""The answer to a click, in the image's own pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core import masks
+from fcfi_core.clicks import Box, Click
+from fcfi_core.errors import SettingsError
+from fcfi_core.geometry import Frame, Map
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fcfi_core.masks.polygons import Polygons
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A segmentation of one object.
+
+    Nothing of the size of the image exists until it is asked for: the answer is kept in the frame the
+    network saw.
+
+    Args:
+        frame: where ``view`` lies in the image.
+        view: (h, w) float32, probability in the frame; outside the frame it is 0.
+        threshold: the mask is where the probability at full resolution is above this.
+        clicks: the user's clicks, in order.
+        implied_click: the click assumed because the user gave a box or a prior mask only.
+        image_notes: what was done to the image to read it (for example "16-bit, stretched").
+        notes: what the user should know about this answer (for example why it is empty).
+        timings: milliseconds: "decode" (the image file), "encode" (network, what depends on the image
+            alone), "network" (the rest of it), "rest", "total". Parts that were remembered take 0.
+    """
+
+    frame: Frame
+    view: Map = field(repr=False)
+    threshold: float
+    clicks: tuple[Click, ...]
+    implied_click: Click | None = None
+    image_notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    timings: Mapping[str, float] = MappingProxyType({})
+
+    @cached_property
+    def mask(self) -> NDArray[np.bool_]:
+        """(H, W) bool, read-only: the object, thresholded at the image's resolution."""
+        mask = self.frame.above(self.view, self.threshold)
+        mask.flags.writeable = False
+        return mask
+
+    @cached_property
+    def probability(self) -> Map:
+        """(H, W) float32, read-only, 0..1: how likely each pixel belongs to the object."""
+        probability = self.frame.paste(self.view)
+        probability.flags.writeable = False
+        return probability
+
+    @cached_property
+    def confidence(self) -> float:
+        """How good the mask probably is, 0..1: the expected intersection over union with the truth.
+
+        If every pixel belongs to the object independently with its probability p, the mask M meets it
+        in sum(p over M) pixels on average, and their union has |M| + sum(p outside M). The quotient is 1
+        for a mask without doubt, falls with every doubtful pixel inside or outside, and is 0 for an empty
+        mask. It ranks masks of one model; as an absolute figure it is as honest as the probabilities.
+        """
+        inside = self.view > self.threshold
+        hits = float(self.view.sum(where=inside, dtype=np.float64))
+        missed = float(self.view.sum(where=~inside, dtype=np.float64))
+        area = float(inside.sum())
+        return hits / (area + missed) if area else 0.0
+
+    @cached_property
+    def box(self) -> Box | None:
+        """The smallest box around the mask, or None if that is empty."""
+        return masks.box_of(self.mask)
+
+    def polygons(self, tolerance: float = 1.0, max_points: int = 200) -> Polygons:
+        """Return the outlines of the mask, parts largest first, each with its holes.
+
+        Args:
+            tolerance: pixels by which the outline may leave the mask's edge.
+            max_points: budget for all outlines together; ``lost_iou`` of the result tells its price.
+        """
+        from fcfi_core.masks.polygons import to_polygons
+
+        return to_polygons(self.mask, tolerance=tolerance, max_points=max_points)
+
+    def rle(self, code: Literal["coco", "label_studio", "cvat"]) -> Any:
+        """Return the mask in a run-length code.
+
+        Args:
+            code: "coco" (a dict with ``size`` and compressed ``counts``), "label_studio" (a list of
+                bytes), or "cvat" (a list of runs, then left, top, right, bottom of the mask's box).
+
+        Raises:
+            SettingsError: for any other code.
+        """
+        from fcfi_core.masks import coco, cvat, label_studio
+
+        codes = {"coco": coco.encode, "label_studio": label_studio.encode, "cvat": cvat.encode}
+        if code not in codes:
+            raise SettingsError(f"run-length code is {code!r}; give one of {', '.join(codes)}.")
+        return codes[code](self.mask)
