@@ -1,0 +1,72 @@
+"""The networks by name: a *variant* is a family with its default arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fcfi_core.errors import WeightsError
+from fcfi_core.networks.base import InteractiveNetwork
+from fcfi_core.networks.deeplab import DeepLabFeedbackNetwork
+from fcfi_core.networks.hrnet import HRNetFeedbackNetwork
+from fcfi_core.networks.mobilenet import MobileNetFeedbackNetwork
+
+
+@dataclass(frozen=True)
+class VariantDescription:
+    """One variant.
+
+    Args:
+        network: the class to build.
+        summary: one sentence for ``fcfi models`` and the documentation.
+        arguments: constructor arguments that differ from the class's defaults.
+    """
+
+    network: type[InteractiveNetwork]
+    summary: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+VARIANTS: Mapping[str, VariantDescription] = {
+    "hrnet18": VariantDescription(
+        HRNetFeedbackNetwork, "HRNet-18 with a narrow OCR head; the official repository's HRNet18s."
+    ),
+    "hrnet18s_small": VariantDescription(
+        HRNetFeedbackNetwork, "HRNet-18 with half the blocks.", {"small": True}
+    ),
+    "hrnet32": VariantDescription(
+        HRNetFeedbackNetwork, "HRNet-32 with an OCR head of 256 channels.", {"width": 32, "ocr_width": 128}
+    ),
+    "resnet50": VariantDescription(
+        DeepLabFeedbackNetwork, "ResNet-50 with a DeepLabV3+ decoder.", {"depth": 50}
+    ),
+    "resnet101": VariantDescription(
+        DeepLabFeedbackNetwork, "ResNet-101 with a DeepLabV3+ decoder; the official SBD model."
+    ),
+    "mobilenetv2": VariantDescription(
+        MobileNetFeedbackNetwork, "Light: a MobileNetV2 encoder that sees only the image; the embedded default."
+    ),
+}
+
+
+def build(variant: str, **arguments: Any) -> InteractiveNetwork:
+    """Return a network of ``variant`` with fresh weights.
+
+    Args:
+        variant: a name in :data:`VARIANTS`.
+        arguments: constructor arguments that override the variant's.
+
+    Raises:
+        WeightsError: if the variant or an argument is unknown.
+
+    >>> build("hrnet18s_small", disk_radius=3).disk_radius
+    3
+    """
+    description = VARIANTS.get(variant)
+    if description is None:
+        raise WeightsError(f"variant {variant!r} is unknown; choose one of {', '.join(VARIANTS)}.")
+    try:
+        return description.network(**{**description.arguments, **arguments})
+    except (TypeError, KeyError) as error:
+        raise WeightsError(f"variant {variant!r} cannot be built with {arguments!r}: {error}.") from None
