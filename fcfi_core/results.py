@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from fcfi_core import masks
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import SettingsError
-from fcfi_core.geometry import Frame, Map
+from fcfi_core.geometry import Frame, Map, Region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +46,7 @@ class Result:
     implied_click: Click | None = None
     image_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    timings: Mapping[str, float] = MappingProxyType({})
+    timings: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
@@ -62,6 +61,13 @@ class Result:
         probability = self.frame.paste(self.view)
         probability.flags.writeable = False
         return probability
+
+    def probability_at(self, click: Click) -> float:
+        """Return the probability of the clicked pixel alone, without the map of the whole image."""
+        pixel = Region(click.y, click.y, click.x, click.x)
+        if self.frame.region.including([click]) != self.frame.region:
+            return 0.0
+        return float(self.frame.invert(self.view, pixel)[0, 0])
 
     @cached_property
     def confidence(self) -> float:
