@@ -1,0 +1,43 @@
+"""The nuclio interactor: one handler call per click in CVAT.
+
+nuclio starts one process per worker, calls ``init_context`` once and ``handler`` for every request,
+one at a time. The answer depends on the request alone: workers and replicas share nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from fcfi_core import images
+
+from cvat_function import click_order, request, response
+from cvat_function.settings import Settings
+from cvat_function.stages import Stages
+
+
+def init_context(context: Any) -> None:
+    """Load the model into ``context.user_data`` and run one dummy click."""
+    context.user_data.settings = Settings.from_environment(os.environ)
+    context.user_data.predictor = context.user_data.settings.open_predictor()
+    context.logger.info_with("ready", model=context.user_data.predictor.model.name)
+
+
+def handler(context: Any, event: Any) -> Any:
+    """Return nuclio's response to one request of CVAT: masks, or one sentence of refusal."""
+    settings, stages = context.user_data.settings, Stages()
+    try:
+        asked = request.parse(event.body)
+        stages.done("request")
+        image = images.load(asked.image, max_pixels=settings.max_pixels)
+        stages.done("image")
+        objects = [one for one in asked.objects(image.width, image.height) if one.usable]
+        found = [click_order.segment(context.user_data.predictor, image, one, settings) for one in objects]
+        stages.done("clicks")
+        status, body = 200, response.encode(found, image.width, image.height, settings.form)
+        stages.done("answer")
+    except Exception as error:
+        status, body = response.refusal(error)
+        stages.log_failure(context.logger, error, status)
+    context.logger.info_with("answered", status=status, bytes=len(body), **stages.milliseconds)
+    return context.Response(body=body, headers={}, content_type="application/json", status_code=status)

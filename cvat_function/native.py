@@ -1,0 +1,137 @@
+"""Functions for CVAT's agents (CVAT Online and Enterprise): the interactor and the tracker.
+
+    cvat-cli function create-native FCFI --function-module cvat_function.native
+    cvat-cli function run-agent ID --function-module cvat_function.native
+    cvat-cli function create-native "FCFI tracker" --function-module cvat_function.native -p kind=str:tracker
+
+A click model needs clicks, so there is no detection function: pre-annotation has no prompts to offer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cvat_sdk.auto_annotation as cvataa
+from cvat_sdk import models
+from PIL import Image
+
+from cvat_function import click_order, request, response, tracking
+from cvat_function.settings import MEGA, Settings
+from fcfi_core import images
+from fcfi_core.clicks import Box
+from fcfi_core.errors import FcfiError, SettingsError
+from fcfi_core.images import LoadedImage
+
+
+def create(
+    kind: str = "interactor",
+    model: str = "default",
+    device: str = "auto",
+    threads: int = 0,
+    max_megapixels: float = 200.0,
+    min_area: int = 0,
+    max_hole: int = 0,
+) -> Interactor | Tracker:
+    """Return the function an agent runs; each argument can be given as ``-p name=type:value``.
+
+    Args:
+        kind: ``interactor`` or ``tracker``.
+        model: name of a catalogued model or path of a checkpoint.
+        device: auto, cpu, cuda or cuda:N.
+        threads: CPU threads of the network; 0 follows the container's share.
+        max_megapixels: largest frame accepted.
+        min_area: drop mask parts below this many pixels without a positive click; 0 keeps all.
+        max_hole: fill holes up to this many pixels without a negative click; 0 keeps all.
+
+    Raises:
+        SettingsError: for an unknown kind.
+    """
+    kinds = {"interactor": Interactor, "tracker": Tracker}
+    if kind not in kinds:
+        raise SettingsError(f"kind is {kind!r}; give interactor or tracker.")
+    return kinds[kind](
+        Settings(
+            model=model,
+            device=device,
+            threads=threads or None,
+            max_pixels=round(max_megapixels * MEGA),
+            min_area=min_area,
+            max_hole=max_hole,
+        )
+    )
+
+
+class _Function:
+    """What both functions share: the predictor and the frame that CVAT's agent keeps for ten minutes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._predictor = settings.open_predictor()
+
+    def preprocess_image(self, context: Any, image: Image.Image) -> LoadedImage:
+        """Return the frame, decoded; raises BadFunctionError if it cannot be used."""
+        try:
+            return images.load(image, max_pixels=self._settings.max_pixels)
+        except FcfiError as error:
+            raise cvataa.BadFunctionError(str(error)) from error
+
+
+class Interactor(_Function):
+    """Clicks, and a box if drawn, to one mask."""
+
+    spec = cvataa.InteractionFunctionSpec(min_pos_points=1, min_neg_points=0, min_bounding_boxes=0)
+
+    def detect(
+        self, context: Any, pp_image: LoadedImage, prompts: cvataa.InteractionPrompts
+    ) -> list[cvataa.InteractionResultShape]:
+        """Return the object's mask with its confidence; nothing if the mask is empty.
+
+        With a region of interest the agent crops: frame, prompts and answer are all in the crop.
+        """
+        width, height = pp_image.width, pp_image.height
+        try:
+            asked = request.Prompts(
+                request.clicks(prompts.pos_points, True, width, height),
+                request.clicks(prompts.neg_points, False, width, height),
+                self._box(prompts, width, height),
+            )
+            found = click_order.segment(self._predictor, pp_image, asked, self._settings)
+        except FcfiError as error:
+            raise cvataa.BadFunctionError(str(error)) from error
+        if not found.mask.any():
+            return []
+        shape = response.shape(found)
+        attributes = [models.AttributeValRequest(**attribute) for attribute in shape["attributes"]]
+        return [cvataa.InteractionResultShape(type="mask", points=shape["points"], attributes=attributes)]
+
+    @staticmethod
+    def _box(prompts: cvataa.InteractionPrompts, width: int, height: int) -> Box | None:
+        if prompts.bounding_box is None:
+            return None
+        (x1, y1), (x2, y2) = prompts.bounding_box
+        return Box.nearest(x1, y1, x2, y2).clipped(width, height)
+
+
+class Tracker(_Function):
+    """Masks, polygons and rectangles from frame to frame."""
+
+    spec = cvataa.TrackingFunctionSpec(supported_shape_types=set(tracking.SHAPE_TYPES))
+
+    def init_tracking_state(
+        self, context: Any, pp_image: LoadedImage, shape: cvataa.TrackableShape
+    ) -> list[tracking.State]:
+        """Return the first state of ``shape`` on its frame, in a list so that :meth:`track` can replace it."""
+        try:
+            return [tracking.begin(shape.type, shape.points, self._predictor, pp_image)]
+        except FcfiError as error:
+            raise cvataa.BadFunctionError(str(error)) from error
+
+    def track(
+        self, context: Any, pp_image: LoadedImage, state: list[tracking.State]
+    ) -> cvataa.TrackableShape | None:
+        """Return the shape on the next frame, None if it is lost; ``state`` is brought up to date."""
+        try:
+            points, state[0] = tracking.follow(state[0], self._predictor, pp_image)
+        except FcfiError as error:
+            raise cvataa.BadFunctionError(str(error)) from error
+        return None if points is None else cvataa.TrackableShape(type=state[0].kind, points=points)

@@ -1,0 +1,85 @@
+"""The two forms in which CVAT takes a mask, and the refusal.
+
+``shapes`` (UI since March 2026) holds run-length coded masks, one per object, each with a confidence.
+``mask`` (2.3 and later) holds the whole frame as rows of 0 and 1. A request does not tell which form
+its UI wants, so the form is a setting. ``bounds`` is never sent: old UIs honour it and new ones ignore it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core.errors import BusyError, FcfiError
+from fcfi_core.masks import cvat
+
+CONFIDENCE = 0  # the attribute's spec_id, as cvat_sdk.auto_annotation.InteractionResultAttributes numbers it
+
+
+@dataclass(frozen=True)
+class Found:
+    """One object's mask.
+
+    Attributes:
+        mask: (H, W) bool, at frame size.
+        confidence: in [0, 1].
+    """
+
+    mask: NDArray[np.bool_]
+    confidence: float
+
+
+def encode(found: Sequence[Found], width: int, height: int, form: str) -> str:
+    """Return the JSON body that shows ``found`` in a frame of ``width`` x ``height`` pixels.
+
+    Args:
+        form: ``shapes`` or ``mask``; the latter shows the union.
+    """
+    if form == "shapes":
+        return json.dumps({"shapes": [shape(one) for one in found if one.mask.any()]}, separators=(",", ":"))
+    union = np.zeros((height, width), dtype=bool)
+    for one in found:
+        union |= one.mask
+    # UIs before 2026 fail on a mask without foreground unless it comes with a polygon, empty or not.
+    polygon = "" if union.any() else ',"points":[]'
+    return f'{{"mask":{rows(union)}{polygon}}}'
+
+
+def shape(one: Found) -> dict[str, Any]:
+    """Return ``one`` as a shape: runs beginning with background, the four edges, and the confidence."""
+    return {
+        "type": "mask",
+        "points": cvat.encode(one.mask),
+        "attributes": [{"spec_id": CONFIDENCE, "value": f"{one.confidence:.2f}"}],
+    }
+
+
+def rows(mask: NDArray[np.bool_]) -> str:
+    """Return ``mask`` (H, W) as JSON text ``[[0,1],[1,0]]``.
+
+    The text is laid out as an array of characters: ``json.dumps`` of 24 million numbers takes seconds.
+    """
+    height, width = mask.shape
+    text = np.full((height, 2 * width + 2), ord(","), dtype=np.uint8)
+    text[:, 0] = ord("[")
+    text[:, 1:-1:2] = mask
+    text[:, 1:-1:2] += ord("0")
+    text[:, -2] = ord("]")
+    return "[" + text.tobytes()[:-1].decode("ascii") + "]"
+
+
+def refusal(error: Exception) -> tuple[int, str]:
+    """Return the status and JSON body for ``error``: 400 for bad input, 503 when busy, 500 for a defect.
+
+    CVAT shows its users the status alone; the sentence is for REST clients and logs.
+    """
+    if isinstance(error, BusyError):
+        return 503, json.dumps({"error": str(error)})
+    if isinstance(error, FcfiError):
+        return 400, json.dumps({"error": str(error)})
+    return 500, json.dumps({"error": "the function failed; its log says why."})

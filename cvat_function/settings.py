@@ -1,0 +1,102 @@
+"""The settings of the CVAT functions, read once when a worker starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fcfi_core.model import load_model
+from fcfi_core.predictor import Predictor
+from fcfi_core.settings import CORE_VARIABLES, Variable, read
+
+MEGA = 1_000_000
+FORMS = ("shapes", "mask")
+
+
+def _form(text: str) -> str:
+    """Return the answer form named ``text``; raises ValueError for an unknown one."""
+    if text.strip().lower() not in FORMS:
+        raise ValueError("give shapes (CVAT of March 2026 and later) or mask (2.3 and later)")
+    return text.strip().lower()
+
+
+def _count(text: str) -> int:
+    """Return the whole number written in ``text``; raises ValueError unless it is 0 or more."""
+    number = int(text)
+    if number < 0:
+        raise ValueError("give 0 or more")
+    return number
+
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable(
+        "FCFI_CVAT_RESPONSE",
+        "shapes",
+        "Answer form: shapes (compact, with a confidence; CVAT of March 2026 and later) or mask (2.3 and later).",
+        _form,
+    ),
+    Variable(
+        "FCFI_CVAT_MIN_AREA",
+        0,
+        "Drop mask parts smaller than this many pixels that hold no positive click; 0 keeps all.",
+        _count,
+    ),
+    Variable(
+        "FCFI_CVAT_MAX_HOLE",
+        0,
+        "Fill holes of at most this many pixels that hold no negative click; 0 keeps all.",
+        _count,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker needs to know.
+
+    Attributes:
+        model: name of a catalogued model or path of a checkpoint.
+        device: auto, cpu, cuda or cuda:N.
+        threads: CPU threads of the network; None follows the container's share.
+        max_pixels: largest image accepted.
+        memo_bytes: memory for remembered click prefixes.
+        memo_seconds: how long an unused prefix is remembered.
+        form: answer form, ``shapes`` or ``mask``.
+        min_area: mask parts below this many pixels are dropped; 0 keeps all.
+        max_hole: holes up to this many pixels are filled; 0 keeps all.
+    """
+
+    model: str = "default"
+    device: str = "auto"
+    threads: int | None = None
+    max_pixels: int = 200 * MEGA
+    memo_bytes: int = 256 * MEGA
+    memo_seconds: float = 900.0
+    form: str = "shapes"
+    min_area: int = 0
+    max_hole: int = 0
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Return the settings in ``environment`` (usually ``os.environ``); raises SettingsError."""
+        value = read(CORE_VARIABLES + VARIABLES, environment)
+        return cls(
+            model=value["FCFI_MODEL"],
+            device=value["FCFI_DEVICE"],
+            threads=value["FCFI_THREADS"] or None,
+            max_pixels=round(value["FCFI_MAX_MEGAPIXELS"] * MEGA),
+            memo_bytes=round(value["FCFI_MEMO_MEGABYTES"] * MEGA),
+            memo_seconds=value["FCFI_MEMO_SECONDS"],
+            form=value["FCFI_CVAT_RESPONSE"],
+            min_area=value["FCFI_CVAT_MIN_AREA"],
+            max_hole=value["FCFI_CVAT_MAX_HOLE"],
+        )
+
+    def open_predictor(self) -> Predictor:
+        """Return the predictor these settings describe, with one dummy click already run."""
+        model = load_model(self.model, device=self.device, threads=self.threads)
+        predictor = Predictor(
+            model, memo_bytes=self.memo_bytes, memo_seconds=self.memo_seconds, max_pixels=self.max_pixels
+        )
+        predictor.warm_up()
+        return predictor

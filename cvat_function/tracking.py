@@ -1,0 +1,137 @@
+"""Shapes and states of CVAT's trackers: what comes in, what is remembered between frames, what goes out.
+
+CVAT keeps the state for the function (signed, eight hours) and hands it back with the next frame. A
+state is a small JSON object: its version, the type of the tracked shape, the frame size and the
+object's last mask as run lengths. When an object is lost its state stays, so that it can be found again.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvat_function.request import is_coordinate
+from fcfi_core.clicks import Box
+from fcfi_core.errors import FcfiError, PromptError
+from fcfi_core.images import LoadedImage
+from fcfi_core.masks import box_of, cvat, polygons
+from fcfi_core.pipelines.propagation import propagate
+from fcfi_core.predictor import Predictor
+
+VERSION = 1
+SHAPE_TYPES = ("mask", "polygon", "rectangle")
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """One tracked object.
+
+    Attributes:
+        kind: the type of its shape, one of SHAPE_TYPES.
+        mask: (H, W) bool, where it was seen last.
+    """
+
+    kind: str
+    mask: NDArray[np.bool_]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as CVAT keeps it."""
+        height, width = self.mask.shape
+        return {"version": VERSION, "type": self.kind, "size": [width, height], "points": cvat.encode(self.mask)}
+
+    @classmethod
+    def from_json(cls, state: object, width: int, height: int) -> State:
+        """Return the state that :meth:`to_json` gave, for a frame of ``width`` x ``height`` pixels.
+
+        Raises:
+            PromptError: if it is not such a state, of another version, or of another frame size.
+        """
+        if not isinstance(state, Mapping) or state.get("version") != VERSION:
+            raise PromptError(
+                f"the tracking state {reprlib.repr(state)} is not of version {VERSION}; start the track again."
+            )
+        if state.get("type") not in SHAPE_TYPES:
+            raise PromptError(f"the tracking state is of type {reprlib.repr(state.get('type'))}; start again.")
+        if state.get("size") != [width, height]:
+            raise PromptError(
+                f"the frame is {width} x {height} pixels, the track began on {reprlib.repr(state.get('size'))}; "
+                "track within frames of one size."
+            )
+        return cls(state["type"], read_mask(state.get("points"), width, height))
+
+
+def begin(kind: object, points: object, predictor: Predictor, image: LoadedImage) -> State:
+    """Return the state of an object drawn on ``image`` as a shape of CVAT.
+
+    A mask or polygon is taken as drawn; a rectangle becomes the mask of what is in it.
+
+    Raises:
+        PromptError: for an unknown type, malformed points, or a shape without a pixel in the frame.
+    """
+    if kind == "mask":
+        mask = read_mask(points, image.width, image.height)
+    elif kind == "polygon":
+        corners = np.array(read_numbers(points, "polygon", 6), np.float64).reshape(-1, 2)
+        mask = polygons.from_polygons([(corners, ())], image.width, image.height)
+    elif kind == "rectangle":
+        mask = predictor.segment(image, (), box=Box.nearest(*read_numbers(points, "rectangle", 4)[:4])).mask
+    else:
+        raise PromptError(f"shapes of type {reprlib.repr(kind)} cannot be tracked; track {', '.join(SHAPE_TYPES)}.")
+    if not mask.any():
+        raise PromptError(f"the {kind} covers no pixel of the frame; draw it on the object.")
+    return State(str(kind), mask)
+
+
+def follow(state: State, predictor: Predictor, image: LoadedImage) -> tuple[list[float] | None, State]:
+    """Return the object's points on the next frame, or None if it is lost, and its new state."""
+    result = propagate(predictor, image, state.mask)
+    points = None if result is None else to_points(state.kind, result.mask)
+    if result is None or points is None:
+        return None, state
+    return points, replace(state, mask=result.mask)
+
+
+def to_points(kind: str, mask: NDArray[np.bool_]) -> list[float] | None:
+    """Return ``mask`` as the points of a shape of CVAT; None if no such shape shows it.
+
+    A polygon is the outline of the largest part.
+    """
+    if kind == "mask":
+        return [*cvat.encode(mask)]
+    if kind == "rectangle":
+        box = box_of(mask)
+        return None if box is None else [float(box.x1), float(box.y1), box.x2 + 1.0, box.y2 + 1.0]
+    parts = polygons.to_polygons(mask).parts
+    if not parts:
+        return None
+    return [float(value) for value in parts[0].exterior.ravel()]
+
+
+def read_mask(points: object, width: int, height: int) -> NDArray[np.bool_]:
+    """Return the mask whose runs and edges are ``points``; raises PromptError if they do not fit."""
+    numbers = [int(value) for value in read_numbers(points, "mask", 5)]
+    try:
+        return cvat.decode(numbers, width, height)
+    except FcfiError as error:
+        raise PromptError(f"the mask's points do not fit the frame: {error}") from None
+
+
+def read_numbers(points: object, kind: str, least: int) -> Sequence[float]:
+    """Return ``points`` if they are at least ``least`` finite numbers (an even count for outlines).
+
+    Raises:
+        PromptError: if they are anything else.
+    """
+    if (
+        not isinstance(points, list | tuple)
+        or len(points) < least
+        or not all(is_coordinate(value) for value in points)
+        or (kind != "mask" and len(points) % 2)
+    ):
+        raise PromptError(f"the points of the {kind} are {reprlib.repr(points)}; send at least {least} numbers.")
+    return points
