@@ -1,0 +1,46 @@
+"""FCFI: interactive segmentation by clicks that keeps its feedback mask.
+
+>>> from fcfi_core import Predictor, load_model                # doctest: +SKIP
+>>> predictor = Predictor(load_model("default"))               # doctest: +SKIP
+>>> session = predictor.open("dog.jpg")                        # doctest: +SKIP
+>>> result = session.click(320, 200)                           # doctest: +SKIP
+>>> result = session.click(40, 60, positive=False)             # doctest: +SKIP
+"""
+
+from importlib.metadata import version as _version
+
+from fcfi_core.clicks import Box, Click
+from fcfi_core.errors import (
+    BusyError,
+    DataError,
+    FcfiError,
+    ImageError,
+    PromptError,
+    SettingsError,
+    WeightsError,
+)
+from fcfi_core.model import Model, load_model
+from fcfi_core.predictor import Predictor
+from fcfi_core.protocol import Protocol
+from fcfi_core.results import Result
+from fcfi_core.session import Session
+
+__version__ = _version("fcfi")
+
+__all__ = [
+    "Box",
+    "BusyError",
+    "Click",
+    "DataError",
+    "FcfiError",
+    "ImageError",
+    "Model",
+    "Predictor",
+    "PromptError",
+    "Protocol",
+    "Result",
+    "Session",
+    "SettingsError",
+    "WeightsError",
+    "load_model",
+]

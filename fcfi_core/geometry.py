@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 from fcfi_core.clicks import Click
 
 Map = NDArray[np.float32]
+Positions = NDArray[np.float64]
 
 _STRIP = 256
 """Image rows that are up-sampled at a time when a mask is cut out."""
@@ -162,18 +164,9 @@ class Frame:
             (height, width, 3) float32, 0..1.
         """
         crop = image[self.region.slices]
-        if crop.shape[:2] == self.size:
-            return crop.astype(np.float32) / 255
         if self.align_corners:
-            rows, columns = (
-                _corner_positions(*pair) for pair in zip(self.size, crop.shape[:2], strict=True)
-            )
-            return _sample(crop.astype(np.float32) / 255, rows, columns)
-        shrinks = self.height <= crop.shape[0] and self.width <= crop.shape[1]
-        resized = cv2.resize(
-            crop, (self.width, self.height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
-        return resized.astype(np.float32) / 255
+            return self._resized(crop.astype(np.float32) / np.float32(255))
+        return np.asarray(self._resized(crop), np.float32) / np.float32(255)
 
     def apply_clicks(self, clicks: Sequence[Click]) -> list[tuple[float, float]]:
         """Return the (row, column) of each click in network pixels, fractional."""
@@ -195,15 +188,7 @@ class Frame:
         Returns:
             (height, width) float32.
         """
-        crop = np.ascontiguousarray(full[self.region.slices], np.float32)
-        if crop.shape == self.size:
-            return crop
-        if self.align_corners:
-            rows, columns = (_corner_positions(*pair) for pair in zip(self.size, crop.shape, strict=True))
-            return _sample(crop, rows, columns)
-        shrinks = self.height <= crop.shape[0] and self.width <= crop.shape[1]
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(crop, (self.width, self.height), interpolation=method), np.float32)
+        return self._resized(full[self.region.slices].astype(np.float32))
 
     def invert(self, view: Map, part: Region | None = None) -> Map:
         """Return ``view`` at the resolution of the image, over ``part`` of it.
@@ -235,11 +220,14 @@ class Frame:
         """
         if target == self:
             return view
-        rows, rows_inside = _moved(self, target, view.shape[0], axis=0)
-        columns, columns_inside = _moved(self, target, view.shape[1], axis=1)
+        own, others = self._axes(), target._axes()
+        rows, columns = (
+            axis.within(other.centres(), size)
+            for axis, other, size in zip(own, others, view.shape, strict=True)
+        )
         moved = _sample(view, rows, columns)
-        moved[~rows_inside] = 0
-        moved[:, ~columns_inside] = 0
+        moved[~own[0].holds(others[0].centres())] = 0
+        moved[:, ~own[1].holds(others[1].centres())] = 0
         return moved
 
     def above(self, view: Map, threshold: float) -> NDArray[np.bool_]:
@@ -279,20 +267,62 @@ class Frame:
             self.region.top + top, self.region.top + bottom, self.region.left + left, self.region.left + right
         )
 
-    def _grid(self, view: Map, part: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _grid(self, view: Map, part: Region) -> tuple[Positions, Positions]:
         """Return where the rows and the columns of ``part`` lie in ``view``."""
-        region = self.region
+        rows, columns = self._axes()
         return (
-            self._positions(part.top, part.bottom, region.top, region.height, view.shape[0]),
-            self._positions(part.left, part.right, region.left, region.width, view.shape[1]),
+            rows.within(np.arange(part.top, part.bottom + 1), view.shape[0]),
+            columns.within(np.arange(part.left, part.right + 1), view.shape[1]),
         )
 
-    def _positions(self, first: int, last: int, start: int, extent: int, size: int) -> NDArray[np.float64]:
-        """Return where the image pixels ``first..last`` of an axis lie among ``size`` network pixels."""
-        pixels = np.arange(first - start, last - start + 1)
+    def _resized(self, crop: NDArray[Any]) -> NDArray[Any]:
+        """Return ``crop``, the pixels of the region, at the size of the frame."""
+        if crop.shape[:2] == self.size:
+            return crop
         if self.align_corners:
-            return _corner_positions(extent, size)[pixels]
-        return np.clip((pixels + 0.5) * (size / extent) - 0.5, 0, size - 1)
+            rows, columns = self._axes()
+            return _sample(crop, rows.centres() - rows.start, columns.centres() - columns.start)
+        shrinks = self.height <= crop.shape[0] and self.width <= crop.shape[1]
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(crop, (self.width, self.height), interpolation=method))
+
+    def _axes(self) -> tuple[_Axis, _Axis]:
+        region, convention = self.region, self.align_corners
+        return (
+            _Axis(region.top, region.height, self.height, convention),
+            _Axis(region.left, region.width, self.width, convention),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """One direction of a frame: ``extent`` image pixels from ``start`` on, shown as ``size`` pixels."""
+
+    start: int
+    extent: int
+    size: int
+    align_corners: bool
+
+    def centres(self) -> Positions:
+        """Return where the centres of the frame's pixels lie in the image."""
+        if self.align_corners:
+            # In float32, as torch computes it: the official maps are reproduced to rounding.
+            scale = np.float32((self.extent - 1) / (self.size - 1)) if self.size > 1 else np.float32(0)
+            return self.start + (np.arange(self.size, dtype=np.float32) * scale).astype(np.float64)
+        return np.asarray(self.start + (np.arange(self.size) + 0.5) * (self.extent / self.size) - 0.5)
+
+    def within(self, positions: NDArray[Any], size: int) -> Positions:
+        """Return where ``positions`` of the image lie among ``size`` pixels that show this axis."""
+        if self.align_corners:
+            scale = np.float32((size - 1) / (self.extent - 1)) if self.extent > 1 else np.float32(0)
+            places = ((positions - self.start).astype(np.float32) * scale).astype(np.float64)
+        else:
+            places = (positions - self.start + 0.5) * (size / self.extent) - 0.5
+        return np.asarray(np.clip(places, 0, size - 1))
+
+    def holds(self, positions: Positions) -> NDArray[np.bool_]:
+        """Return which ``positions`` of the image lie on a pixel of this axis."""
+        return (positions >= self.start - 0.5) & (positions <= self.start + self.extent - 0.5)
 
 
 def next_region(
@@ -325,43 +355,18 @@ def next_region(
     return previous if all(previous.contains(click) for click in clicks) else fitting
 
 
-def _corner_positions(extent: int, size: int) -> NDArray[np.float64]:
-    """Return where ``extent`` output pixels lie among ``size`` input pixels when corner centres coincide."""
-    # In float32, as torch computes it: the official maps are reproduced to rounding.
-    scale = np.float32((size - 1) / (extent - 1)) if extent > 1 else np.float32(0)
-    return np.minimum(np.arange(extent, dtype=np.float32) * scale, size - 1).astype(np.float64)
-
-
-def _moved(source: Frame, target: Frame, size: int, axis: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the position of each ``target`` pixel among ``size`` pixels of ``source``, and if it is inside."""
-    source_start, source_extent, target_start, target_extent, target_size = (
-        (source.region.top, source.region.height, target.region.top, target.region.height, target.height),
-        (source.region.left, source.region.width, target.region.left, target.region.width, target.width),
-    )[axis]
-    if target.align_corners:
-        in_image = target_start + _corner_positions(target_size, target_extent)
-    else:
-        in_image = target_start + (np.arange(target_size) + 0.5) * (target_extent / target_size) - 0.5
-    inside = (in_image >= source_start - 0.5) & (in_image <= source_start + source_extent - 0.5)
-    if source.align_corners:
-        positions = (in_image - source_start) * ((size - 1) / max(source_extent - 1, 1))
-    else:
-        positions = (in_image - source_start + 0.5) * (size / source_extent) - 0.5
-    return np.clip(positions, 0, size - 1), inside
-
-
 def _covered(first: int, last: int, size: int, extent: int) -> tuple[int, int]:
     """Return the first and last of ``extent`` pixels that the network pixels ``first..last`` cover."""
     first, last = max(0, int(first)), min(size - 1, int(last))
     return first * extent // size, min(extent, -(-(last + 1) * extent // size)) - 1
 
 
-def _sample(view: Map, rows: NDArray[np.float64], columns: NDArray[np.float64]) -> Map:
+def _sample(view: Map, rows: Positions, columns: Positions) -> Map:
     """Return ``view`` (h, w[, c]) at the grid of fractional ``rows`` x ``columns``, bilinear."""
     return _interpolated(_interpolated(view, columns, axis=1), rows, axis=0)
 
 
-def _interpolated(view: Map, positions: NDArray[np.float64], axis: int) -> Map:
+def _interpolated(view: Map, positions: Positions, axis: int) -> Map:
     lower = np.floor(positions).astype(np.intp)
     upper = np.minimum(lower + 1, view.shape[axis] - 1)
     shape = [1] * view.ndim

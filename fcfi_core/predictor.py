@@ -93,7 +93,8 @@ class State:
     @property
     def size(self) -> int:
         """Bytes of the maps."""
-        return sum({id(view): view.nbytes for view in (self.probability, self.corrected, self.fused)}.values())
+        views = (self.probability, self.corrected, self.fused)
+        return sum({id(view): view.nbytes for view in views}.values())
 
 
 class Predictor:
@@ -249,7 +250,9 @@ class Predictor:
     ) -> State:
         """Return what is known after the last of ``clicks``, given what was known before it."""
         seen, zoomed = self._look(scene.size, state, clicks)
-        feedback = np.zeros(seen.size, np.float32) if state is None else state.frame.moved(state.probability, seen)
+        feedback = np.zeros(seen.size, np.float32)
+        if state is not None:
+            feedback = state.frame.moved(state.probability, seen)
         with watch.measure("encode"):
             encoded = self._encoded(scene.image, seen)
         with watch.measure("network"):
@@ -342,7 +345,8 @@ def _click_rows(
             sample[used[click.positive]] = (*place, order)
             used[click.positive] += 1
     # Truncated towards zero where the disks keep fractions: the official networks were trained so.
-    newest = [[[int(row), int(column), int(clicks[-1].positive)]] for row, column in (one[-1] for one in batch)]
+    label = int(clicks[-1].positive)
+    newest = [[[int(row), int(column), label]] for row, column in (one[-1] for one in batch)]
     return points, np.array(newest, np.int64)
 
 
@@ -353,12 +357,13 @@ def _with_mirrored(view: Map) -> Map:
 
 def _averaged(maps: Map) -> Map:
     """Return one (h, w) map of the batch of one, or of the view and its mirror image."""
-    return maps[0] if len(maps) == 1 else 0.5 * (maps[0] + maps[1][:, ::-1])
+    return maps[0] if len(maps) == 1 else np.float32(0.5) * (maps[0] + maps[1][:, ::-1])
 
 
 def _sigmoid(logits: Map) -> Map:
     """Return the probabilities; written with tanh, which cannot overflow."""
-    return 0.5 * np.tanh(0.5 * logits) + np.float32(0.5)
+    half = np.float32(0.5)
+    return half * np.tanh(half * logits) + half
 
 
 class _Stopwatch:

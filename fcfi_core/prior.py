@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,6 @@ from fcfi_core import masks
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
 from fcfi_core.geometry import Frame, Map, Region
-from fcfi_core.masks.points import innermost
 
 BOX_FEEDBACK = 0.6
 """Probability inside a box: more likely object than not, and soft enough to be overruled."""
@@ -34,7 +34,7 @@ class Prior:
     mask: NDArray[np.bool_] | None
 
     @classmethod
-    def of(cls, height: int, width: int, box: Box | None, mask: NDArray[np.generic] | None) -> Prior | None:
+    def of(cls, height: int, width: int, box: Box | None, mask: NDArray[Any] | None) -> Prior | None:
         """Return the prior for an image of ``height`` x ``width``; None if nothing is given.
 
         Args:
@@ -79,6 +79,8 @@ class Prior:
         The mask's innermost point; without a mask the centre of the box.
         """
         if self.mask is not None:
+            from fcfi_core.masks.points import innermost
+
             return Click(*innermost(self.mask))
         assert self.box is not None, "a prior has a box or a mask"
         return Click((self.box.x1 + self.box.x2) // 2, (self.box.y1 + self.box.y2) // 2)
@@ -113,4 +115,4 @@ def _coverage(first: int, last: int, start: int, extent: int, size: int) -> NDAr
     edges = np.arange(size + 1)
     begin, end = (first - start) * scale, (last + 1 - start) * scale
     covered = np.minimum(edges[1:], end) - np.maximum(edges[:-1], begin)
-    return np.clip(covered, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(covered, 0, 1), np.float32)

@@ -77,7 +77,9 @@ class Protocol:
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise SettingsError(f"protocol setting {unknown[0]!r} is unknown; known are {', '.join(sorted(known))}.")
+            raise SettingsError(
+                f"protocol setting {unknown[0]!r} is unknown; known are {', '.join(sorted(known))}."
+            )
         return cls(**values)
 
     def with_flip(self, flip: bool = True) -> Protocol:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import threading
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.backends import cudnn
 
 from fcfi_core.engines.base import Array, Encoded, Maps
 from fcfi_core.engines.threads import container_share
@@ -45,8 +47,10 @@ class TorchEngine:
         if self._device.type == "cpu":
             torch.set_num_threads(threads or container_share())
         self._layout = torch.channels_last if fast else torch.contiguous_format
-        network = copy.deepcopy(network).eval().requires_grad_(False)
-        self._network = network.to(self._device, memory_format=self._layout)
+        self._network = copy.deepcopy(network).eval().requires_grad_(False).to(self._device)
+        for parameter in self._network.parameters():
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=self._layout)
         self._lock = threading.Lock()
 
     @property
@@ -62,9 +66,9 @@ class TorchEngine:
     def encode(self, images: Array) -> Encoded:
         """See :class:`~fcfi_core.engines.base.Engine`."""
         with self._lock, torch.inference_mode(), _reproducible():
-            # A copy into torch's own memory: its alignment is always the same, and so are the bits.
-            tensor = torch.from_numpy(images).permute(0, 3, 1, 2).clone(memory_format=self._layout)
-            encoding = self._network.encode(tensor.to(self._device))
+            # torch.tensor copies into memory of a fixed alignment, on which the bits may depend.
+            tensor = torch.tensor(images, device=self._device).permute(0, 3, 1, 2)
+            encoding = self._network.encode(tensor.contiguous(memory_format=self._layout))
             size = sum(part.numel() * part.element_size() for part in encoding)
             return Encoded(encoding, size)
 
@@ -75,9 +79,9 @@ class TorchEngine:
         with self._lock, torch.inference_mode(), _reproducible():
             output = self._network.decode(
                 encoded.value,
-                torch.from_numpy(feedback)[:, None].clone().to(self._device),
-                torch.from_numpy(points).to(self._device),
-                torch.from_numpy(new_points).to(self._device),
+                torch.tensor(feedback, device=self._device)[:, None],
+                torch.tensor(points, device=self._device),
+                torch.tensor(new_points, device=self._device),
                 gate,
             )
             logits, corrected, fused = (
@@ -103,11 +107,12 @@ def choose_device(device: str) -> torch.device:
         raise SettingsError(f"device is {device!r}; give auto, cpu, cuda or cuda:N.")
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise SettingsError(
-            f"device is {device!r}, but torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices "
-            "here; give cpu, or install a CUDA build of torch on a machine with a GPU."
+            f"device is {device!r}, but torch {torch.__version__} sees {torch.cuda.device_count()} CUDA "
+            "devices here; give cpu, or install a CUDA build of torch on a machine with a GPU."
         )
     return chosen
 
 
-def _reproducible() -> torch.backends.ContextProp:
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+def _reproducible() -> AbstractContextManager[None]:
+    """Return the context in which a GPU gives the same bits every time."""
+    return cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)

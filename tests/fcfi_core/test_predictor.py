@@ -1,0 +1,207 @@
+"""The mask is a function of image, clicks, box and prior mask, however it is reached."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fcfi_core.clicks import Box, Click
+from fcfi_core.errors import PromptError
+from fcfi_core.predictor import NO_OBJECT, Predictor
+from fcfi_core.protocol import parity
+
+CLICKS = st.lists(
+    st.builds(Click, st.integers(0, 119), st.integers(0, 89), st.booleans()), min_size=1, max_size=5
+)
+
+
+def same(first, second):
+    return np.array_equal(first.probability, second.probability) and np.array_equal(first.mask, second.mask)
+
+
+@pytest.fixture(params=["product", "parity", "flip"])
+def predictor(request, tiny_model):
+    protocol = {
+        "product": tiny_model.protocol,
+        "parity": parity(64, 1.4),
+        "flip": tiny_model.protocol.with_flip(),
+    }[request.param]
+    return Predictor(tiny_model, protocol=protocol)
+
+
+def test_a_click_cuts_something_out(tiny_model, photo):
+    result = Predictor(tiny_model).segment(photo, [(70, 40)])
+    assert result.mask.shape == (90, 120)
+    assert result.mask.dtype == np.bool_
+    assert result.probability.dtype == np.float32
+    assert result.mask[40, 70]
+    assert np.array_equal(result.mask, result.probability > 0.49)
+    assert result.box is not None
+    assert set(result.timings) == {"decode", "encode", "network", "rest", "total"}
+
+
+def test_a_negative_click_lowers_the_probability_there(tiny_model, photo):
+    session = Predictor(tiny_model).open(photo)
+    before = session.click(70, 40).probability[60, 30]
+    assert session.click(30, 60, positive=False).probability[60, 30] < before
+
+
+def test_growing_equals_segmenting(predictor, photo, tiny_model):
+    session = predictor.open(photo)
+    clicks = [Click(70, 40), Click(20, 20, False), Click(100, 80), Click(60, 45)]
+    fresh = Predictor(tiny_model, protocol=predictor.protocol, memo_bytes=0)
+    for count, click in enumerate(clicks, 1):
+        grown = session.click(click.x, click.y, click.positive)
+        assert same(grown, fresh.segment(photo, clicks[:count]))
+
+
+def test_undo_returns_the_same_bits(predictor, photo):
+    session = predictor.open(photo)
+    results = [session.click(70, 40), session.click(20, 20, False), session.click(100, 80)]
+    assert same(session.undo(), results[1])
+    assert same(session.undo(), results[0])
+    assert session.undo() is None
+    assert session.clicks == ()
+    with pytest.raises(PromptError, match="no click to undo"):
+        session.undo()
+
+
+def test_interleaving_forgetting_and_replaying_change_nothing(tiny_model, photo):
+    images = [photo, photo[::-1].copy()]
+
+    @given(st.lists(st.tuples(st.integers(0, 1), st.one_of(st.none(), CLICKS.map(lambda some: some[0])))))
+    @settings(max_examples=15, deadline=None)
+    def check(steps):
+        small = Predictor(tiny_model, memo_bytes=200_000)
+        sessions = [small.open(image) for image in images]
+        for index, click in steps:
+            session = sessions[index]
+            if click is None and not session.clicks:
+                session.reset()
+            elif click is None:
+                session.undo()
+            else:
+                session.click(click.x, click.y, click.positive)
+        fresh = Predictor(tiny_model, memo_bytes=0)
+        for image, session in zip(images, sessions, strict=True):
+            if session.clicks:
+                assert same(session.result, fresh.segment(image, session.clicks))
+
+    check()
+
+
+def test_threads_do_not_disturb_each_other(tiny_model, photo):
+    shared = Predictor(tiny_model, memo_bytes=300_000)
+    chains = [[(10 + 12 * index, 40), (70, 40), (30, 5 * index, False)] for index in range(6)]
+    found = {}
+
+    def work(index):
+        session = shared.open(photo)
+        for x, y, *sign in chains[index]:
+            found[index] = session.click(x, y, *sign)
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    alone = Predictor(tiny_model, memo_bytes=0)
+    assert all(same(found[index], alone.segment(photo, chain)) for index, chain in enumerate(chains))
+
+
+def test_the_memo_spares_work(tiny_model, photo):
+    predictor = Predictor(tiny_model)
+    predictor.segment(photo, [(70, 40), (20, 20, False)])
+    again = predictor.segment(photo, [(70, 40), (20, 20, False)])
+    assert again.timings["network"] == again.timings["encode"] == 0
+    assert predictor.memo.statistics()["hits"] >= 1
+
+
+def test_a_box_alone_implies_its_centre(tiny_model, photo):
+    result = Predictor(tiny_model).segment(photo, box=Box(50, 20, 90, 60))
+    assert result.implied_click == Click(70, 40)
+    assert result.clicks == ()
+    assert result.mask.any()
+
+
+def test_a_prior_mask_alone_implies_its_innermost_point(tiny_model, photo):
+    prior = np.zeros((90, 120), bool)
+    prior[20:61, 50:91] = True
+    result = Predictor(tiny_model).segment(photo, prior_mask=prior)
+    assert result.implied_click is not None
+    assert prior[result.implied_click.y, result.implied_click.x]
+
+
+def test_box_and_prior_mask_matter_beside_clicks(tiny_model, photo):
+    predictor = Predictor(tiny_model)
+    prior = np.zeros((90, 120), bool)
+    prior[20:60, 50:90] = True
+    plain = predictor.segment(photo, [(70, 40)])
+    boxed = predictor.segment(photo, [(70, 40)], box=Box(50, 20, 90, 60))
+    corrected = predictor.segment(photo, [(70, 40)], prior_mask=prior)
+    assert not same(plain, boxed)
+    assert not same(boxed, corrected)
+    assert boxed.implied_click is None
+
+
+def test_the_first_click_may_be_negative_with_a_prior_mask(tiny_model, photo):
+    prior = np.zeros((90, 120), bool)
+    prior[20:60, 50:90] = True
+    session = Predictor(tiny_model).open(photo, prior_mask=prior)
+    result = session.click(85, 25, positive=False)
+    assert result.implied_click is None
+    assert not result.notes
+    assert session.undo().implied_click is not None
+
+
+def test_negative_clicks_before_any_object_wait_for_it(tiny_model, photo):
+    session = Predictor(tiny_model).open(photo)
+    result = session.click(10, 10, positive=False)
+    assert not result.mask.any()
+    assert result.confidence == 0
+    assert result.notes == (NO_OBJECT,)
+    assert session.click(70, 40).mask.any()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (17, 5)])
+def test_images_of_any_size(tiny_model, size):
+    predictor = Predictor(tiny_model)
+    pixels = np.full((*size, 3), 200, np.uint8)
+    result = predictor.segment(pixels, [(0, 0), (size[1] - 1, size[0] - 1)])
+    assert result.mask.shape == size
+
+
+def test_nothing_to_go_by(tiny_model, photo):
+    with pytest.raises(PromptError, match="no click, no box and no prior mask"):
+        Predictor(tiny_model).segment(photo)
+    assert Predictor(tiny_model).open(photo).result is None
+
+
+def test_a_click_outside_names_itself_and_the_size(tiny_model, photo):
+    session = Predictor(tiny_model).open(photo)
+    with pytest.raises(PromptError, match=r"\(120, 3\).*120 x 90"):
+        session.click(120, 3)
+    assert session.clicks == ()
+
+
+def test_a_prior_mask_of_another_size(tiny_model, photo):
+    with pytest.raises(PromptError, match=r"\(5, 5\)"):
+        Predictor(tiny_model).segment(photo, prior_mask=np.ones((5, 5), bool))
+
+
+def test_an_empty_prior_mask_says_nothing(tiny_model, photo):
+    predictor = Predictor(tiny_model)
+    empty = np.zeros((90, 120), bool)
+    assert same(predictor.segment(photo, [(70, 40)], prior_mask=empty), predictor.segment(photo, [(70, 40)]))
+
+
+def test_the_mask_is_kept_in_the_frame_until_asked_for(tiny_model):
+    large = np.zeros((3000, 4000, 3), np.uint8)
+    predictor = Predictor(tiny_model)
+    result = predictor.segment(large, [(2000, 1500)])
+    assert result.view.size <= 64 * 64
+    assert predictor.memo.statistics()["bytes"] < 1_000_000
