@@ -21,13 +21,17 @@ def disk_maps(points: Tensor, height: int, width: int, radius: float = 5) -> Ten
     batch, rows, _ = points.shape
     points = points.to(torch.float32).view(batch, 2, rows // 2, 3)
     y, x = points[..., 0], points[..., 1]
-    # Distances separate into one vector along rows and one along columns, so the squares are
-    # computed once per line instead of once per pixel.
-    squared_y = (torch.arange(height, device=points.device, dtype=torch.float32) - y.unsqueeze(-1)).square()
-    squared_x = (torch.arange(width, device=points.device, dtype=torch.float32) - x.unsqueeze(-1)).square()
-    unused = (torch.maximum(y, x) < 0)[..., None, None]
-    squared = (squared_y.unsqueeze(-1) + squared_x.unsqueeze(-2)).masked_fill(unused, float("inf"))
-    return (squared.amin(dim=2) <= radius * radius).to(torch.float32)
+    y = y.masked_fill(torch.maximum(y, x) < 0, float("inf"))
+    row = torch.arange(height, device=points.device, dtype=torch.float32)
+    column = torch.arange(width, device=points.device, dtype=torch.float32)
+    # Squares separate into one vector along rows and one along columns; one click at a time keeps
+    # the memory at one map however many clicks there are.
+    squared_y = (row - y.unsqueeze(-1)).square()
+    squared_x = (column - x.unsqueeze(-1)).square()
+    nearest = squared_y[:, :, 0, :, None] + squared_x[:, :, 0, None, :]
+    for index in range(1, rows // 2):
+        nearest = torch.minimum(nearest, squared_y[:, :, index, :, None] + squared_x[:, :, index, None, :])
+    return (nearest <= radius * radius).to(torch.float32)
 
 
 class ScaleLayer(nn.Module):

@@ -18,7 +18,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def folded(network: Network) -> Network:
-    """Return a copy of ``network`` in evaluation mode, each batch norm folded where a convolution precedes it.
+    """Return a copy of ``network`` in evaluation mode, with every batch norm behind a convolution folded.
 
     Convolution and batch norm belong together if no other convolution or batch norm was registered
     between them: in this package modules are registered in the order in which they run. The copy has

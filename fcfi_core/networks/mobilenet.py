@@ -1,0 +1,183 @@
+"""The light FCFI network of the embedded default: an image-only encoder, clicks entering behind it.
+
+The encoder's result depends on the image alone and is kept while clicks arrive in the same frame,
+so a further click costs only the rest: clicks and feedback join at stride 16, FFCM and CFFM
+work at stride 4 as in the paper, and the head sees both feedback maps again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fcfi_core.networks.base import InteractiveNetwork, NetworkOutput, normalised, resized
+from fcfi_core.networks.click_maps import disk_maps
+from fcfi_core.networks.feedback_correction import FeedbackCorrection
+from fcfi_core.networks.feedback_fusion import FeedbackFusion
+from fcfi_core.networks.mobilenet_backbone import MobileNetBackbone
+
+_STRIDE = 16
+_DILATIONS = (1, 2, 4, 1, 2, 1)
+
+
+class MobileNetEncoding(NamedTuple):
+    """What depends on the image alone; h16 = H / 16 and so on."""
+
+    image: Tensor  # (B, 3, H/4, W/4) normalised
+    context: Tensor  # (B, width, h16, w16)
+    embedding: Tensor  # (B, 64, h16, w16), unit length over channels
+    lateral: Tensor  # (B, 32, h8, w8)
+    detail: Tensor  # (B, 32, h4, w4)
+
+
+class _Separable(nn.Module):
+    """Depthwise 3x3 and pointwise 1x1, each followed by batch norm; ReLU at the end."""
+
+    def __init__(self, in_channels: int, out_channels: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(in_channels, in_channels, 3, padding=dilation, dilation=dilation, groups=in_channels, bias=False),
+            nn.BatchNorm2d(in_channels),
+            nn.Conv2d(in_channels, out_channels, 1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.relu(self.body(features))
+
+
+class _ResidualSeparable(nn.Module):
+    """``x + separable(x)``: mixes clicks, feedback and context at stride 16."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.expand = _Separable(channels, channels * 2, dilation)
+        self.project = nn.Sequential(nn.Conv2d(channels * 2, channels, 1, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.relu(features + self.project(self.expand(features)))
+
+
+def _projection(in_channels: int, out_channels: int, kernel_size: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+class MobileNetFeedbackNetwork(InteractiveNetwork):
+    """FCFI on MobileNetV2 with late click injection.
+
+    Args:
+        width: channels at stride 16.
+        decoder_width: channels at stride 4 (features of FFCM and CFFM).
+        middle_channels: inner channels of FFCM and CFFM.
+        expansion_ratio: FFCM's window as a fraction of the frame's side.
+    """
+
+    size_multiple = _STRIDE
+
+    def __init__(
+        self, width: int = 128, decoder_width: int = 64, middle_channels: int = 32, expansion_ratio: float = 0.3
+    ) -> None:
+        super().__init__()
+        self.backbone = MobileNetBackbone()
+        self.context_projection = _projection(256 + 96, width)
+        self.embedding_projection = nn.Conv2d(256 + 96, 64, 1)
+        self.lateral_projection = _projection(32, 32)
+        self.detail_projection = _projection(24, 32)
+        # Feedback, disks of both signs, and similarity to the clicked cells of both signs.
+        self.click_injection = nn.Sequential(
+            _projection(5, 32, 3), nn.Conv2d(32, width, 3, padding=2, dilation=2)
+        )
+        self.interaction = nn.Sequential(*(_ResidualSeparable(width, dilation) for dilation in _DILATIONS))
+        self.to_stride8 = _Separable(width + 32, 96)
+        self.to_stride4 = _Separable(96 + 32, decoder_width)
+        self.correction_module = FeedbackCorrection(decoder_width, 3 + 2 + 1, middle_channels, expansion_ratio)
+        self.fusion_module = FeedbackFusion(decoder_width, middle_channels)
+        # Features, detail, corrected and fused and previous feedback, disks.
+        self.head = nn.Sequential(
+            _Separable(decoder_width + 32 + 3 + 2, decoder_width),
+            _Separable(decoder_width, decoder_width),
+            nn.Conv2d(decoder_width, 1, 1),
+        )
+
+    def encode(self, image: Tensor) -> MobileNetEncoding:
+        """Return the features of ``image``, (B, 3, H, W) RGB in [0, 1], sides multiples of 16."""
+        pyramid = self.backbone(image)
+        deep = torch.cat((pyramid.context, pyramid.stride16), dim=1)
+        height, width = pyramid.stride4.shape[-2:]
+        return MobileNetEncoding(
+            image=resized(normalised(image), height, width),
+            context=self.context_projection(deep),
+            embedding=functional.normalize(self.embedding_projection(deep), dim=1),
+            lateral=self.lateral_projection(pyramid.stride8),
+            detail=self.detail_projection(pyramid.stride4),
+        )
+
+    def decode(
+        self,
+        encoding: MobileNetEncoding,
+        feedback: Tensor,
+        points: Tensor,
+        new_points: Tensor,
+        gate: float | Tensor,
+        *,
+        radius: float = -1,
+        soft_window: bool = False,
+    ) -> NetworkOutput:
+        """Return the prediction; see :meth:`InteractiveNetwork.decode`."""
+        height, width = feedback.shape[-2:]
+        disks = disk_maps(points, height, width, 5 if radius < 0 else radius)
+        disks = disks.to(encoding.context.dtype)
+        features = self._interact(encoding, feedback, disks)
+        small_disks = functional.max_pool2d(disks, 4)
+        corrected, window = self.correction_module(
+            encoding.image, small_disks, features, feedback, new_points, soft_window=soft_window
+        )
+        fused_features, fused = self.fusion_module(features, corrected, gate)
+        previous = functional.avg_pool2d(feedback, 4)
+        logits = self.head(
+            torch.cat((fused_features, encoding.detail, corrected, fused, previous, small_disks), dim=1)
+        )
+        return NetworkOutput(
+            logits=resized(logits, height, width),
+            corrected=resized(corrected, height, width),
+            fused=resized(fused, height, width),
+            window=None if window is None else functional.interpolate(window, (height, width), mode="nearest"),
+        )
+
+    def _interact(self, encoding: MobileNetEncoding, feedback: Tensor, disks: Tensor) -> Tensor:
+        """Return features at stride 4 that know clicks and feedback, (B, decoder_width, h4, w4)."""
+        cells = functional.max_pool2d(disks, _STRIDE)
+        similarity = _click_similarity(encoding.embedding, cells)
+        maps = torch.cat((functional.avg_pool2d(feedback, _STRIDE), cells, similarity), dim=1)
+        features = self.interaction(encoding.context + self.click_injection(maps))
+        features = resized(features, *encoding.lateral.shape[-2:])
+        features = self.to_stride8(torch.cat((features, encoding.lateral), dim=1))
+        features = resized(features, *encoding.detail.shape[-2:])
+        return self.to_stride4(torch.cat((features, encoding.detail), dim=1))  # type: ignore[no-any-return]
+
+
+def _click_similarity(embedding: Tensor, cells: Tensor) -> Tensor:
+    """Return each cell's largest cosine similarity to a clicked cell of either sign.
+
+    Args:
+        embedding: (B, C, h, w), unit length over channels.
+        cells: (B, 2, h, w), 1 in cells touched by a click of that sign.
+
+    Returns:
+        (B, 2, h, w) in [-1, 1]; 0 everywhere for a sign without clicks.
+    """
+    flat = embedding.flatten(2)
+    similarity = torch.einsum("bcp,bcq->bpq", flat, flat)
+    clicked = cells.flatten(2) > 0
+    best = torch.stack(
+        [similarity.masked_fill(~clicked[:, sign, None], -1).amax(dim=2) for sign in range(2)], dim=1
+    )
+    best = best * clicked.any(dim=2, keepdim=True)
+    return best.view_as(cells)

@@ -1,0 +1,202 @@
+"""Random crops with a target: what the network sees of a photo during training.
+
+A crop is drawn by its index alone: the same seed and index give the same crop, whatever was drawn
+before, so a resumed run continues exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core.training.configuration import SamplingConfiguration, SourceConfiguration
+from fcfi_core.training.photos import IGNORED, Photo
+
+UNKNOWN = 255
+"""Value of target pixels that do not count."""
+
+_SMALLEST_TARGET = 0.0008
+_TRIES = 8
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square crop with one target.
+
+    Attributes:
+        image: (S, S, 3) uint8 RGB.
+        target: (S, S) uint8, 1 object, 0 background, 255 unknown.
+    """
+
+    image: NDArray[np.uint8]
+    target: NDArray[np.uint8]
+
+
+class CropSampler:
+    """Draws crops from photos.
+
+    Args:
+        photos: training photos.
+        sources: the configuration's sources, indexed by ``Photo.source``.
+        sampling: probabilities.
+        seed: of the whole run.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[Photo],
+        sources: Sequence[SourceConfiguration],
+        sampling: SamplingConfiguration,
+        seed: int,
+    ) -> None:
+        self._photos = photos
+        self._sources = sources
+        self._sampling = sampling
+        self._seed = seed
+        counts = np.bincount([photo.source for photo in photos], minlength=len(sources))
+        weights = np.array([sources[photo.source].weight / counts[photo.source] for photo in photos])
+        self._cumulated = np.cumsum(weights / weights.sum())
+
+    def draw(self, index: int, size: int) -> tuple[Crop, np.random.Generator]:
+        """Return crop ``index`` at ``size`` x ``size`` pixels, and a generator for what follows it."""
+        random = np.random.default_rng((self._seed, index))
+        for attempt in range(_TRIES):
+            photo = self._choose(random)
+            target = self._target(photo, random)
+            rows, columns = self._window(target, random, whole=attempt == _TRIES - 1)
+            crop = _cut(photo.pixels, target, rows, columns, size)
+            if random.random() < self._sampling.paste:
+                crop = self._paste(crop, random)
+            if (crop.target == 1).mean() >= _SMALLEST_TARGET:
+                break
+        return _augment(crop, random), random
+
+    def _choose(self, random: np.random.Generator) -> Photo:
+        index = np.searchsorted(self._cumulated, random.random(), side="right")
+        return self._photos[min(int(index), len(self._photos) - 1)]
+
+    def _target(self, photo: Photo, random: np.random.Generator) -> NDArray[np.uint8]:
+        """Return a target of the photo's size: one region, two regions, or all of them."""
+        if random.random() >= self._sources[photo.source].parts:
+            chosen = np.isin(photo.ids, photo.regions)
+        else:
+            # Half the draws favour large regions, so that a photo with many crumbs is not only crumbs.
+            even = random.random() < 0.5
+            weights = None if even else np.sqrt(photo.areas) / np.sqrt(photo.areas).sum()
+            count = 2 if photo.regions.size > 1 and random.random() < self._sampling.union else 1
+            chosen = np.isin(photo.ids, random.choice(photo.regions, count, replace=False, p=weights))
+        target = chosen.astype(np.uint8)
+        target[photo.ids == IGNORED] = UNKNOWN
+        return target
+
+    def _window(
+        self, target: NDArray[np.uint8], random: np.random.Generator, *, whole: bool
+    ) -> tuple[slice, slice]:
+        """Return the rows and columns to crop."""
+        height, width = target.shape
+        choice = random.random()
+        if whole or self._sampling.object_crop <= choice < self._sampling.object_crop + self._sampling.whole_image:
+            return slice(0, height), slice(0, width)
+        rows, columns = np.flatnonzero((target == 1).any(1)), np.flatnonzero((target == 1).any(0))
+        if choice < self._sampling.object_crop:
+            top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+            ratio = random.uniform(1.15, 2.6)
+            sides = np.array([bottom - top, right - left]) * ratio
+            # The inference frame follows the object's box; a squarer crop distorts it less.
+            sides = np.maximum(sides, sides.max() * random.uniform(0.45, 1.0))
+            sides = np.maximum(sides, min(96, height, width))
+            centre = np.array([top + bottom, left + right]) / 2 + random.uniform(-0.12, 0.12, 2) * sides
+        else:
+            sides = np.array([height, width]) * random.uniform(0.35, 1.0)
+            row = random.choice(rows)
+            centre = np.array([row, random.choice(np.flatnonzero(target[row] == 1))], dtype=float)
+            centre += random.uniform(-0.4, 0.4, 2) * sides
+        return _span(centre[0], sides[0], height), _span(centre[1], sides[1], width)
+
+    def _paste(self, crop: Crop, random: np.random.Generator) -> Crop:
+        """Return ``crop`` with an object of another photo in it, as the target or in front of it."""
+        donor = self._choose(random)
+        region = random.choice(donor.regions)
+        mask = (donor.ids == region).astype(np.uint8)
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        size = crop.target.shape[0]
+        scale = size * random.uniform(0.2, 0.7) / max(box[0].stop - box[0].start, box[1].stop - box[1].start)
+        shape = (max(round((box[1].stop - box[1].start) * scale), 8), max(round((box[0].stop - box[0].start) * scale), 8))
+        pixels = _recoloured(cv2.resize(donor.pixels[box], shape, interpolation=cv2.INTER_AREA), random)
+        alpha = cv2.resize(mask[box].astype(np.float32), shape, interpolation=cv2.INTER_LINEAR)
+        if random.random() < 0.5:
+            pixels, alpha = pixels[:, ::-1], alpha[:, ::-1]
+        image, target = crop.image.copy(), crop.target.copy()
+        top = int(random.integers(-shape[1] // 4, max(size - 3 * shape[1] // 4, 1)))
+        left = int(random.integers(-shape[0] // 4, max(size - 3 * shape[0] // 4, 1)))
+        inner = slice(max(top, 0), min(top + shape[1], size)), slice(max(left, 0), min(left + shape[0], size))
+        source = slice(inner[0].start - top, inner[0].stop - top), slice(inner[1].start - left, inner[1].stop - left)
+        cover = alpha[source]
+        if random.random() < 0.5:
+            _shade(image, inner, cover, random)
+        blend = cover[..., None] * pixels[source] + (1 - cover[..., None]) * image[inner]
+        image[inner] = blend.astype(np.uint8)
+        if random.random() < 0.7:
+            target[:] = 0
+            target[inner][cover > 0.5] = 1
+        else:
+            target[inner][cover > 0.5] = 0
+        return Crop(image, target)
+
+
+def _shade(
+    image: NDArray[np.uint8], inner: tuple[slice, slice], cover: NDArray[np.float32], random: np.random.Generator
+) -> None:
+    """Darken the surroundings of a pasted object, like a soft shadow."""
+    sigma = max(cover.shape) * random.uniform(0.03, 0.12)
+    shadow = cv2.GaussianBlur(cover, (0, 0), sigma) * random.uniform(0.2, 0.6)
+    image[inner] = (image[inner] * (1 - shadow[..., None])).astype(np.uint8)
+
+
+def _span(centre: float, side: float, limit: int) -> slice:
+    start = int(np.clip(round(centre - side / 2), 0, max(limit - 16, 0)))
+    stop = int(np.clip(round(centre + side / 2), start + min(16, limit), limit))
+    return slice(start, stop)
+
+
+def _cut(pixels: NDArray[np.uint8], target: NDArray[np.uint8], rows: slice, columns: slice, size: int) -> Crop:
+    image, mask = pixels[rows, columns], target[rows, columns]
+    shrinking = max(image.shape[:2]) > size
+    interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    image = cv2.resize(image, (size, size), interpolation=interpolation)
+    # Averaging the object and thresholding keeps thin parts that nearest-neighbour would drop.
+    share = cv2.resize((mask == 1).astype(np.float32), (size, size), interpolation=interpolation)
+    unknown = cv2.resize((mask == UNKNOWN).astype(np.uint8), (size, size), interpolation=cv2.INTER_NEAREST)
+    result = (share > 0.5).astype(np.uint8)
+    result[unknown > 0] = UNKNOWN
+    return Crop(np.asarray(image, dtype=np.uint8), result)
+
+
+def _recoloured(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Return ``image`` with brightness, contrast and channel shifts."""
+    gain = 1 + random.uniform(-0.25, 0.4)
+    shift = random.uniform(-40, 40) + random.uniform(-12, 12, 3)
+    return np.clip(image.astype(np.float32) * gain + shift + 128 * (1 - gain) * 0.5, 0, 255).astype(np.uint8)
+
+
+def _augment(crop: Crop, random: np.random.Generator) -> Crop:
+    image, target = crop.image, crop.target
+    if random.random() < 0.5:
+        image, target = image[:, ::-1], target[:, ::-1]
+    if random.random() < 0.05:
+        image, target = image[::-1], target[::-1]
+    if random.random() < 0.7:
+        image = _recoloured(image, random)
+    if random.random() < 0.06:
+        image = np.repeat(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    if random.random() < 0.1:
+        image = cv2.GaussianBlur(np.ascontiguousarray(image), (0, 0), random.uniform(0.5, 1.6))
+    if random.random() < 0.1:
+        noise = random.normal(0, random.uniform(3, 12), image.shape)
+        image = np.clip(image + noise, 0, 255).astype(np.uint8)
+    return Crop(np.ascontiguousarray(image, dtype=np.uint8), np.ascontiguousarray(target))

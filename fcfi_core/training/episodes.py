@@ -1,0 +1,173 @@
+"""An annotator at work, simulated: how an object's first click and each correction are drawn.
+
+Coordinates are ``(y, x)`` pixels of the crop, as everywhere behind the network's door.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core.training.configuration import SamplingConfiguration
+from fcfi_core.training.crops import UNKNOWN, Crop
+
+BOX_PROBABILITY = 0.6
+"""Feedback inside a box that starts an object; outside it is 0."""
+
+_THRESHOLD = 0.49
+_SMALLEST_ERROR = 1.0
+
+
+@dataclass
+class Episode:
+    """One object on its way from the first click to the last.
+
+    Attributes:
+        crop: image and target.
+        clicks: ``(y, x, positive)`` in order, the newest last.
+        feedback: (S, S) float32 probabilities of the previous round.
+        gate: 0.0 before anything is known, 1.0 once there is feedback.
+        steps: optimiser steps this episode has taken part in.
+        finished: nothing is left to correct.
+    """
+
+    crop: Crop
+    clicks: list[tuple[int, int, bool]]
+    feedback: NDArray[np.float32]
+    gate: float
+    steps: int = 0
+    finished: bool = False
+    random: np.random.Generator = field(default_factory=np.random.default_rng, repr=False)
+
+    def correct(self, probability: NDArray[np.float32]) -> None:
+        """Take the new prediction as feedback and add the click that corrects it.
+
+        Args:
+            probability: (S, S) float32, the prediction of this round.
+        """
+        self.feedback = probability
+        self.gate = 1.0
+        click = next_click(self.crop.target, probability > _THRESHOLD, self.random)
+        if click is None:
+            self.finished = True
+        else:
+            self.finished = False
+            self.clicks.append(click)
+
+
+def start_episode(crop: Crop, sampling: SamplingConfiguration, random: np.random.Generator) -> Episode:
+    """Return a new episode: from a first click, a box, or a disturbed mask."""
+    nothing = np.zeros(crop.target.shape, np.float32)
+    choice = random.random()
+    if choice < sampling.box_start:
+        box, centre = _box_feedback(crop.target, random)
+        click = None if random.random() < sampling.implied else next_click(crop.target, box > _THRESHOLD, random)
+        return Episode(crop, [click or (*centre, True)], box, 1.0, random=random)
+    if choice < sampling.box_start + sampling.prior_start:
+        prior = disturbed(crop.target == 1, random)
+        click = next_click(crop.target, prior, random) or first_click(crop.target, random)
+        return Episode(crop, [click], prior.astype(np.float32), 1.0, random=random)
+    return Episode(crop, [first_click(crop.target, random)], nothing, 0.0, random=random)
+
+
+def first_click(target: NDArray[np.uint8], random: np.random.Generator) -> tuple[int, int, bool]:
+    """Return a positive click in the object's middle, now and then anywhere on it."""
+    inside = (target == 1).astype(np.uint8)
+    distance = _distance(inside)
+    if distance.max() <= 0:
+        return target.shape[0] // 2, target.shape[1] // 2, True
+    candidates = distance > (0 if random.random() < 0.15 else distance.max() / 1.7)
+    return (*_pick(candidates, random), True)
+
+
+def next_click(
+    target: NDArray[np.uint8], mask: NDArray[np.bool_], random: np.random.Generator
+) -> tuple[int, int, bool] | None:
+    """Return a click in the largest error of ``mask``, or None if there is no error worth a click.
+
+    A third of the clicks fall on the very centre of the error (as the evaluation's clicker does),
+    half in its inner part, the rest anywhere in it, as hurried people click.
+    """
+    known = target != UNKNOWN
+    missed = _distance(((target == 1) & ~mask & known).astype(np.uint8))
+    excess = _distance(((target == 0) & mask & known).astype(np.uint8))
+    positive = bool(missed.max() > excess.max())
+    distance = missed if positive else excess
+    peak = float(distance.max())
+    if peak < _SMALLEST_ERROR:
+        return None
+    choice = random.random()
+    if choice < 0.35:
+        y, x = np.unravel_index(int(distance.argmax()), distance.shape)
+        return int(y), int(x), positive
+    return (*_pick(distance > (peak / 2 if choice < 0.85 else 0), random), positive)
+
+
+def disturbed(mask: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.bool_]:
+    """Return ``mask`` with the kinds of faults that masks from elsewhere have."""
+    result = mask.astype(np.uint8)
+    size = max(np.sqrt(mask.sum()), 4.0)
+    for _ in range(int(random.integers(1, 4))):
+        kind = random.integers(5)
+        if kind <= 1:
+            reach = 2 * int(random.uniform(0.01, 0.1) * size) + 3
+            kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+            result = (cv2.dilate if kind == 0 else cv2.erode)(result, kernel)
+        elif kind == 2:
+            shift = random.uniform(-0.12, 0.12, 2) * size
+            matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
+            result = cv2.warpAffine(result, matrix, result.shape[::-1], flags=cv2.INTER_NEAREST)
+        elif kind == 3:
+            factor = max(int(size * random.uniform(0.08, 0.25)), 2)
+            small = cv2.resize(result, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+            result = cv2.resize(small, result.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        else:
+            _toggle_blob(result, mask, size, random)
+    return result > 0
+
+
+def _toggle_blob(
+    result: NDArray[np.uint8], mask: NDArray[np.bool_], size: float, random: np.random.Generator
+) -> None:
+    """Add or remove an ellipse near the object."""
+    rows, columns = np.nonzero(mask)
+    if rows.size == 0:
+        return
+    anchor = int(random.integers(rows.size))
+    centre = np.array([columns[anchor], rows[anchor]]) + random.uniform(-0.4, 0.4, 2) * size
+    axes = np.maximum(random.uniform(0.08, 0.4, 2) * size, 1)
+    colour = int(random.random() < 0.5)
+    cv2.ellipse(result, (centre.tolist(), (2 * axes).tolist(), float(random.uniform(0, 180))), colour, -1)
+
+
+def _box_feedback(
+    target: NDArray[np.uint8], random: np.random.Generator
+) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Return a hand-drawn box around the object as feedback, and its centre ``(y, x)``."""
+    height, width = target.shape
+    feedback = np.zeros(target.shape, np.float32)
+    rows, columns = np.flatnonzero((target == 1).any(1)), np.flatnonzero((target == 1).any(0))
+    if rows.size == 0:
+        return feedback, (height // 2, width // 2)
+    slack = random.normal(0.02, 0.04, 4) * np.repeat([rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1], 2)
+    top = int(np.clip(rows[0] - slack[0], 0, height - 2))
+    bottom = int(np.clip(rows[-1] + slack[1], top + 1, height - 1))
+    left = int(np.clip(columns[0] - slack[2], 0, width - 2))
+    right = int(np.clip(columns[-1] + slack[3], left + 1, width - 1))
+    feedback[top : bottom + 1, left : right + 1] = BOX_PROBABILITY
+    return feedback, ((top + bottom) // 2, (left + right) // 2)
+
+
+def _distance(region: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the distance to the region's edge, the crop's border counting as an edge."""
+    padded = cv2.copyMakeBorder(region, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1], dtype=np.float32)
+
+
+def _pick(candidates: NDArray[np.bool_], random: np.random.Generator) -> tuple[int, int]:
+    chosen = np.flatnonzero(candidates)
+    y, x = divmod(int(chosen[random.integers(chosen.size)]), candidates.shape[1])
+    return y, x

@@ -1,0 +1,258 @@
+"""The training loop: a pool of episodes, several clicks per step, resumable to the exact step.
+
+Every slot of the pool holds one object on its way. A step encodes the crops once, decodes them for
+each of the step's clicks with gradients, and lets the simulated annotator click on each prediction;
+afterwards a slot either goes on with its object or gets a new one. Nothing random depends on
+anything but the seed, the step and the crop's index.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fcfi_core.errors import WeightsError
+from fcfi_core.networks.base import InteractiveNetwork
+from fcfi_core.training.average import AveragedWeights
+from fcfi_core.training.configuration import TrainingConfiguration
+from fcfi_core.training.crops import CropSampler
+from fcfi_core.training.episodes import Episode, start_episode
+from fcfi_core.training.objective import bce_dice
+from fcfi_core.training.prefetch import Prefetcher
+
+_POINTS_PER_SIGN = 24
+
+
+class Trainer:
+    """Trains one network on crops of one sampler.
+
+    Args:
+        network: on its device already; pretrained parts filled in.
+        sampler: draws crops by index.
+        configuration: the run.
+        device: of network and batches.
+    """
+
+    def __init__(
+        self,
+        network: InteractiveNetwork,
+        sampler: CropSampler,
+        configuration: TrainingConfiguration,
+        device: torch.device,
+    ) -> None:
+        self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.configuration = configuration
+        self.step = 0
+        self.crops_seen = 0
+        self.seconds = 0.0
+        self._device = device
+        self._sampler = sampler
+        self._pool: list[Episode] = []
+        self._frozen, groups = parameter_groups(network, configuration)
+        self._optimizer = torch.optim.AdamW(groups, weight_decay=configuration.optimizer.weight_decay)
+        self.average = AveragedWeights(network, configuration.optimizer.average)
+        self._prefetcher: Prefetcher | None = None
+
+    def run(self, after_step: Callable[[Trainer, dict[str, float]], None]) -> None:
+        """Train from the present step to the last one, calling ``after_step(self, figures)`` each time."""
+        try:
+            while self.step < self.configuration.steps:
+                started = time.perf_counter()
+                figures = self._one_step()
+                self.step += 1
+                self.seconds += time.perf_counter() - started
+                after_step(self, figures)
+        finally:
+            if self._prefetcher is not None:
+                self._prefetcher.close()
+                self._prefetcher = None
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that a resumed run needs, tensors and plain values only."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state(),
+            "optimizer": self._optimizer.state_dict(),
+            "step": self.step,
+            "crops_seen": self.crops_seen,
+            "seconds": self.seconds,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what :meth:`state` returned.
+
+        Raises:
+            WeightsError: if the checkpoint belongs to another architecture.
+        """
+        try:
+            self.network.load_state_dict(state["network"])
+            self.average.restore(state["average"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.step, self.crops_seen = int(state["step"]), int(state["crops_seen"])
+            self.seconds = float(state["seconds"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise WeightsError(
+                f"the training checkpoint does not fit this configuration ({str(error).splitlines()[0]}); "
+                "change 'out' or delete the checkpoint to start afresh."
+            ) from None
+
+    def _one_step(self) -> dict[str, float]:
+        configuration, phase = self.configuration, self.configuration.phase_at(self.step)
+        episodes = self._filled_pool(phase.size, phase.batch)
+        self._set_learning_rate()
+        self._train_mode()
+        images = np.stack([episode.crop.image for episode in episodes])
+        image = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2).float().div_(255)
+        image = image.contiguous(memory_format=torch.channels_last)
+        target = torch.from_numpy(np.stack([episode.crop.target for episode in episodes]))
+        target = target.unsqueeze(1).to(self._device)
+        total, figures = torch.zeros((), device=self._device), {}
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=configuration.precision == "bfloat16"):
+            encoding = self.network.encode(image)
+            for index in range(configuration.sampling.rounds):
+                loss, probability = self._round(encoding, target, episodes)
+                total = total + loss
+                figures[f"loss_{index + 1}"] = float(loss.detach())
+                figures[f"iou_{index + 1}"] = _mean_iou(probability, target)
+                for episode, prediction in zip(episodes, probability[:, 0].cpu().numpy(), strict=True):
+                    episode.correct(prediction)
+        self._optimizer.zero_grad(set_to_none=True)
+        (total / configuration.sampling.rounds).backward()
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), configuration.optimizer.clip)
+        self._optimizer.step()
+        self.average.update(self.network)
+        self._retire(episodes)
+        figures["gradient"] = float(norm)
+        figures["clicks"] = float(np.mean([len(episode.clicks) for episode in episodes]))
+        return figures
+
+    def _round(self, encoding: Any, target: Tensor, episodes: list[Episode]) -> tuple[Tensor, Tensor]:
+        configuration = self.configuration
+        points, new_points, gate = batch_clicks(episodes)
+        points, new_points, gate = points.to(self._device), new_points.to(self._device), gate.to(self._device)
+        feedback = torch.from_numpy(np.stack([episode.feedback for episode in episodes])).unsqueeze(1)
+        output = self.network.decode(
+            encoding,
+            feedback.to(self._device),
+            points,
+            new_points,
+            gate,
+            soft_window=configuration.loss.window == "soft",
+        )
+        ratio = self.network.correction_module.expansion_ratio
+        with torch.autocast(self._device.type, enabled=False):
+            loss = bce_dice(output, target, points, new_points, configuration.loss, float(ratio))  # type: ignore[arg-type]
+        return loss, torch.sigmoid(output.logits.detach().float())
+
+    def _filled_pool(self, size: int, batch: int) -> list[Episode]:
+        """Return one episode per slot, drawing crops for the empty slots."""
+        if self._prefetcher is None or self._prefetcher.size != size:
+            if self._prefetcher is not None:
+                self._prefetcher.close()
+            self._prefetcher = Prefetcher(self._sampler, size, self.crops_seen)
+        fitting = [episode for episode in self._pool if episode.feedback.shape[0] == size]
+        episodes = fitting[:batch]
+        while len(episodes) < batch:
+            crop, random = self._prefetcher.next()
+            self.crops_seen += 1
+            episodes.append(start_episode(crop, self.configuration.sampling, random))
+        return episodes
+
+    def _retire(self, episodes: list[Episode]) -> None:
+        sampling = self.configuration.sampling
+        self._pool = []
+        for episode in episodes:
+            episode.steps += 1
+            goes_on = episode.random.random() < sampling.continuation
+            if goes_on and not episode.finished and episode.steps < sampling.longest_episode:
+                self._pool.append(episode)
+
+    def _set_learning_rate(self) -> None:
+        settings = self.configuration.optimizer
+        warm = min((self.step + 1) / max(settings.warmup, 1), 1.0)
+        progress = self.step / self.configuration.steps
+        factor = warm * (settings.floor + (1 - settings.floor) * 0.5 * (1 + math.cos(math.pi * progress)))
+        for group in self._optimizer.param_groups:
+            group["lr"] = settings.learning_rate * group["factor"] * factor
+
+    def _train_mode(self) -> None:
+        self.network.train()
+        for module in self._frozen:
+            module.eval()
+
+
+def parameter_groups(
+    network: InteractiveNetwork, configuration: TrainingConfiguration
+) -> tuple[list[nn.Module], list[dict[str, Any]]]:
+    """Return the frozen modules, and AdamW's groups with a learning-rate ``factor`` each."""
+    settings = configuration.optimizer
+    backbone = getattr(network, "backbone", None) or getattr(network, "feature_extractor", None)
+    frozen: list[nn.Module] = []
+    if configuration.variant == "mobilenetv2" and backbone is not None:
+        frozen = list(backbone.features[: settings.frozen_blocks])
+    for module in frozen:
+        module.requires_grad_(False)
+    pretrained = {id(parameter) for parameter in backbone.parameters()} if backbone is not None else set()
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [parameter for parameter in trained if id(parameter) not in pretrained], "factor": 1.0},
+        {
+            "params": [parameter for parameter in trained if id(parameter) in pretrained],
+            "factor": settings.encoder_factor,
+        },
+    ]
+    return frozen, [{**group, "lr": settings.learning_rate} for group in groups if group["params"]]
+
+
+def batch_clicks(episodes: list[Episode]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ``points`` (B, 2N, 3), ``new_points`` (B, 1, 3) and ``gate`` (B, 1, 1, 1) float32.
+
+    Where one sign has more than 24 clicks the newest are kept.
+    """
+    by_sign = [
+        [
+            [(y, x, order) for order, (y, x, positive) in enumerate(episode.clicks) if positive == sign]
+            for sign in (True, False)
+        ]
+        for episode in episodes
+    ]
+    slots = min(max(len(clicks) for signs in by_sign for clicks in signs), _POINTS_PER_SIGN)
+    rows = np.full((len(episodes), 2, slots, 3), -1, np.float32)
+    for index, signs in enumerate(by_sign):
+        for sign, clicks in enumerate(signs):
+            for slot, click in enumerate(clicks[-slots:]):
+                rows[index, sign, slot] = click
+    newest = np.array([[episode.clicks[-1]] for episode in episodes], np.float32)
+    gate = np.array([episode.gate for episode in episodes], np.float32).reshape(-1, 1, 1, 1)
+    return torch.from_numpy(rows).flatten(1, 2), torch.from_numpy(newest), torch.from_numpy(gate)
+
+
+def _mean_iou(probability: Tensor, target: Tensor) -> float:
+    mask, truth, known = probability > 0.49, target == 1, target != 255
+    both = (mask & truth).sum(dim=(1, 2, 3)).float()
+    either = ((mask | truth) & known).sum(dim=(1, 2, 3)).float().clamp(min=1)
+    return float((both / either).mean())
+
+
+class CsvLog:
+    """Appends rows to ``log.csv``; the columns are those of the first row."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, row: dict[str, float]) -> None:
+        """Append ``row``."""
+        new = not self._path.exists()
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, row, extrasaction="ignore")
+            if new:
+                writer.writeheader()
+            writer.writerow({name: round(value, 5) for name, value in row.items()})

@@ -1,0 +1,71 @@
+"""The loss of one round: prediction, corrected feedback and fused feedback against the target."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fcfi_core.networks.base import NetworkOutput
+from fcfi_core.networks.click_maps import disk_maps
+from fcfi_core.training.configuration import LossConfiguration
+from fcfi_core.training.crops import UNKNOWN
+
+_SMALLEST = 1e-4
+
+
+def bce_dice(
+    output: NetworkOutput,
+    target: Tensor,
+    points: Tensor,
+    new_points: Tensor,
+    configuration: LossConfiguration,
+    expansion_ratio: float,
+) -> Tensor:
+    """Return the mean loss over the batch, a scalar.
+
+    Cross entropy (stronger near clicks, so that a click is obeyed) plus soft Dice on the prediction;
+    plain cross entropy on both feedback maps, the corrected one only inside FFCM's window, where
+    FFCM can change it.
+
+    Args:
+        output: maps of this round, (B, 1, H, W).
+        target: (B, 1, H, W) uint8, 1 object, 0 background, 255 unknown.
+        points: (B, 2N, 3) all clicks of this round.
+        new_points: (B, 1, 3) rows ``(y, x, label)``.
+        configuration: weights of the terms.
+        expansion_ratio: FFCM's window as a fraction of the side.
+    """
+    known = (target != UNKNOWN).float()
+    truth = (target == 1).float()
+    height, width = target.shape[-2:]
+    near = disk_maps(points, height, width, configuration.click_radius).amax(dim=1, keepdim=True)
+    weights = known * (1 + (configuration.click_weight - 1) * near)
+    entropy = functional.binary_cross_entropy_with_logits(output.logits.float(), truth, reduction="none")
+    cross_entropy = _mean(entropy * weights, known)
+    probability = torch.sigmoid(output.logits.float()) * known
+    overlap = (probability * truth).sum(dim=(1, 2, 3))
+    dice = 1 - (2 * overlap + 1) / ((probability + truth * known).sum(dim=(1, 2, 3)) + 1)
+    inside = known * _window(new_points, height, width, expansion_ratio)
+    corrected = _mean(_probability_entropy(output.corrected, truth) * inside, inside)
+    fused = _mean(_probability_entropy(output.fused, truth) * known, known)
+    return (cross_entropy + dice + configuration.feedback * (corrected + fused)).mean()
+
+
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    return values.sum(dim=(1, 2, 3)) / weights.sum(dim=(1, 2, 3)).clamp(min=1)
+
+
+def _probability_entropy(probability: Tensor, truth: Tensor) -> Tensor:
+    probability = probability.float().clamp(_SMALLEST, 1 - _SMALLEST)
+    return functional.binary_cross_entropy(probability, truth, reduction="none")
+
+
+def _window(new_points: Tensor, height: int, width: int, ratio: float) -> Tensor:
+    """Return FFCM's hard window at image size, (B, 1, H, W) float32 of 0 and 1."""
+    y, x = new_points[:, 0, 0], new_points[:, 0, 1]
+    rows = torch.arange(height, device=y.device, dtype=torch.float32)
+    columns = torch.arange(width, device=x.device, dtype=torch.float32)
+    row_inside = (rows - y.unsqueeze(1)).abs() < ratio * height / 2
+    column_inside = (columns - x.unsqueeze(1)).abs() < ratio * width / 2
+    return (row_inside.unsqueeze(2) & column_inside.unsqueeze(1)).float().unsqueeze(1)

@@ -1,0 +1,105 @@
+"""Training photos in memory: an upright RGB image and an id map each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core.errors import DataError
+from fcfi_core.training.configuration import SourceConfiguration
+
+IGNORED = 65535
+"""Id of pixels that count neither as object nor as background."""
+
+_SMALLEST_REGION = 40
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo with its regions.
+
+    Attributes:
+        name: ``SOURCE/FILE``, unique.
+        pixels: (H, W, 3) uint8 RGB.
+        ids: (H, W) uint16; 0 background, 1..n regions, 65535 ignored.
+        regions: ids that are large enough to be a target.
+        areas: their pixel counts.
+        source: index of the source it came from.
+    """
+
+    name: str
+    pixels: NDArray[np.uint8]
+    ids: NDArray[np.uint16]
+    regions: NDArray[np.uint16]
+    areas: NDArray[np.int64]
+    source: int
+
+
+def is_development(name: str, share: float) -> bool:
+    """Return whether the photo called ``name`` belongs to the development split.
+
+    The choice depends on the name alone, so it never changes when photos are added.
+    """
+    digest = hashlib.blake2b(name.encode(), digest_size=4).digest()
+    return int.from_bytes(digest) / 2**32 < share
+
+
+def read_source(source: SourceConfiguration, index: int, longest_side: int) -> list[Photo]:
+    """Return every photo of ``source``, at most ``longest_side`` pixels long.
+
+    Raises:
+        DataError: if the source has no usable photo, or a file cannot be read.
+    """
+    folder = Path(source.path)
+    images = sorted(path for path in (folder / "images").glob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    if not images:
+        raise DataError(f"{folder} holds no photos; expected {folder.name}/images/*.jpg beside masks/*.png.")
+    with ThreadPoolExecutor(2) as pool:
+        photos = list(pool.map(lambda path: _read(folder, path, index, longest_side), images))
+    usable = [photo for photo in photos if photo.regions.size]
+    if not usable:
+        raise DataError(f"no mask in {folder / 'masks'} holds a region of at least {_SMALLEST_REGION} pixels.")
+    return usable
+
+
+def _read(folder: Path, path: Path, source: int, longest_side: int) -> Photo:
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    mask_path = folder / "masks" / f"{path.stem}.png"
+    ids = cv2.imread(str(mask_path), cv2.IMREAD_UNCHANGED)
+    if pixels is None or ids is None:
+        raise DataError(f"{path if pixels is None else mask_path} is missing or cannot be decoded.")
+    if ids.ndim != 2 or ids.shape != pixels.shape[:2]:
+        raise DataError(f"mask {mask_path} has shape {ids.shape}; the photo needs {pixels.shape[:2]}.")
+    ignored = ids == np.iinfo(ids.dtype).max
+    ids = ids.astype(np.uint16)
+    ids[ignored] = IGNORED
+    return make_photo(f"{folder.name}/{path.stem}", pixels, ids, source, longest_side)
+
+
+def make_photo(
+    name: str, pixels: NDArray[np.uint8], ids: NDArray[np.uint16], source: int, longest_side: int
+) -> Photo:
+    """Return a photo, reduced to ``longest_side`` where it is larger; arguments as in :class:`Photo`."""
+    height, width = ids.shape
+    scale = longest_side / max(height, width)
+    if scale < 1:
+        size = (max(round(width * scale), 1), max(round(height * scale), 1))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        ids = np.asarray(cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint16)
+    regions, areas = np.unique(ids, return_counts=True)
+    usable = (regions != 0) & (regions != IGNORED) & (areas >= _SMALLEST_REGION)
+    return Photo(name, pixels, ids, regions[usable].astype(np.uint16), areas[usable], source)
+
+
+def split(photos: Sequence[Photo], share: float) -> tuple[list[Photo], list[Photo]]:
+    """Return training photos and development photos."""
+    training = [photo for photo in photos if not is_development(photo.name, share)]
+    development = [photo for photo in photos if is_development(photo.name, share)]
+    return training, development
