@@ -23,9 +23,12 @@ def _pixel(value: object, name: str) -> int:
     """Return the pixel index nearest to ``value``; raises PromptError for anything but a number."""
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise PromptError(f"{name} is {value!r}; give a finite number of pixels.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        number = math.inf
     if not math.isfinite(number) or abs(number) > _LARGEST_COORDINATE:
-        raise PromptError(f"{name} is {value!r}; give a finite number of pixels.")
+        raise PromptError(f"{name} is {number}; give a finite number of pixels.")
     return math.floor(number + 0.5)
 
 

@@ -1,0 +1,241 @@
+"""The playground's routes, with a tiny network behind them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pycocotools import mask as coco_mask
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from fcfi_core import Click, Predictor, WeightsError
+from fcfi_core.errors import BusyError
+from fcfi_core.playground import routes
+from fcfi_core.playground import server as playground_server
+from fcfi_core.playground.prompts import MAX_CLICKS
+
+ASSETS = Path(playground_server.__file__).parent / "assets"
+CLICKS = [{"x": 70, "y": 40}, {"x": 10, "y": 10, "positive": False}]
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_model):
+    return Predictor(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def client(predictor):
+    with TestClient(Starlette(routes=routes(lambda: predictor))) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def encoded(photo):
+    file = io.BytesIO()
+    Image.fromarray(photo).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def digest(client, encoded):
+    return client.post("/playground/images", content=encoded).json()["image"]
+
+
+def opaque(data_address: str) -> np.ndarray:
+    """Return where the PNG in ``data_address`` is opaque."""
+    content = base64.b64decode(data_address.removeprefix("data:image/png;base64,"))
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGBA"))[:, :, 3] == 255
+
+
+def test_page_and_all_it_names_are_served(client):
+    page = client.get("/playground")
+    assert page.status_code == 200
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    for path in sorted(ASSETS.rglob("*.*")):
+        answer = client.get(f"/playground/assets/{path.relative_to(ASSETS).as_posix()}")
+        assert answer.status_code == 200
+        assert answer.content == path.read_bytes()
+    assert client.get("/playground/", follow_redirects=False).headers["location"] == "../playground"
+    assert client.get("/playground/assets/../server.py").status_code == 404
+
+
+def test_assets_are_small_and_need_nothing_from_elsewhere():
+    for path in ASSETS.rglob("*.*"):
+        assert path.stat().st_size < 150_000
+        if path.suffix in (".html", ".js", ".css"):
+            text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+            assert "http:" not in text
+            assert "https:" not in text
+
+
+def test_model(client):
+    assert client.get("/playground/model").json() == {
+        "name": "tiny",
+        "variant": "mobilenetv2",
+        "device": "cpu",
+    }
+
+
+def test_mask_is_the_predictors(client, predictor, photo, digest):
+    answer = client.post(f"/playground/images/{digest}/mask", json={"clicks": CLICKS}).json()
+    result = predictor.segment(photo, [Click(70, 40), Click(10, 10, False)])
+    assert result.mask.any()
+    np.testing.assert_array_equal(opaque(answer["mask"]), result.mask)
+    assert answer["area"] == result.mask.sum()
+    assert answer["confidence"] == result.confidence
+    assert answer["milliseconds"] > 0
+    assert len(answer["polygons"]) == len(result.polygons(0.5, 4000).parts)
+
+
+def test_box_alone_implies_a_click(client, digest):
+    answer = client.post(f"/playground/images/{digest}/mask", json={"box": [50, 20, 90, 60]}).json()
+    assert answer["implied_click"] == {"x": 70, "y": 40, "positive": True}
+
+
+def test_negative_clicks_alone_say_why_the_mask_is_empty(client, digest):
+    answer = client.post(f"/playground/images/{digest}/mask", json={"clicks": CLICKS[1:]}).json()
+    assert answer["area"] == 0
+    assert answer["notes"]
+    assert not opaque(answer["mask"]).any()
+
+
+def test_files(client, predictor, photo, digest):
+    mask = predictor.segment(photo, [Click(70, 40), Click(10, 10, False)]).mask
+
+    def file(kind):
+        body = {"clicks": CLICKS, "format": kind, "name": "disk.png"}
+        return client.post(f"/playground/images/{digest}/file", json=body)
+
+    png = np.asarray(Image.open(io.BytesIO(file("png").content)))
+    np.testing.assert_array_equal(png, mask * np.uint8(255))
+    coco = file("coco").json()
+    np.testing.assert_array_equal(coco_mask.decode(coco["annotations"][0]["segmentation"]), mask)
+    assert coco["images"] == [{"id": 1, "file_name": "disk.png", "width": 120, "height": 90}]
+    polygon = file("polygon").json()
+    assert polygon["lost_iou"] < 0.2
+    assert polygon["clicks"][1] == {"x": 10, "y": 10, "positive": False}
+    assert file("gif").status_code == 400
+
+
+def test_photo_the_browser_cannot_show(client, photo):
+    deep = io.BytesIO()
+    Image.fromarray(photo[:, :, 0].astype(np.uint16) * 256).save(deep, "TIFF")
+    facts = client.post("/playground/images", content=deep.getvalue()).json()
+    assert (facts["width"], facts["height"]) == (120, 90)
+    assert facts["notes"]
+    picture = client.get(f"/playground/images/{facts['image']}")
+    assert Image.open(io.BytesIO(picture.content)).size == (120, 90)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ("no json", "not JSON"),
+        ("[1]", "[1]"),
+        ("{}", "no click"),
+        ('{"clicks": {"x": 1}}', "clicks"),
+        ('{"clicks": [{"x": 1}]}', '"x": 1'),
+        ('{"clicks": [{"x": NaN, "y": 1}]}', "nan"),
+        ('{"clicks": [{"x": 1' + 400 * "0" + ', "y": 1}]}', "inf"),
+        ('{"clicks": [{"x": 120, "y": 1}]}', "120"),
+        ('{"clicks": [{"x": 1, "y": 1, "positive": "yes"}]}', "yes"),
+        ('{"box": [1, 2, 3]}', "[1, 2, 3]"),
+        ('{"box": [500, 500, 600, 600]}', "outside"),
+        (json.dumps({"clicks": CLICKS * MAX_CLICKS}), str(MAX_CLICKS)),
+    ],
+)
+def test_bad_prompt_is_one_sentence(client, digest, body, named):
+    answer = client.post(f"/playground/images/{digest}/mask", content=body)
+    assert answer.status_code == 400
+    assert named in answer.json()["error"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=5)
+            | st.dictionaries(
+                st.sampled_from(["clicks", "box", "x", "y", "positive", "format"]), inner, max_size=5
+            )
+        ),
+    )
+)
+@settings(deadline=None, max_examples=60)
+def test_no_body_breaks_the_server(client, encoded, body):
+    digest = client.post("/playground/images", content=encoded).json()["image"]
+    for action in ("mask", "file"):
+        answer = client.post(f"/playground/images/{digest}/{action}", content=json.dumps(body))
+        assert answer.status_code in (200, 400)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n cut"])
+def test_bad_image(client, content):
+    answer = client.post("/playground/images", content=content)
+    assert answer.status_code == 400
+    assert answer.json()["error"].endswith(".")
+
+
+def test_forgotten_photo_is_404(client):
+    for method, path in (("GET", ""), ("POST", "/mask"), ("POST", "/file")):
+        answer = client.request(method, f"/playground/images/0123{path}")
+        assert answer.status_code == 404
+        assert "again" in answer.json()["error"]
+
+
+def test_limits(predictor, encoded):
+    with TestClient(Starlette(routes=routes(lambda: predictor, upload_bytes=100))) as client:
+        assert client.post("/playground/images", content=encoded).status_code == 413
+    with TestClient(Starlette(routes=routes(lambda: predictor, kept_bytes=1000))) as client:
+        answer = client.post("/playground/images", content=encoded)
+        assert answer.status_code == 400
+        assert "120 x 90" in answer.json()["error"]
+
+
+def test_without_a_model_the_reason_is_told():
+    def missing():
+        raise WeightsError("model 'default' is not here; give a file.")
+
+    def loading():
+        raise BusyError("the model is being loaded.", retry_after=2)
+
+    with TestClient(Starlette(routes=routes(missing))) as client:
+        answer = client.get("/playground/model")
+        assert (answer.status_code, answer.json()["error"]) == (
+            503,
+            "model 'default' is not here; give a file.",
+        )
+        assert client.get("/playground").status_code == 200
+    with TestClient(Starlette(routes=routes(loading))) as client:
+        assert client.get("/playground/model").headers["retry-after"] == "2"
+
+
+def test_too_many_waiting_requests_are_refused(predictor, encoded):
+    started, release = threading.Event(), threading.Event()
+
+    def slow():
+        started.set()
+        assert release.wait(30)
+        return predictor
+
+    application = Starlette(routes=routes(slow, threads=1, waiting=0))
+    with TestClient(application) as client:
+        first = threading.Thread(
+            target=client.post, args=("/playground/images",), kwargs={"content": encoded}
+        )
+        first.start()
+        assert started.wait(30)
+        answer = client.post("/playground/images", content=encoded)
+        release.set()
+        first.join()
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
