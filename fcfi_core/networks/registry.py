@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,10 @@ class VariantDescription:
     summary: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
+    def argument(self, name: str) -> Any:
+        """Return the value of the constructor argument ``name`` for this variant."""
+        return self.arguments.get(name, inspect.signature(self.network).parameters[name].default)
+
 
 VARIANTS: Mapping[str, VariantDescription] = {
     "hrnet18": VariantDescription(
@@ -45,7 +50,8 @@ VARIANTS: Mapping[str, VariantDescription] = {
         DeepLabFeedbackNetwork, "ResNet-101 with a DeepLabV3+ decoder; the official SBD model."
     ),
     "mobilenetv2": VariantDescription(
-        MobileNetFeedbackNetwork, "Light: a MobileNetV2 encoder that sees only the image; the embedded default."
+        MobileNetFeedbackNetwork,
+        "Light: a MobileNetV2 encoder that sees only the image; the embedded default.",
     ),
 }
 
