@@ -6,9 +6,11 @@ Coordinates are ``(y, x)`` pixels of the crop, as everywhere behind the network'
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fcfi_core.training.configuration import SamplingConfiguration
@@ -56,6 +58,34 @@ class Episode:
         else:
             self.finished = False
             self.clicks.append(click)
+
+    def state(self) -> dict[str, Any]:
+        """Return the episode as tensors and plain values, for a training checkpoint."""
+        return {
+            "image": torch.from_numpy(self.crop.image),
+            "target": torch.from_numpy(self.crop.target),
+            "feedback": torch.from_numpy(self.feedback.copy()),
+            "clicks": [list(click) for click in self.clicks],
+            "gate": self.gate,
+            "steps": self.steps,
+            "finished": self.finished,
+            "random": self.random.bit_generator.state,
+        }
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> Episode:
+        """Return the episode that :meth:`state` described."""
+        random = np.random.default_rng()
+        random.bit_generator.state = state["random"]
+        return cls(
+            crop=Crop(state["image"].cpu().numpy(), state["target"].cpu().numpy()),
+            clicks=[(int(y), int(x), bool(positive)) for y, x, positive in state["clicks"]],
+            feedback=state["feedback"].cpu().numpy(),
+            gate=float(state["gate"]),
+            steps=int(state["steps"]),
+            finished=bool(state["finished"]),
+            random=random,
+        )
 
 
 def start_episode(crop: Crop, sampling: SamplingConfiguration, random: np.random.Generator) -> Episode:

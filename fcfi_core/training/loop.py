@@ -8,11 +8,9 @@ anything but the seed, the step and the crop's index.
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,11 +19,12 @@ from torch import Tensor, nn
 
 from fcfi_core.errors import WeightsError
 from fcfi_core.networks.base import InteractiveNetwork
+from fcfi_core.networks.feedback_correction import FeedbackCorrection
 from fcfi_core.training.average import AveragedWeights
 from fcfi_core.training.configuration import TrainingConfiguration
 from fcfi_core.training.crops import CropSampler
 from fcfi_core.training.episodes import Episode, start_episode
-from fcfi_core.training.objective import bce_dice
+from fcfi_core.training.objective import round_loss
 from fcfi_core.training.prefetch import Prefetcher
 
 _POINTS_PER_SIGN = 24
@@ -58,6 +57,9 @@ class Trainer:
         self._pool: list[Episode] = []
         self._frozen, groups = parameter_groups(network, configuration)
         self._optimizer = torch.optim.AdamW(groups, weight_decay=configuration.optimizer.weight_decay)
+        self._window_ratio = next(
+            module.expansion_ratio for module in network.modules() if isinstance(module, FeedbackCorrection)
+        )
         self.average = AveragedWeights(network, configuration.optimizer.average)
         self._prefetcher: Prefetcher | None = None
 
@@ -84,6 +86,7 @@ class Trainer:
             "step": self.step,
             "crops_seen": self.crops_seen,
             "seconds": self.seconds,
+            "pool": [episode.state() for episode in self._pool],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -98,6 +101,7 @@ class Trainer:
             self._optimizer.load_state_dict(state["optimizer"])
             self.step, self.crops_seen = int(state["step"]), int(state["crops_seen"])
             self.seconds = float(state["seconds"])
+            self._pool = [Episode.restored(episode) for episode in state["pool"]]
         except (KeyError, RuntimeError, ValueError) as error:
             raise WeightsError(
                 f"the training checkpoint does not fit this configuration ({str(error).splitlines()[0]}); "
@@ -147,9 +151,8 @@ class Trainer:
             gate,
             soft_window=configuration.loss.window == "soft",
         )
-        ratio = self.network.correction_module.expansion_ratio
         with torch.autocast(self._device.type, enabled=False):
-            loss = bce_dice(output, target, points, new_points, configuration.loss, float(ratio))  # type: ignore[arg-type]
+            loss = round_loss(output, target, points, new_points, configuration.loss, self._window_ratio)
         return loss, torch.sigmoid(output.logits.detach().float())
 
     def _filled_pool(self, size: int, batch: int) -> list[Episode]:
@@ -240,19 +243,3 @@ def _mean_iou(probability: Tensor, target: Tensor) -> float:
     both = (mask & truth).sum(dim=(1, 2, 3)).float()
     either = ((mask | truth) & known).sum(dim=(1, 2, 3)).float().clamp(min=1)
     return float((both / either).mean())
-
-
-class CsvLog:
-    """Appends rows to ``log.csv``; the columns are those of the first row."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def write(self, row: dict[str, float]) -> None:
-        """Append ``row``."""
-        new = not self._path.exists()
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, row, extrasaction="ignore")
-            if new:
-                writer.writeheader()
-            writer.writerow({name: round(value, 5) for name, value in row.items()})

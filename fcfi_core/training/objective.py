@@ -10,8 +10,35 @@ from fcfi_core.networks.base import NetworkOutput
 from fcfi_core.networks.click_maps import disk_maps
 from fcfi_core.training.configuration import LossConfiguration
 from fcfi_core.training.crops import UNKNOWN
+from fcfi_core.training.losses import normalized_focal_loss
 
 _SMALLEST = 1e-4
+
+
+def round_loss(
+    output: NetworkOutput,
+    target: Tensor,
+    points: Tensor,
+    new_points: Tensor,
+    configuration: LossConfiguration,
+    expansion_ratio: float,
+) -> Tensor:
+    """Return the loss that ``configuration`` names; arguments as for :func:`bce_dice`."""
+    if configuration.kind == "normalized_focal":
+        return normalized_focal(output, target, configuration)
+    return bce_dice(output, target, points, new_points, configuration, expansion_ratio)
+
+
+def normalized_focal(output: NetworkOutput, target: Tensor, configuration: LossConfiguration) -> Tensor:
+    """Return the official loss: normalised focal on the prediction and on both feedback maps, a scalar."""
+    label = torch.where(target == UNKNOWN, -1.0, (target == 1).float())
+    from_probability = not configuration.double_sigmoid
+    prediction = normalized_focal_loss(output.logits.float(), label)
+    corrected = normalized_focal_loss(
+        output.corrected.float(), label, window=output.window, from_probability=from_probability
+    )
+    fused = normalized_focal_loss(output.fused.float(), label, from_probability=from_probability)
+    return (prediction + configuration.feedback * (corrected + fused)).mean()
 
 
 def bce_dice(

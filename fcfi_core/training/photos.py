@@ -6,14 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core.errors import DataError
-from fcfi_core.training.configuration import SourceConfiguration
+from fcfi_core.evaluation.datasets import Dataset
 
 IGNORED = 65535
 """Id of pixels that count neither as object nor as background."""
@@ -26,7 +25,7 @@ class Photo:
     """One photo with its regions.
 
     Attributes:
-        name: ``SOURCE/FILE``, unique.
+        name: ``DATASET/PHOTO``, unique.
         pixels: (H, W, 3) uint8 RGB.
         ids: (H, W) uint16; 0 background, 1..n regions, 65535 ignored.
         regions: ids that are large enough to be a target.
@@ -51,36 +50,30 @@ def is_development(name: str, share: float) -> bool:
     return int.from_bytes(digest) / 2**32 < share
 
 
-def read_source(source: SourceConfiguration, index: int, longest_side: int) -> list[Photo]:
-    """Return every photo of ``source``, at most ``longest_side`` pixels long.
+def read_photos(dataset: Dataset, source: int, longest_side: int) -> list[Photo]:
+    """Return every photo of ``dataset`` that has a usable region, at most ``longest_side`` pixels long.
 
     Raises:
-        DataError: if the source has no usable photo, or a file cannot be read.
+        DataError: if there is no such photo, or a file cannot be read.
     """
-    folder = Path(source.path)
-    images = sorted(path for path in (folder / "images").glob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    if not images:
-        raise DataError(f"{folder} holds no photos; expected {folder.name}/images/*.jpg beside masks/*.png.")
     with ThreadPoolExecutor(2) as pool:
-        photos = list(pool.map(lambda path: _read(folder, path, index, longest_side), images))
+        photos = list(pool.map(lambda name: _read(dataset, name, source, longest_side), dataset.image_names))
     usable = [photo for photo in photos if photo.regions.size]
     if not usable:
-        raise DataError(f"no mask in {folder / 'masks'} holds a region of at least {_SMALLEST_REGION} pixels.")
+        raise DataError(f"no mask of {dataset.name} holds a region of at least {_SMALLEST_REGION} pixels.")
     return usable
 
 
-def _read(folder: Path, path: Path, source: int, longest_side: int) -> Photo:
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    mask_path = folder / "masks" / f"{path.stem}.png"
-    ids = cv2.imread(str(mask_path), cv2.IMREAD_UNCHANGED)
-    if pixels is None or ids is None:
-        raise DataError(f"{path if pixels is None else mask_path} is missing or cannot be decoded.")
-    if ids.ndim != 2 or ids.shape != pixels.shape[:2]:
-        raise DataError(f"mask {mask_path} has shape {ids.shape}; the photo needs {pixels.shape[:2]}.")
-    ignored = ids == np.iinfo(ids.dtype).max
-    ids = ids.astype(np.uint16)
-    ids[ignored] = IGNORED
-    return make_photo(f"{folder.name}/{path.stem}", pixels, ids, source, longest_side)
+def _read(dataset: Dataset, name: str, source: int, longest_side: int) -> Photo:
+    image = dataset.read(name)
+    ids = np.zeros(image.pixels.shape[:2], np.uint16)
+    # Larger objects first: where annotations overlap, the smaller object lies in front.
+    areas = dataset.areas(name)
+    for index, object_id in enumerate(sorted(areas, key=lambda key: (-areas[key], key)), start=1):
+        ids[image.mask(object_id)] = index
+    if image.ignore is not None:
+        ids[image.ignore] = IGNORED
+    return make_photo(f"{dataset.name}/{name}", image.pixels, ids, source, longest_side)
 
 
 def make_photo(

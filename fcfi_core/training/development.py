@@ -1,0 +1,58 @@
+"""The development split: how good the present weights are, in clicks, on photos never trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fcfi_core.evaluation.benchmark import noc
+from fcfi_core.evaluation.datasets import Sample
+from fcfi_core.model import Model
+from fcfi_core.networks.base import InteractiveNetwork
+from fcfi_core.predictor import Predictor
+from fcfi_core.protocol import Protocol
+from fcfi_core.training.photos import IGNORED, Photo
+
+TARGETS = (0.80, 0.85, 0.90)
+_MAX_CLICKS = 10
+
+
+def development_samples(photos: Sequence[Photo], count: int, seed: int = 0) -> list[Sample]:
+    """Return ``count`` objects of ``photos``, one a photo as far as the photos suffice.
+
+    Within a photo larger regions are likelier (by the square root of their area), as people cut out
+    objects rather than crumbs.
+    """
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(photos))
+    samples = []
+    for turn in range(count):
+        photo = photos[int(order[turn % len(photos)])] if photos else None
+        if photo is None:
+            break
+        weights = np.sqrt(photo.areas)
+        region = int(random.choice(photo.regions, p=weights / weights.sum()))
+        ignore = photo.ids == IGNORED
+        dataset, _, name = photo.name.partition("/")
+        samples.append(
+            Sample(dataset, name, region, photo.pixels, photo.ids == region, ignore if ignore.any() else None)
+        )
+    return samples
+
+
+def clicks_needed(
+    network: InteractiveNetwork,
+    samples: Sequence[Sample],
+    *,
+    variant: str,
+    protocol: Protocol | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> dict[str, float]:
+    """Return the click metrics of ``network`` on ``samples``, at most 10 clicks an object.
+
+    The names are those of :func:`fcfi_core.evaluation.metrics.evaluate` (``noc@85`` and so on).
+    """
+    model = Model.from_network(network, variant=variant, protocol=protocol, device=device, threads=threads)
+    return noc(Predictor(model, memo_bytes=64 * 2**20), samples, TARGETS, _MAX_CLICKS)

@@ -1,0 +1,229 @@
+"""A training run from its configuration: data, network, loop, checkpoints, log, best weights.
+
+In the run's folder:
+
+* ``state.pt``: everything needed to continue to the exact step (written again and again);
+* ``latest.safetensors``: the averaged weights at the last checkpoint;
+* ``best.safetensors``: those with the fewest clicks on the development split so far;
+* ``log.csv``: losses, and the development figures.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from fcfi_core.checkpoints.catalogue import resolve
+from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
+from fcfi_core.engines.threads import container_share
+from fcfi_core.engines.torch_engine import choose_device
+from fcfi_core.errors import DataError, WeightsError
+from fcfi_core.evaluation.datasets import Sample
+from fcfi_core.evaluation.readers import open_dataset
+from fcfi_core.networks.base import InteractiveNetwork
+from fcfi_core.networks.registry import build
+from fcfi_core.protocol import product
+from fcfi_core.training.configuration import TrainingConfiguration
+from fcfi_core.training.crops import CropSampler
+from fcfi_core.training.development import clicks_needed, development_samples
+from fcfi_core.training.log import TrainingLog
+from fcfi_core.training.loop import Trainer
+from fcfi_core.training.photos import Photo, read_photos, split
+
+
+@dataclass
+class Run:
+    """A training run in progress.
+
+    Attributes:
+        configuration: what was asked for.
+        trainer: network, optimiser and averaged weights.
+        development: objects of the development split.
+        best: fewest clicks so far (mean of ``noc@85`` and ``noc@90``).
+        report: called with a line of text whenever there is something to tell.
+    """
+
+    configuration: TrainingConfiguration
+    trainer: Trainer
+    development: list[Sample]
+    header: dict[str, Any]
+    report: Callable[[str], None]
+    best: float = math.inf
+    _figures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        self._folder = Path(self.configuration.out)
+        self._log = TrainingLog(
+            self._folder, continue_at=self.trainer.step, tensorboard=self.configuration.tensorboard
+        )
+
+    def train(self) -> None:
+        """Train to the last step; an interrupted run continues where its last checkpoint was written."""
+        try:
+            self.trainer.run(self._after_step)
+        finally:
+            self._log.close()
+
+    def _after_step(self, trainer: Trainer, figures: dict[str, float]) -> None:
+        configuration, step = self.configuration, trainer.step
+        for name, value in figures.items():
+            self._figures[name].append(value)
+        last = step == configuration.steps
+        measured: dict[str, float] = {}
+        if self.development and (step % configuration.evaluate_every == 0 or last):
+            measured = self._measure()
+        if step % configuration.log_every == 0 or measured or last:
+            means = {name: float(np.mean(values)) for name, values in self._figures.items()}
+            self._figures.clear()
+            row = {"step": step, "crops": trainer.crops_seen, "seconds": trainer.seconds, **means, **measured}
+            self._log.write(row)
+            self.report(_line(row, configuration.steps))
+        if step % configuration.save_every == 0 or measured or last:
+            self.save()
+
+    def _measure(self) -> dict[str, float]:
+        configuration = self.configuration
+        network = self.averaged_network()
+        figures = clicks_needed(
+            network,
+            self.development,
+            variant=configuration.variant,
+            device=configuration.device,
+            threads=configuration.threads or None,
+        )
+        measured = {f"development_{name}": figures[name] for name in ("noc@80", "noc@85", "noc@90", "iou@1", "iou@3")}
+        score = (figures["noc@85"] + figures["noc@90"]) / 2
+        if score < self.best:
+            self.best = score
+            write_checkpoint(self._folder / "best.safetensors", network.state_dict(), self._header(measured))
+        return measured
+
+    def averaged_network(self) -> InteractiveNetwork:
+        """Return a copy of the network with the averaged weights."""
+        network = build(self.configuration.variant, **self.configuration.arguments)
+        network.load_state_dict(self.trainer.average.weights)
+        return network.eval()
+
+    def save(self) -> None:
+        """Write ``state.pt`` and ``latest.safetensors``; each appears complete or not at all."""
+        state = {**self.trainer.state(), "best": self.best}
+        part = self._folder / "state.pt.part"
+        torch.save(state, part)
+        os.replace(part, self._folder / "state.pt")
+        write_checkpoint(self._folder / "latest.safetensors", self.trainer.average.weights, self._header({}))
+
+    def _header(self, figures: dict[str, float]) -> dict[str, Any]:
+        trained = {
+            "steps": self.trainer.step,
+            "crops": self.trainer.crops_seen,
+            "hours": round(self.trainer.seconds / 3600, 2),
+            "figures": {name: round(value, 4) for name, value in figures.items()},
+        }
+        return {**self.header, "model_card": {**self.header.get("model_card", {}), **trained}}
+
+
+def prepare(
+    configuration: TrainingConfiguration,
+    report: Callable[[str], None] = print,
+    *,
+    extra_photos: Sequence[Photo] = (),
+) -> Run:
+    """Return the run that ``configuration`` describes, continued from its folder if it was begun.
+
+    Args:
+        configuration: see :class:`TrainingConfiguration`.
+        report: receives lines of progress.
+        extra_photos: further training photos, already read; their ``source`` must fit the configuration.
+
+    Raises:
+        DataError, WeightsError, SettingsError: naming what cannot be used.
+    """
+    device = choose_device(configuration.device)
+    if device.type == "cpu":
+        torch.set_num_threads(configuration.threads or container_share())
+    torch.manual_seed(configuration.seed)
+    folder = Path(configuration.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    photos = [
+        photo
+        for index, source in enumerate(configuration.sources)
+        for photo in read_photos(open_dataset(source.path), index, configuration.longest_side)
+    ]
+    training, development = split(photos, configuration.development_share)
+    training = [*training, *extra_photos]
+    if not training:
+        raise DataError(
+            f"all {len(photos)} photos fell into the development split; lower development_share or add photos."
+        )
+    report(f"{len(training)} photos to train on, {len(development)} kept for choosing the best weights")
+    network, header = _network(configuration)
+    sampler = CropSampler(training, configuration.sources, configuration.sampling, configuration.seed)
+    trainer = Trainer(network, sampler, configuration, device)
+    best = math.inf
+    if (folder / "state.pt").is_file():
+        state = torch.load(folder / "state.pt", map_location=device, weights_only=True)
+        trainer.restore(state)
+        best = float(state["best"])
+        report(f"continuing at step {trainer.step}")
+    return Run(
+        configuration=configuration,
+        trainer=trainer,
+        development=development_samples(development, configuration.development_objects),
+        header=header,
+        report=report,
+        best=best,
+    )
+
+
+def _network(configuration: TrainingConfiguration) -> tuple[InteractiveNetwork, dict[str, Any]]:
+    """Return the network to train, and the header of its checkpoints."""
+    header: dict[str, Any] = {
+        "variant": configuration.variant,
+        "arguments": configuration.arguments,
+        "protocol": product(configuration.variant).to_dict(),
+        "model_card": {"sources": [Path(source.path).name for source in configuration.sources]},
+    }
+    if configuration.start is not None:
+        checkpoint = read_checkpoint(resolve(configuration.start))
+        if checkpoint.variant != configuration.variant:
+            raise WeightsError(
+                f"{configuration.start!r} is a {checkpoint.variant}, the configuration says "
+                f"{configuration.variant}; make them agree."
+            )
+        header = {**header, "arguments": dict(checkpoint.arguments), "protocol": dict(checkpoint.protocol)}
+        return checkpoint.network(), header
+    network = build(configuration.variant, **configuration.arguments)
+    if configuration.initialisation is not None:
+        _initialise(network, Path(configuration.initialisation))
+    return network, header
+
+
+def _initialise(network: InteractiveNetwork, path: Path) -> None:
+    """Fill the backbone of ``network`` with the weights in ``path``; surplus tensors are left out."""
+    if not path.is_file():
+        raise WeightsError(f"initialisation {path} does not exist; give a .safetensors file of the backbone.")
+    backbone = getattr(network, "backbone", None)
+    if backbone is None:
+        raise WeightsError("only the mobilenetv2 variant takes an initialisation; leave it out.")
+    report = backbone.load_state_dict(load_file(path), strict=False)
+    if report.missing_keys:
+        raise WeightsError(f"initialisation {path} lacks {report.missing_keys[0]!r} of the backbone.")
+
+
+def _line(row: dict[str, float], steps: int) -> str:
+    words = [f"step {row['step']:.0f}/{steps}", f"{row['seconds'] / 60:.1f} min"]
+    words += [
+        f"{name} {value:.3f}"
+        for name, value in row.items()
+        if name.startswith(("loss", "iou", "development")) and not math.isnan(value)
+    ]
+    return "  ".join(words)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fcfi_core.training.configuration import SamplingConfiguration, SourceConfiguration
+from fcfi_core.training.crops import UNKNOWN, CropSampler
+from fcfi_core.training.photos import IGNORED, make_photo
+
+
+@pytest.fixture(scope="module")
+def photos():
+    random = np.random.default_rng(3)
+    made = []
+    for index in range(4):
+        ids = np.zeros((90, 140), np.uint16)
+        ids[20:60, 30:80] = 1
+        ids[50:85, 90:130] = 2
+        ids[0:5] = IGNORED
+        pixels = random.integers(0, 255, (90, 140, 3), dtype=np.uint8)
+        made.append(make_photo(f"set/{index}", pixels, ids, index % 2, 512))
+    return made
+
+
+def sampler(photos, sampling=None, seed=0):
+    sources = (SourceConfiguration("a"), SourceConfiguration("b", weight=0.5, parts=0.3))
+    return CropSampler(photos, sources, sampling or SamplingConfiguration(), seed)
+
+
+def test_a_crop_depends_on_seed_and_index_alone(photos):
+    first, again, other = sampler(photos), sampler(photos), sampler(photos, seed=1)
+    for index in (7, 3, 11):
+        crop, random = first.draw(index, 64)
+        same, same_random = again.draw(index, 64)
+        assert np.array_equal(crop.image, same.image)
+        assert np.array_equal(crop.target, same.target)
+        assert random.random() == same_random.random()
+    assert not np.array_equal(first.draw(5, 64)[0].image, other.draw(5, 64)[0].image)
+
+
+@pytest.mark.parametrize("kind", ["object_crop", "whole_image", "paste", "neither"])
+def test_every_kind_of_crop_holds_a_target(photos, kind):
+    values = {"object_crop": 0.0, "whole_image": 0.0, "paste": 0.0}
+    if kind != "neither":
+        values[kind] = 1.0
+    made = sampler(photos, SamplingConfiguration(**values))
+    for index in range(30):
+        crop, _ = made.draw(index, 64)
+        assert crop.image.shape == (64, 64, 3)
+        assert crop.image.dtype == np.uint8
+        assert set(np.unique(crop.target)) <= {0, 1, UNKNOWN}
+        assert (crop.target == 1).any()
+
+
+def test_drawing_leaves_the_photos_alone(photos):
+    before = [(photo.pixels.copy(), photo.ids.copy()) for photo in photos]
+    made = sampler(photos, SamplingConfiguration(paste=1.0))
+    for index in range(20):
+        made.draw(index, 64)
+    for photo, (pixels, ids) in zip(photos, before, strict=True):
+        assert np.array_equal(photo.pixels, pixels)
+        assert np.array_equal(photo.ids, ids)

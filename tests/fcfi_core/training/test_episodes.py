@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fcfi_core.prior import BOX_FEEDBACK
+from fcfi_core.training.configuration import SamplingConfiguration
+from fcfi_core.training.crops import UNKNOWN, Crop
+from fcfi_core.training.episodes import BOX_PROBABILITY, disturbed, first_click, next_click, start_episode
+
+
+def disc(size: int = 64, radius: int = 14) -> np.ndarray:
+    y, x = np.mgrid[:size, :size]
+    return (((y - size // 2) ** 2 + (x - size // 2) ** 2) <= radius**2).astype(np.uint8)
+
+
+def crop_of(target: np.ndarray) -> Crop:
+    return Crop(np.zeros((*target.shape, 3), np.uint8), target)
+
+
+def test_box_starts_look_like_boxes_at_inference():
+    assert BOX_PROBABILITY == BOX_FEEDBACK
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_first_click_lies_on_the_object(seed):
+    target = disc()
+    y, x, positive = first_click(target, np.random.default_rng(seed))
+    assert positive
+    assert target[y, x] == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0, 1))
+def test_next_click_names_a_pixel_that_is_wrong(seed, share):
+    random = np.random.default_rng(seed)
+    target = disc()
+    target[:4] = UNKNOWN
+    mask = random.random(target.shape) < share
+    click = next_click(target, mask, random)
+    if click is not None:
+        y, x, positive = click
+        assert target[y, x] == int(positive)
+        assert mask[y, x] != positive
+
+
+def test_nothing_to_correct_gives_no_click():
+    target = disc()
+    assert next_click(target, target == 1, np.random.default_rng(0)) is None
+
+
+def test_unknown_pixels_are_never_wrong():
+    target = np.full((32, 32), UNKNOWN, np.uint8)
+    assert next_click(target, np.ones((32, 32), bool), np.random.default_rng(0)) is None
+
+
+def test_a_correction_becomes_feedback_and_opens_the_gate():
+    sampling = SamplingConfiguration(box_start=0, prior_start=0)
+    episode = start_episode(crop_of(disc()), sampling, np.random.default_rng(0))
+    assert episode.gate == 0
+    assert len(episode.clicks) == 1
+    prediction = np.zeros((64, 64), np.float32)
+    episode.correct(prediction)
+    assert episode.gate == 1
+    assert episode.feedback is prediction
+    assert len(episode.clicks) == 2
+    assert episode.clicks[-1][2]
+
+
+def test_a_perfect_prediction_finishes_the_episode():
+    episode = start_episode(crop_of(disc()), SamplingConfiguration(), np.random.default_rng(0))
+    episode.correct(disc().astype(np.float32))
+    assert episode.finished
+
+
+@pytest.mark.parametrize("start", ["box_start", "prior_start"])
+def test_starts_with_a_prior_have_feedback_and_an_open_gate(start):
+    sampling = SamplingConfiguration(**{"box_start": 0, "prior_start": 0, start: 1.0})
+    for seed in range(20):
+        episode = start_episode(crop_of(disc()), sampling, np.random.default_rng(seed))
+        assert episode.gate == 1
+        assert len(episode.clicks) == 1
+        assert 0 <= episode.feedback.min() <= episode.feedback.max() <= 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_disturbing_keeps_the_shape_and_the_original(seed):
+    mask = disc() == 1
+    before = mask.copy()
+    result = disturbed(mask, np.random.default_rng(seed))
+    assert result.shape == mask.shape
+    assert result.dtype == bool
+    assert np.array_equal(mask, before)
+
+
+@pytest.mark.parametrize("target", [np.zeros((32, 32), np.uint8), np.ones((32, 32), np.uint8)])
+def test_empty_and_full_targets_start_an_episode(target):
+    for seed in range(20):
+        episode = start_episode(crop_of(target), SamplingConfiguration(), np.random.default_rng(seed))
+        y, x, _ = episode.clicks[0]
+        assert 0 <= y < 32
+        assert 0 <= x < 32

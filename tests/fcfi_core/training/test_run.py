@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fcfi_core import Predictor, load_model
+from fcfi_core.errors import DataError, WeightsError
+from fcfi_core.training.configuration import (
+    LossConfiguration,
+    PhaseConfiguration,
+    SamplingConfiguration,
+    SourceConfiguration,
+    TrainingConfiguration,
+)
+from fcfi_core.training.run import prepare
+
+
+@pytest.fixture
+def configuration(photo_folder, tmp_path):
+    return TrainingConfiguration(
+        out=str(tmp_path / "run"),
+        steps=4,
+        sources=(SourceConfiguration(str(photo_folder)),),
+        arguments={"width": 16, "decoder_width": 16, "middle_channels": 8},
+        phases=(PhaseConfiguration(1, 64, 2),),
+        sampling=SamplingConfiguration(rounds=2, continuation=0.9),
+        development_share=0.2,
+        development_objects=2,
+        evaluate_every=4,
+        save_every=2,
+        log_every=1,
+        device="cpu",
+        threads=1,
+    )
+
+
+def trained(configuration):
+    torch.manual_seed(0)
+    run = prepare(configuration, lambda line: None)
+    run.train()
+    return run
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(configuration, tmp_path):
+    whole = trained(configuration)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(line):
+        if line.startswith("step 3"):
+            raise Stopped
+
+    interrupted = replace(configuration, out=str(tmp_path / "interrupted"))
+    run = prepare(interrupted, stop)
+    with pytest.raises(Stopped):
+        run.train()
+    resumed = trained(interrupted)
+    assert resumed.trainer.crops_seen == whole.trainer.crops_seen
+    for name, tensor in whole.trainer.network.state_dict().items():
+        assert torch.equal(tensor, resumed.trainer.network.state_dict()[name]), name
+    with (tmp_path / "interrupted" / "log.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def test_the_weights_load_and_segment(configuration, tmp_path):
+    trained(configuration)
+    for name in ("latest", "best"):
+        predictor = Predictor(load_model(tmp_path / "run" / f"{name}.safetensors", device="cpu"))
+        result = predictor.segment(np.zeros((60, 80, 3), np.uint8), [(40, 30)])
+        assert result.mask.shape == (60, 80)
+
+
+def test_training_learns_bright_discs(configuration):
+    longer = replace(
+        configuration,
+        steps=40,
+        evaluate_every=1000,
+        development_objects=0,
+        arguments={},
+        optimizer=replace(configuration.optimizer, warmup=5, average=0.9),
+        phases=(PhaseConfiguration(1, 64, 4),),
+    )
+    rows = []
+    run = prepare(longer, rows.append)
+    run.train()
+    losses = [float(line.split("loss_1 ")[1].split()[0]) for line in rows if "loss_1" in line]
+    assert np.mean(losses[-8:]) < 0.8 * np.mean(losses[:4])
+
+
+@pytest.mark.parametrize("variant", ["hrnet18s_small"])
+def test_official_networks_train_with_the_official_losses(configuration, variant):
+    official = replace(
+        configuration,
+        variant=variant,
+        arguments={},
+        steps=1,
+        development_objects=0,
+        loss=LossConfiguration(kind="normalized_focal", feedback=1.0, double_sigmoid=True, window="soft"),
+    )
+    run = trained(official)
+    assert run.trainer.step == 1
+
+
+def test_another_architecture_does_not_continue_a_run(configuration):
+    trained(configuration)
+    with pytest.raises(WeightsError, match="does not fit"):
+        prepare(replace(configuration, arguments={"width": 32}), lambda line: None)
+
+
+def test_photos_without_objects_are_refused(configuration, tmp_path):
+    (tmp_path / "empty" / "images").mkdir(parents=True)
+    with pytest.raises(DataError, match="no data set"):
+        prepare(replace(configuration, sources=(SourceConfiguration(str(tmp_path / "empty")),)), lambda line: None)
