@@ -1,0 +1,248 @@
+"""``fcfi evaluate``: how many clicks do objects take?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fcfi_core.cli._common import add_model_arguments, core_settings, write_bytes
+from fcfi_core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from fcfi_core.evaluation.benchmark import Rules, Segmenter
+    from fcfi_core.evaluation.clicker import ClickNoise
+    from fcfi_core.predictor import Predictor
+    from fcfi_core.protocol import Protocol
+
+HELP = "measure how many clicks objects take, with a simulated annotator"
+
+_EPILOG = """examples:
+  fcfi evaluate photos --json figures.json --html report.html
+  fcfi evaluate photos other --objects 200 --seed 1 --baseline grabcut
+  fcfi evaluate photos --compare flip --compare no-zoom --compare no-ffcm+no-cffm
+  fcfi evaluate photos --protocol parity --target-size 700 --expansion-ratio 3.0
+
+A data set is DIR/images/NAME.jpg with DIR/masks/NAME.png (0 background, 1..n objects, 255 or 65535
+ignored), or a COCO JSON file with polygons or run-length codes."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``fcfi evaluate``."""
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "datasets", metavar="DIR", nargs="+", type=Path, help="data set (folder, or COCO JSON file)"
+    )
+    parser.add_argument("--images", metavar="DIR", type=Path, help="where the photos of a COCO JSON file are")
+    parser.add_argument(
+        "--json", metavar="F", type=Path, help="write all figures as JSON; - for standard output"
+    )
+    parser.add_argument("--html", metavar="F", type=Path, help="write a report with curves and pictures")
+    parser.add_argument(
+        "--worst",
+        metavar="N",
+        type=int,
+        default=10,
+        help="pictures of the worst cases per set (default: %(default)s)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_object_arguments(parser.add_argument_group("objects"))
+    _add_annotator_arguments(parser.add_argument_group("annotator"))
+    _add_protocol_arguments(parser.add_argument_group("protocol"))
+    add_model_arguments(parser)
+
+
+def _add_object_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--objects", metavar="N", type=int, help="a random choice of N per set (default: all)")
+    group.add_argument(
+        "--seed", type=int, default=0, help="of that choice, and of click noise (default: %(default)s)"
+    )
+    group.add_argument(
+        "--min-area", metavar="PIXELS", type=int, default=1, help="leave out smaller ones (default: 1)"
+    )
+
+
+def _add_annotator_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--max-clicks", metavar="N", type=int, default=20, help="per object (default: %(default)s)"
+    )
+    group.add_argument(
+        "--targets",
+        metavar="T,T",
+        default="80,85,90,95",
+        help="IoU in percent that is enough (default: %(default)s)",
+    )
+    group.add_argument(
+        "--all-clicks",
+        action="store_true",
+        help="go on when the highest target is reached (exact curves; slower)",
+    )
+    group.add_argument(
+        "--noise",
+        metavar="KIND:AMOUNT",
+        help="jitter:10 (up to 10 pixels off), miss:10 (the same, also across the outline),\n"
+        "border:0.5 (at most half as deep as the deepest point)",
+    )
+    group.add_argument("--no-boundaries", action="store_true", help="skip boundary IoU and surface distance")
+
+
+def _add_protocol_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--protocol",
+        choices=("product", "parity"),
+        default="product",
+        help="parity: the official evaluation, defects included: flip on, no early stop\n(default: %(default)s)",
+    )
+    group.add_argument(
+        "--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored image"
+    )
+    group.add_argument(
+        "--zoom", choices=("on", "off"), help="look closer at the object after the first click"
+    )
+    group.add_argument("--target-size", metavar="PIXELS", type=int, help="longer side of the zoomed frame")
+    group.add_argument("--expansion-ratio", metavar="R", type=float, help="zoomed region / box of the object")
+    group.add_argument(
+        "--baseline", metavar="NAME", action="append", default=[], help="also run grabcut on the same objects"
+    )
+    group.add_argument(
+        "--compare",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="also run the same weights with one part switched: no-ffcm, no-cffm, no-feedback,\n"
+        "no-zoom, flip, or several joined by +; repeatable",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate, print the main figures, and write the reports asked for."""
+    from fcfi_core.evaluation.baselines import baseline
+    from fcfi_core.evaluation.datasets import choose
+    from fcfi_core.evaluation.html import summary, to_html
+    from fcfi_core.evaluation.readers import open_dataset
+    from fcfi_core.evaluation.runner import evaluate
+
+    for path in (arguments.json, arguments.html):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise SettingsError(f"cannot write {str(path)!r}: its folder does not exist; create it first.")
+    rules = _rules(arguments)
+    selections = [
+        choose(
+            open_dataset(path, arguments.images),
+            count=arguments.objects,
+            seed=arguments.seed,
+            min_area=arguments.min_area,
+        )
+        for path in arguments.datasets
+    ]
+    compare: dict[str, Segmenter] = {f"opencv-{name}": baseline(name) for name in arguments.baseline}
+    predictor = _predictor(arguments)
+    compare.update(_ablations(predictor, arguments))
+    predictor.warm_up()
+    report = evaluate(
+        predictor,
+        selections,
+        compare=compare,
+        rules=rules,
+        worst=arguments.worst,
+        progress=not arguments.quiet,
+    )
+    if arguments.json:
+        text = json.dumps(report.to_dict(), indent=1, allow_nan=False)
+        write_bytes(arguments.json, text.encode() + b"\n")
+    if arguments.html:
+        write_bytes(arguments.html, to_html(report).encode())
+    if str(arguments.json) != "-":
+        print(summary(report))
+    return 0
+
+
+def _rules(arguments: argparse.Namespace) -> Rules:
+    from fcfi_core.evaluation.benchmark import Rules
+
+    try:
+        targets = tuple(sorted(float(text) / 100 for text in arguments.targets.split(",")))
+    except ValueError:
+        raise SettingsError(
+            f"--targets is {arguments.targets!r}; give percentages, for example 85,90."
+        ) from None
+    if arguments.worst < 0:
+        raise SettingsError(f"--worst is {arguments.worst}; give 0 or more.")
+    return Rules(
+        max_clicks=arguments.max_clicks,
+        targets=targets,
+        all_clicks=arguments.all_clicks,
+        official=arguments.protocol == "parity",
+        boundaries=not arguments.no_boundaries,
+        noise=_noise(arguments.noise),
+        seed=arguments.seed,
+    )
+
+
+def _noise(text: str | None) -> ClickNoise | None:
+    """Return the click noise written as ``KIND:AMOUNT``."""
+    from fcfi_core.evaluation.clicker import NearBorder, UniformJitter
+
+    if text is None:
+        return None
+    kind, _, amount = text.partition(":")
+    try:
+        if kind in ("jitter", "miss"):
+            return UniformJitter(int(amount), may_miss=kind == "miss")
+        if kind == "border":
+            return NearBorder(float(amount))
+    except ValueError:
+        pass
+    raise SettingsError(
+        f"--noise is {text!r}; give jitter:PIXELS, miss:PIXELS or border:SHARE, for example jitter:10."
+    )
+
+
+def _predictor(arguments: argparse.Namespace) -> Predictor:
+    from fcfi_core.model import load_model
+    from fcfi_core.predictor import Predictor
+
+    values = core_settings(arguments)
+    model = load_model(
+        values["FCFI_MODEL"], device=values["FCFI_DEVICE"], threads=values["FCFI_THREADS"] or None
+    )
+    return Predictor(
+        model,
+        protocol=_protocol(model.protocol, arguments),
+        memo_bytes=int(values["FCFI_MEMO_MEGABYTES"] * 2**20),
+        max_pixels=int(values["FCFI_MAX_MEGAPIXELS"] * 1e6),
+    )
+
+
+def _protocol(protocol: Protocol, arguments: argparse.Namespace) -> Protocol:
+    """Return the model's protocol with what the command line changes of it."""
+    from dataclasses import replace
+
+    from fcfi_core.protocol import parity
+
+    if arguments.protocol == "parity":
+        protocol = parity()
+    if arguments.flip is not None:
+        protocol = protocol.with_flip(arguments.flip)
+    if arguments.target_size is not None:
+        protocol = replace(protocol, target_size=arguments.target_size)
+    if arguments.expansion_ratio is not None:
+        protocol = replace(protocol, expansion_ratio=arguments.expansion_ratio)
+    if arguments.zoom == "off":
+        protocol = replace(protocol, target_size=None)
+    if arguments.zoom == "on" and protocol.target_size is None:
+        protocol = replace(protocol, target_size=400)
+    return protocol
+
+
+def _ablations(predictor: Predictor, arguments: argparse.Namespace) -> dict[str, Segmenter]:
+    if not arguments.compare:
+        return {}
+    from fcfi_core.evaluation.ablations import ablated
+
+    checkpoint = core_settings(arguments)["FCFI_MODEL"]
+    return {
+        f"{predictor.model.name}, {names}": ablated(predictor, checkpoint, names)
+        for names in arguments.compare
+    }
