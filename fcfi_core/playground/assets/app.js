@@ -34,6 +34,7 @@ async function open(file, name) {
     history = new History();
     shown = null;
     part("welcome").hidden = true;
+    part("photo-panel").hidden = false;
     stage.show(picture, photo.width, photo.height);
     stage.drawMask(null);
     part("stage").setAttribute("aria-label", `${name}, ${photo.width} by ${photo.height} pixels`);
@@ -96,12 +97,13 @@ async function refresh() {
     if (signal.aborted) return;
     shown = answer;
     dismiss();
+    answer.notes.forEach(note);
     render();
     const share = (100 * answer.area) / (photo.width * photo.height);
     say(`${count(history.prompt)}. Confidence ${percent(answer.confidence)}. The mask covers ${share.toFixed(1)} % of the photo.`);
   } catch (error) {
     if (error.status === 400) history.withdraw();
-    report(error, error.status === 400 ? null : refresh);
+    report(error, refresh);
     render();
   } finally {
     if (!signal.aborted) busy(false);
@@ -125,7 +127,7 @@ function render() {
   part("reset").disabled = history.isEmpty;
   part("click-count").textContent = String(prompt.clicks.length);
   part("confidence").textContent = shown ? percent(shown.confidence) : "–";
-  part("confidence-bar").value = shown?.confidence ?? 0;
+  part("confidence-bar").style.setProperty("--share", shown?.confidence ?? 0);
   part("milliseconds").textContent = shown ? `${Math.round(shown.milliseconds)} ms` : "–";
   document.querySelectorAll("[data-download]").forEach((button) => (button.disabled = shown === null));
 }
@@ -145,10 +147,16 @@ function busy(on) {
   else part("busy").hidden = true;
 }
 
+function note(sentence) {
+  report({ message: sentence });
+  part("message").classList.add("note");
+}
+
 function report(error, again = null) {
   if (error.name === "AbortError") return;
-  part("message").querySelector("span").textContent = error.message;
-  part("retry").hidden = again === null;
+  part("message").classList.remove("note");
+  part("message").querySelector("span").textContent = error.message.replace(/^./, (letter) => letter.toUpperCase());
+  part("retry").hidden = again === null || (error.status >= 400 && error.status < 500);
   part("retry").onclick = again;
   part("message").hidden = false;
 }
@@ -213,6 +221,7 @@ document.addEventListener("keydown", (event) => {
     y: redo,
     r: reset,
     m: toggleMask,
+    escape: dismiss,
     "+": () => stage.zoom(1.25),
     "=": () => stage.zoom(1.25),
     "-": () => stage.zoom(0.8),

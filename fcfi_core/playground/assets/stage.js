@@ -69,7 +69,7 @@ export class Stage extends EventTarget {
     await picture.decode(); // so that the old mask stays until the new one can be painted
     this.mask.style.maskImage = this.mask.style.webkitMaskImage = `url(${answer.mask})`;
     this.mask.hidden = false;
-    const ring = (points) => `M${points.map(([x, y]) => `${x + 0.5} ${y + 0.5}`).join("L")}Z`;
+    const ring = (points) => `M${points.map(([x, y]) => `${x} ${y}`).join("L")}Z`;
     const outline = answer.polygons.map((part) => [part.exterior, ...part.holes].map(ring).join("")).join("");
     this.contours.forEach((path) => path.setAttribute("d", outline));
   }
