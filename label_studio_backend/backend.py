@@ -1,0 +1,257 @@
+"""Request in, regions out: what the server and the framework class share.
+
+An answer is a function of the request (and of the image behind its address): no session, no current
+image, no current project. Any process that has the same weights gives the same answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fcfi_core import masks
+from fcfi_core.errors import BusyError, FcfiError, PromptError
+from fcfi_core.images import LoadedImage
+from fcfi_core.masks.extent import Mask
+from fcfi_core.masks.resizing import resized
+from fcfi_core.predictor import Predictor
+from label_studio_backend.answers import Place, regions
+from label_studio_backend.background import BackgroundClicks, is_background
+from label_studio_backend.image_resolver import ImageResolver
+from label_studio_backend.labelling_config import LabellingConfig, Output
+from label_studio_backend.loading import Loading
+from label_studio_backend.metrics import Metrics
+from label_studio_backend.predict_request import PredictRequest, Task
+from label_studio_backend.prompts import Prompt, from_annotation
+from label_studio_backend.scheduler import Job
+from label_studio_backend.settings import Settings, as_mapping
+
+logger = logging.getLogger("fcfi.label_studio")
+
+UNFINISHED = " (unfinished)"
+"""Ends the ``model_version`` of batch results that hold nothing, so that Label Studio asks again."""
+
+
+@dataclass
+class Timings:
+    """Milliseconds per stage of one request."""
+
+    fetch: float = 0.0
+    decode: float = 0.0
+    infer: float = 0.0
+    encode: float = 0.0
+
+    def __str__(self) -> str:
+        return ", ".join(f"{stage} {spent:.0f}" for stage, spent in vars(self).items()) + " ms"
+
+
+@dataclass
+class _Objects:
+    """Regions found for one task, with the score of the least certain object."""
+
+    regions: list[dict[str, Any]] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    complete: bool = True
+
+
+class Backend:
+    """Answers Label Studio's requests; thread-safe.
+
+    Args:
+        settings: see there.
+        model: the predictor, loaded or on its way.
+        metrics: where to count; None: nowhere that anyone looks.
+    """
+
+    def __init__(self, settings: Settings, model: Loading, metrics: Metrics | None = None) -> None:
+        self._settings = settings
+        self._model = model
+        self._metrics = metrics or Metrics()
+        self._background = BackgroundClicks()
+        self.resolver = ImageResolver(settings)
+
+    @property
+    def model_version(self) -> str:
+        """What Label Studio stores with predictions."""
+        return self._model.version
+
+    def predict(self, request: PredictRequest, job: Job) -> dict[str, Any]:
+        """Return the body of the answer to ``/predict``.
+
+        Args:
+            request: from :meth:`PredictRequest.parse`.
+            job: tells when to stop.
+
+        Raises:
+            FcfiError: one sentence on what cannot be used.
+            Superseded: if a newer request of the same object came meanwhile.
+        """
+        return self._interactive(request, job) if request.prompts is not None else self._batch(request, job)
+
+    def _interactive(self, request: PredictRequest, job: Job) -> dict[str, Any]:
+        task, found, timings, clicks = request.tasks[0], _Objects(), Timings(), 0
+        for prompt in request.prompts or ():
+            clicks = max(clicks, len(prompt.clicks))
+            if prompt.clicks:
+                self._metrics.saw_clicks(
+                    (request.project, task.ident), prompt.clicks[0].ident, len(prompt.clicks)
+                )
+            self._draw(request, task, prompt, found, timings, job)
+        self._note(timings)
+        logger.info(
+            "task %s: %d object(s), %d click(s) -> %d region(s), confidence %s; %s",
+            task.ident,
+            len(request.prompts or ()),
+            clicks,
+            len(found.regions),
+            f"{min(found.scores):.2f}" if found.scores else "-",
+            timings,
+        )
+        return {"results": [self._entry(found)]}
+
+    def _batch(self, request: PredictRequest, job: Job) -> dict[str, Any]:
+        """Pre-annotate from what the tasks hold already: each box and polygon becomes a mask.
+
+        Where no task holds anything, there are no results at all: an empty prediction would be stored,
+        shown as a useless tab, and keep Label Studio from asking again.
+        """
+        seeds = [self._seeds(task) for task in request.tasks]
+        if not any(seeds):
+            logger.info("batch of %d task(s) without boxes, polygons or dots: nothing to predict", len(seeds))
+            return {"results": []}
+        entries, timings = [], Timings()
+        for task, prompts in zip(request.tasks, seeds, strict=True):
+            found = _Objects(complete=bool(prompts))
+            for prompt in prompts:
+                try:
+                    self._draw(request, task, prompt, found, timings, job)
+                except BusyError:
+                    found.complete = False
+                    break
+                except FcfiError as error:
+                    found.complete = False
+                    logger.warning("task %s: %s", task.ident, error)
+            entries.append(self._entry(found))
+        self._note(timings)
+        made = sum(len(entry["result"]) for entry in entries)
+        logger.info("batch of %d task(s): %d region(s); %s", len(entries), made, timings)
+        return {"results": entries}
+
+    def _seeds(self, task: Task) -> list[Prompt]:
+        """Return what the newest annotation holds to work from; else the newest prediction not our own."""
+        for source in (task.annotations, task.predictions):
+            for entry in reversed(source):
+                entry = as_mapping(entry)
+                ours = str(entry.get("model_version") or "").removesuffix(UNFINISHED) == self.model_version
+                if entry.get("was_cancelled") is True or ours:
+                    continue
+                prompts = from_annotation(entry.get("result"))
+                if prompts:
+                    return prompts
+        return []
+
+    def _draw(
+        self, request: PredictRequest, task: Task, prompt: Prompt, found: _Objects, timings: Timings, job: Job
+    ) -> None:
+        """Add the regions of one object to ``found``."""
+        job.checkpoint()
+        config = LabellingConfig.parse(request.label_config)
+        output = config.output(prompt.target, self._settings.output)
+        prompt = self._completed(request, task, prompt, config)
+        if not prompt.asks_for_a_mask:
+            return
+        label = output.label_for(prompt.label)
+        reference = config.reference(prompt.target, task.data, prompt.newest.item_index or 0)
+        image, stages = self.resolver.load(reference, task.ident)
+        timings.fetch += stages.fetch
+        timings.decode += stages.decode
+        job.checkpoint()
+        start = time.perf_counter()
+        predictor = self._model.wait(job.until - time.monotonic())
+        place = self._place(prompt, image)
+        mask, confidence = _segment(predictor, image, prompt, place, self._cleaning(output))
+        middle = time.perf_counter()
+        found.regions += regions(
+            mask,
+            place,
+            output,
+            label,
+            confidence,
+            tolerance=self._settings.polygon_tolerance,
+            most_points=self._settings.polygon_points,
+        )
+        found.scores.append(confidence)
+        timings.infer += 1000 * (middle - start)
+        timings.encode += 1000 * (time.perf_counter() - middle)
+
+    def _completed(
+        self, request: PredictRequest, task: Task, prompt: Prompt, config: LabellingConfig
+    ) -> Prompt:
+        """Return ``prompt`` with the clicks of the background label, where the config has one."""
+        word = self._settings.background_label
+        if request.prompts is None or not prompt.clicks:
+            return prompt
+        offered = {
+            label
+            for control in config.controls
+            if control.shape in ("keypoint", "labels") and prompt.target in control.targets
+            for label in control.labels
+        }
+        if word not in offered or not is_background(word, word, config, prompt.target, self._settings.output):
+            return prompt
+        return self._background.complete(
+            (request.project, task.ident, prompt.target, prompt.newest.item_index),
+            prompt,
+            background=prompt.label == word,
+            drafts=[as_mapping(draft).get("result") for draft in task.drafts],
+        )
+
+    def _place(self, prompt: Prompt, image: LoadedImage) -> Place:
+        newest = prompt.newest
+        width, height = newest.size or (image.width, image.height)
+        if width * height > self._settings.max_pixels:
+            raise PromptError(
+                f"the region is said to lie on {width} x {height} pixels, more than is accepted."
+            )
+        return Place(prompt.target, width, height, newest.rotation, newest.item_index)
+
+    def _cleaning(self, output: Output) -> dict[str, float | None] | None:
+        """Return the arguments of ``masks.clean``, or None to leave the mask as it is."""
+        if output.control.shape == "polygon" and not self._settings.min_area:
+            return {"min_area": None, "max_hole": self._settings.max_hole}  # each speck would be a region
+        if self._settings.min_area or self._settings.max_hole:
+            return {"min_area": self._settings.min_area, "max_hole": self._settings.max_hole}
+        return None
+
+    def _entry(self, found: _Objects) -> dict[str, Any]:
+        version = self.model_version if found.complete else self.model_version + UNFINISHED
+        return {"model_version": version, "score": min(found.scores, default=0.0), "result": found.regions}
+
+    def _note(self, timings: Timings) -> None:
+        for stage, spent in vars(timings).items():
+            self._metrics.stages.labels(stage).observe(spent / 1000)
+
+
+def _segment(
+    predictor: Predictor,
+    image: LoadedImage,
+    prompt: Prompt,
+    place: Place,
+    cleaning: Mapping[str, float | None] | None,
+) -> tuple[Mask, float]:
+    """Return the mask at the displayed size, and its confidence."""
+    size = image.width, image.height
+    prior = prompt.drawing.mask(place.width, place.height) if prompt.drawing else None
+    result = predictor.segment(
+        image,
+        [click.click(*size) for click in prompt.clicks],
+        box=prompt.rectangle.box(*size) if prompt.rectangle else None,
+        prior_mask=None if prior is None else resized(prior, *size),
+    )
+    mask = result.mask
+    if cleaning is not None:
+        mask = masks.clean(mask, keep=result.clicks, **cleaning)
+    return resized(mask, place.width, place.height), min(max(float(result.confidence), 0.0), 1.0)

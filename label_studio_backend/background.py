@@ -1,0 +1,121 @@
+"""A label that means "not this": negative clicks for those whose desktop keeps Alt+click to itself.
+
+Clicks of another label come in a list of their own, without the clicks they belong to. So the last few
+objects of a task are remembered here, and a click list is completed from them before anything is
+computed; after a restart the user's draft, which comes with the request, stands in. This is the only
+thing the backend remembers that an answer depends on, and only for configs that offer such a label.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field, replace
+
+from label_studio_backend.labelling_config import LabellingConfig
+from label_studio_backend.prompts import Prompt, Region, from_context
+
+_MOST_TASKS = 2048
+_OBJECTS_OF_A_TASK = 4
+_SECONDS = 3600.0
+
+
+def is_background(
+    label: str | None, background: str, config: LabellingConfig, target: str, preferred: str
+) -> bool:
+    """Return whether ``label`` means "not this": it is the background label and no mask can carry it."""
+    return (
+        bool(background) and label == background and not config.output(target, preferred).labels.offers(label)
+    )
+
+
+@dataclass
+class _Object:
+    """An object being clicked: its two lists, and the order in which clicks came."""
+
+    wanted: Prompt | None = None
+    unwanted: tuple[Region, ...] = ()
+    order: list[str] = field(default_factory=list)
+    touched: float = 0.0
+
+    def knows(self, regions: Iterable[Region]) -> bool:
+        return any(region.ident in self.order for region in regions)
+
+    def merged(self) -> Prompt | None:
+        """Return the object's prompt, clicks of both lists in the order they came."""
+        if self.wanted is None:
+            return None
+        clicks = (*self.wanted.clicks, *self.unwanted)
+        idents = [click.ident for click in clicks]
+        self.order = [ident for ident in self.order if ident in idents]
+        self.order += [ident for ident in idents if ident not in self.order]
+        return replace(
+            self.wanted, clicks=tuple(sorted(clicks, key=lambda click: self.order.index(click.ident)))
+        )
+
+
+class BackgroundClicks:
+    """Completes click lists of configs with a background label; thread-safe and bounded.
+
+    Args:
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._tasks: OrderedDict[Hashable, list[_Object]] = OrderedDict()
+
+    def complete(
+        self, task: Hashable, prompt: Prompt, *, background: bool, drafts: Iterable[object]
+    ) -> Prompt:
+        """Return ``prompt`` with the clicks of the other list.
+
+        Args:
+            task: names the task and the image tag.
+            prompt: what came; after a background click it holds background clicks only.
+            background: True for such a click.
+            drafts: the results of the user's drafts, newest last: looked at if nothing is remembered.
+        """
+        with self._lock:
+            objects = self._recent(task)
+            known = next((one for one in objects if one.knows(prompt.clicks)), None)
+            if known is None and background:
+                known = max(objects, key=lambda one: one.touched, default=None) or _from_drafts(
+                    prompt, drafts
+                )
+            if known is None:
+                known = _Object()
+            if known not in objects:
+                objects.append(known)
+                del objects[:-_OBJECTS_OF_A_TASK]
+            known.touched = self._clock()
+            if background:
+                known.unwanted = tuple(replace(click, positive=False) for click in prompt.clicks)
+            else:
+                known.wanted = prompt
+            merged = known.merged()
+        return merged or replace(
+            prompt, clicks=tuple(replace(click, positive=False) for click in prompt.clicks)
+        )
+
+    def _recent(self, task: Hashable) -> list[_Object]:
+        now = self._clock()
+        objects = [one for one in self._tasks.get(task, []) if now - one.touched < _SECONDS]
+        self._tasks[task] = objects
+        self._tasks.move_to_end(task)
+        while len(self._tasks) > _MOST_TASKS:
+            self._tasks.popitem(last=False)
+        return objects
+
+
+def _from_drafts(prompt: Prompt, drafts: Iterable[object]) -> _Object | None:
+    """Return the object whose wanted clicks the user's draft still holds."""
+    found: Prompt | None = None
+    for result in drafts:
+        for candidate in from_context(result):
+            if candidate.target == prompt.target and candidate.label != prompt.label and candidate.clicks:
+                found = candidate
+    return _Object(wanted=found) if found else None

@@ -1,0 +1,289 @@
+"""From what a task says about its image to the image: every form Label Studio knows, through one door.
+
+Task data is written by annotators and imports, so it is not trusted:
+
+=========================================  ===============================================================
+reference                                  what happens
+=========================================  ===============================================================
+``/data/...``, ``/storage-data/...``       asked of Label Studio, with the token (below any sub-path)
+``http(s)://<Label Studio>/...``           the same; the token goes to these media paths only
+``s3://``, ``gs://``, ``azure-blob://``    Label Studio's presign route, which redirects or relays
+other ``http(s)://``                       fetched without token, from public or allowed addresses only
+``data:image/...;base64,...``              decoded
+anything else                              refused
+=========================================  ===============================================================
+
+Every redirect is checked like a first address.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urljoin, urlsplit
+
+from fcfi_core import images
+from fcfi_core.errors import ImageError
+from fcfi_core.images import LoadedImage
+from label_studio_backend.image_cache import ImageCache, Known
+from label_studio_backend.settings import Settings
+from label_studio_backend.tokens import Token
+from label_studio_backend.transport import AddressGuard, Answer, exchange, origin, parse_url, shown
+
+CLOUD = ("s3://", "gs://", "azure-blob://")
+_MEDIA = re.compile(
+    r"(/[^/]+)*/(data/(upload|local-files)|storage-data/uploaded|(tasks|projects)/\d+/(resolve|presign))/"
+)
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 5
+_JSON_BYTES = 1_000_000
+
+
+@dataclass
+class Stages:
+    """Milliseconds spent on getting an image."""
+
+    fetch: float = 0.0
+    decode: float = 0.0
+
+
+class ImageResolver:
+    """Gets images for tasks; thread-safe.
+
+    Args:
+        settings: addresses, limits and the token.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._guard = AddressGuard(settings.allowed_hosts)
+        self._home = urlsplit(settings.label_studio_url) if settings.label_studio_url else None
+        self.token = Token(settings.label_studio_token, self._exchange_token)
+        self.cache = ImageCache(settings.image_cache_bytes, settings.image_fresh_seconds)
+
+    def load(self, reference: str, task_id: int | None = None) -> tuple[LoadedImage, Stages]:
+        """Return the image that ``reference`` means, upright RGB, and what it took.
+
+        Args:
+            reference: the value in the task's data.
+            task_id: Label Studio signs cloud addresses for a task.
+
+        Raises:
+            ImageError: one sentence on what is wrong with the reference, the server or the file.
+        """
+        stages = Stages()
+        if reference[:5].lower() == "data:":
+            return self._decoded(self._embedded(reference), stages)[0], stages
+        local = self._local_file(reference)
+        if local is not None:
+            return self._decoded(self._read(local), stages)[0], stages
+        url = self.address(reference, task_id)
+
+        def fetch(known: Known | None) -> tuple[LoadedImage, Known]:
+            start = time.perf_counter()
+            answer = self._fetch(url, known)
+            if answer.status == 404 and "/data/upload/" in url:
+                answer = self._fetch(_stored_upload(url), None)
+            stages.fetch = 1000 * (time.perf_counter() - start)
+            if answer.status == 304 and known is not None:
+                image = self.cache.image(known.digest)
+                if image is not None:
+                    return image, Known(known.digest, known.validator, self.cache.now())
+                answer = self._fetch(url, None)
+            if answer.status != 200:
+                raise ImageError(self._refusal(answer, url))
+            image, digest = self._decoded(answer.body, stages)
+            return image, Known(digest, _validator(answer), self.cache.now())
+
+        return self.cache.get(url, fetch), stages
+
+    def address(self, reference: str, task_id: int | None = None) -> str:
+        """Return the http(s) address behind ``reference``; raises ImageError if there is none."""
+        if reference.lower().startswith(CLOUD):
+            if task_id is None:
+                raise ImageError(
+                    f"the image {shown(reference)} needs a task id, which the request does not hold."
+                )
+            coded = base64.urlsafe_b64encode(reference.encode("utf-8", "replace")).decode()
+            return f"{self._base(reference)}/tasks/{task_id}/presign/?fileuri={quote(coded)}"
+        if reference.startswith("/") and not reference.startswith(("//", "/\\")):
+            base = self._base(reference)
+            path = self._home.path if self._home else ""
+            if path and reference.startswith(path + "/"):
+                base = base.removesuffix(path)
+            url = base + quote(reference, safe="/%?&=:@!$'()*+,;~-._")
+            if not _is_media(parse_url(url)):
+                raise ImageError(
+                    f"the image path {shown(reference)} is none that Label Studio serves images from."
+                )
+            return url
+        if reference.lower().startswith(("http://", "https://")):
+            # Browsers mend spaces and umlauts in addresses; so do we.
+            return parse_url(quote(reference, safe="/%?&=:@!$'()*+,;~-._[]#")).geturl()
+        raise ImageError(
+            f"the image {shown(reference)} is no address that can be read; use an upload, a storage, http(s) "
+            "or data:image."
+        )
+
+    def _base(self, reference: str) -> str:
+        if self._home is None:
+            raise ImageError(
+                f"the image {shown(reference)} lies in Label Studio, whose address is unknown here; "
+                "set LABEL_STUDIO_URL (like http://label-studio.example:8080) and LABEL_STUDIO_API_KEY."
+            )
+        return self._settings.label_studio_url.rstrip("/")
+
+    def _is_home(self, parts: SplitResult) -> bool:
+        return self._home is not None and origin(parts) == origin(self._home)
+
+    def _fetch(self, url: str, known: Known | None) -> Answer:
+        """Return the answer to a GET of ``url``, redirects followed and each checked."""
+        until = time.monotonic() + self._settings.image_seconds
+        conditions = {}
+        if known is not None and known.validator is not None:
+            name, value = known.validator
+            conditions = {"If-None-Match" if name == "etag" else "If-Modified-Since": value}
+        for _ in range(_MOST_REDIRECTS + 1):
+            answer = self._ask(parse_url(url), conditions, until)
+            target = answer.headers.get("location", "")
+            if answer.status not in _REDIRECTS or not target:
+                return answer
+            if "/user/login" in target:
+                return Answer(401, answer.headers, b"")
+            url = urljoin(url, target)
+        raise ImageError(f"{shown(url)} redirects more than {_MOST_REDIRECTS} times.")
+
+    def _ask(
+        self, parts: SplitResult, headers: dict[str, str], until: float, *, retry: bool = True
+    ) -> Answer:
+        trusted = self._is_home(parts)
+        with_token = trusted and _is_media(parts)
+        answer = exchange(
+            parts,
+            self._guard.addresses(parts, trusted=trusted),
+            headers={**headers, **(self.token.headers() if with_token else {})},
+            most_bytes=self._settings.image_bytes,
+            seconds=max(0.1, until - time.monotonic()),
+        )
+        if answer.status == 401 and with_token and retry and self.token.kind == "personal":
+            self.token.forget_access()
+            return self._ask(parts, headers, until, retry=False)
+        return answer
+
+    def _exchange_token(self, personal: str) -> str:
+        """Return a short-lived access token for a personal access token."""
+        parts = parse_url(f"{self._base('token')}/api/token/refresh/")
+        answer = exchange(
+            parts,
+            self._guard.addresses(parts, trusted=True),
+            method="POST",
+            headers={"Content-Type": "application/json"},
+            body=json.dumps({"refresh": personal}).encode(),
+            most_bytes=_JSON_BYTES,
+            seconds=self._settings.image_seconds,
+        )
+        try:
+            access = json.loads(answer.body)["access"] if answer.status == 200 else None
+        except (ValueError, KeyError, TypeError):
+            access = None
+        if not isinstance(access, str):
+            raise ImageError(
+                f"Label Studio does not accept the personal access token (status {answer.status}); "
+                "put a valid one into LABEL_STUDIO_API_KEY."
+            )
+        return access
+
+    def _refusal(self, answer: Answer, url: str) -> str:
+        if answer.status in (401, 403) and self._is_home(urlsplit(url)):
+            if self.token.kind == "none":
+                return f"Label Studio wants a token for {shown(url)}; set LABEL_STUDIO_API_KEY."
+            kind = {"legacy": "legacy", "personal": "personal access", "access": "short-lived access"}[
+                self.token.kind
+            ]
+            return (
+                f"Label Studio refuses the {kind} token for {shown(url)} (status {answer.status}); check "
+                "LABEL_STUDIO_API_KEY, that its user may see the project"
+                + (", and that legacy tokens are switched on." if self.token.kind == "legacy" else ".")
+            )
+        return f"{shown(url)} answers with status {answer.status} instead of an image."
+
+    def _embedded(self, reference: str) -> bytes:
+        head, comma, content = reference.partition(",")
+        if not comma or not re.fullmatch(
+            r"data:image/[\w.+-]+(;[\w=.+-]+)*;base64", head.strip(), re.IGNORECASE
+        ):
+            raise ImageError("the embedded image is not of the form data:image/png;base64,...")
+        if len(content) * 3 // 4 > self._settings.image_bytes:
+            raise ImageError(f"the embedded image has more than {self._settings.image_bytes / 1e6:g} MB.")
+        try:
+            return base64.b64decode(unquote(content), validate=False)
+        except (binascii.Error, ValueError):
+            raise ImageError("the embedded image is not valid base64.") from None
+
+    def _local_file(self, reference: str) -> Path | None:
+        """Return the file behind a local-files reference, if this backend serves them itself."""
+        root = self._settings.local_files_root
+        parts = (
+            urlsplit(reference) if reference.startswith("/") and "/data/local-files/" in reference else None
+        )
+        if not root or parts is None:
+            return None
+        wanted = parse_qs(parts.query).get("d", [""])[0]
+        folder = Path(root).resolve()
+        try:
+            file = (folder / wanted.lstrip("/")).resolve()
+            inside = file.is_relative_to(folder) and file.is_file()
+        except (OSError, ValueError, RuntimeError):
+            inside = False
+        if not inside:
+            raise ImageError(f"the local file {shown(wanted)} does not exist in FCFI_LOCAL_FILES_ROOT.")
+        return file
+
+    def _read(self, file: Path) -> bytes:
+        try:
+            with file.open("rb") as stream:
+                content = stream.read(self._settings.image_bytes + 1)
+        except OSError as error:
+            raise ImageError(f"the local file {file.name!r} cannot be read ({error.strerror}).") from None
+        if len(content) > self._settings.image_bytes:
+            raise ImageError(
+                f"the local file {file.name!r} has more than {self._settings.image_bytes / 1e6:g} MB."
+            )
+        return content
+
+    def _decoded(self, content: bytes, stages: Stages) -> tuple[LoadedImage, str]:
+        digest = hashlib.sha256(content).hexdigest()
+        image = self.cache.image(digest)
+        if image is None:
+            start = time.perf_counter()
+            image = images.load(content, max_pixels=self._settings.max_pixels)
+            stages.decode = 1000 * (time.perf_counter() - start)
+        return image, digest
+
+
+def _is_media(parts: SplitResult) -> bool:
+    """Return whether the path is one from which Label Studio serves images, with no way out of it."""
+    path = parts.path
+    for _ in range(3):
+        path = unquote(path)
+    return _MEDIA.match(parts.path) is not None and not {"..", "."} & set(re.split(r"[/\\]", path))
+
+
+def _stored_upload(url: str) -> str:
+    """Return the other route to an upload, for Label Studio instances that keep uploads in a cloud."""
+    before, _, name = url.partition("/data/upload/")
+    return f"{before}/storage-data/uploaded/?filepath=upload/{name}"
+
+
+def _validator(answer: Answer) -> tuple[str, str] | None:
+    for name in ("etag", "last-modified"):
+        value = answer.headers.get(name)
+        if value and value.isprintable():
+            return name, value
+    return None

@@ -1,0 +1,136 @@
+"""A small client of Label Studio's API: what setting up and checking need."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+from urllib.parse import quote
+
+from fcfi_core.errors import DataError, ImageError, SettingsError
+from label_studio_backend.image_resolver import ImageResolver
+from label_studio_backend.settings import Settings, label_studio_origin
+from label_studio_backend.tokens import Kind
+from label_studio_backend.transport import AddressGuard, Answer, exchange, parse_url
+
+_MOST_BYTES = 100_000_000
+
+
+class LabelStudio:
+    """One Label Studio server, seen as the user of a token.
+
+    Args:
+        url: its address, with http:// or https://.
+        token: legacy or personal access token.
+        seconds: time for one request.
+    """
+
+    def __init__(self, url: str, token: str, seconds: float = 60.0) -> None:
+        label_studio_origin(url)
+        self.url = url.rstrip("/")
+        self._seconds = seconds
+        self._guard = AddressGuard()
+        # The resolver knows how tokens are exchanged and renewed.
+        self._token = ImageResolver(Settings(label_studio_url=self.url, label_studio_token=token)).token
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the server that the settings name."""
+        return cls(settings.label_studio_url, settings.label_studio_token)
+
+    @property
+    def token_kind(self) -> Kind:
+        """none, legacy, personal or access."""
+        return self._token.kind
+
+    def who_am_i(self) -> str:
+        """Return the user of the token.
+
+        Raises:
+            SettingsError: saying what is wrong with the address or the token.
+        """
+        answer = self.ask("GET", "/api/current-user/whoami")
+        if answer.status in (401, 403):
+            hint = {
+                "none": "no token is set; put an access token into LABEL_STUDIO_API_KEY",
+                "legacy": "it refuses the legacy token: make a personal access token, or switch legacy "
+                "tokens on (organisation settings, or start it with LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN=true)",
+                "personal": "it refuses the personal access token: make a new one",
+                "access": "it refuses the short-lived access token: use a personal access token instead",
+            }[self.token_kind]
+            raise SettingsError(f"{self.url} answers with status {answer.status}: {hint}.")
+        user = self._json(answer, "the current user")
+        return str(user.get("email") or user.get("username")) if isinstance(user, dict) else "?"
+
+    def get(self, path: str) -> Any:
+        """Return the JSON at ``path``; raises DataError for any status but 200."""
+        return self._json(self.ask("GET", path), path)
+
+    def post(self, path: str, content: Mapping[str, Any] | Sequence[Any]) -> Any:
+        """Send ``content`` as JSON and return the answer's; raises DataError unless the status is 2xx."""
+        headers = {"Content-Type": "application/json"}
+        return self._json(self.ask("POST", path, json.dumps(content).encode(), headers), path)
+
+    def upload(self, project: int, files: Sequence[tuple[str, bytes]]) -> int:
+        """Import image files (name, content) as tasks of ``project``; return how many tasks came of it."""
+        border = secrets.token_hex(16)
+        parts = []
+        for name, content in files:
+            safe = quote(name, safe=" ().-_")
+            head = f'--{border}\r\nContent-Disposition: form-data; name="{safe}"; filename="{safe}"\r\n'
+            parts.append(f"{head}Content-Type: application/octet-stream\r\n\r\n".encode() + content + b"\r\n")
+        body = b"".join(parts) + f"--{border}--\r\n".encode()
+        headers = {"Content-Type": f"multipart/form-data; boundary={border}"}
+        path = f"/api/projects/{project}/import"
+        answer = self._json(self.ask("POST", path, body, headers), path)
+        return int(answer.get("task_count", 0)) if isinstance(answer, dict) else 0
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Return the answer to one request.
+
+        Raises:
+            SettingsError: if Label Studio cannot be reached.
+        """
+        parts = parse_url(self.url + path)
+        try:
+            return exchange(
+                parts,
+                self._guard.addresses(parts, trusted=True),
+                method=method,
+                headers={**(headers or {}), **self._token.headers()},
+                body=body,
+                most_bytes=_MOST_BYTES,
+                seconds=self._seconds,
+            )
+        except ImageError as error:
+            hint = ""
+            if parts.hostname in ("localhost", "127.0.0.1", "::1"):
+                hint = " Inside a container, localhost is the container itself: use Label Studio's host name."
+            raise SettingsError(f"Label Studio: {error}{hint} (LABEL_STUDIO_URL)") from None
+
+    def wait_until_up(self, seconds: float) -> None:
+        """Return as soon as Label Studio answers; raises SettingsError after ``seconds``."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                if self.ask("GET", "/health").status == 200:
+                    return
+            except SettingsError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(0.5)
+
+    def _json(self, answer: Answer, what: str) -> Any:
+        if not 200 <= answer.status < 300:
+            said = answer.body[:300].decode("utf-8", "replace")
+            raise DataError(f"Label Studio answers {what} with status {answer.status}: {said}")
+        try:
+            return json.loads(answer.body) if answer.body else None
+        except ValueError:
+            raise DataError(
+                f"{self.url} does not answer {what} with JSON; is it Label Studio's address?"
+            ) from None

@@ -1,0 +1,100 @@
+"""The predictor on its way: weights load while the server already answers."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Literal
+
+from fcfi_core.errors import BusyError, FcfiError, WeightsError
+from fcfi_core.predictor import Predictor
+
+logger = logging.getLogger("fcfi.label_studio")
+
+
+class Loading:
+    """A predictor that may not be there yet; thread-safe.
+
+    Args:
+        load: returns it; runs once, in a thread of its own.
+        version: names the weights, known before they are loaded.
+    """
+
+    def __init__(self, load: Callable[[], Predictor], version: str) -> None:
+        self.version = version
+        self.error: FcfiError | None = None
+        self._load = load
+        self._predictor: Predictor | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fcfi-loading", daemon=True)
+        self._failed: Callable[[], None] = lambda: None
+
+    def start(self, failed: Callable[[], None] | None = None) -> Loading:
+        """Begin to load; call ``failed`` if that fails. Returns itself."""
+        if failed is not None:
+            self._failed = failed
+        self._thread.start()
+        return self
+
+    @property
+    def state(self) -> Literal["loading", "ready", "failed"]:
+        """How far it is."""
+        if not self._done.is_set():
+            return "loading"
+        return "ready" if self._predictor is not None else "failed"
+
+    @property
+    def ready(self) -> Predictor | None:
+        """The predictor if it is there."""
+        return self._predictor
+
+    def wait(self, seconds: float) -> Predictor:
+        """Return the predictor as soon as it is there.
+
+        Raises:
+            BusyError: if it is not there after ``seconds``.
+            FcfiError: why it could not be loaded.
+        """
+        if not self._done.wait(max(0.0, seconds)):
+            raise BusyError("the weights are still being loaded; try again in some seconds.", retry_after=5.0)
+        if self._predictor is None:
+            raise self.error or WeightsError("the weights could not be loaded; see the log.")
+        return self._predictor
+
+    def _run(self) -> None:
+        start = time.perf_counter()
+        try:
+            predictor = self._load()
+            predictor.warm_up()
+            self._predictor = predictor
+            logger.info("%s is ready after %.1f s", self.version, time.perf_counter() - start)
+        except FcfiError as error:
+            self.error = error
+        except Exception:
+            logger.exception("the weights could not be loaded")
+        finally:
+            self._done.set()
+            if self._predictor is None:
+                self._failed()
+
+
+def version_of(model: str) -> str:
+    """Return what Label Studio stores as the version of ``model``, without loading anything.
+
+    Args:
+        model: a catalogued name (fixed by this package's version) or the path of a file.
+
+    >>> version_of("default").endswith("-default")
+    True
+    """
+    path = Path(model).expanduser()
+    stem = f"fcfi-{package_version('fcfi')}-{path.stem}"
+    if not path.is_file():
+        return stem
+    with path.open("rb") as file:
+        return f"{stem}-{hashlib.file_digest(file, 'sha256').hexdigest()[:8]}"

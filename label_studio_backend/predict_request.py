@@ -1,0 +1,110 @@
+"""The body of ``/predict``, checked once at the door."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from fcfi_core.errors import PromptError
+from label_studio_backend.prompts import Prompt, Region, from_context
+from label_studio_backend.scheduler import Turn
+from label_studio_backend.settings import as_list, as_mapping
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a request.
+
+    Args:
+        ident: Label Studio's number of it; None if it has none.
+        data: what was imported; the image reference is in here.
+        drafts, annotations, predictions: as Label Studio sends them; they grow with every saved mask.
+    """
+
+    ident: int | None
+    data: Mapping[str, Any]
+    drafts: tuple[Any, ...]
+    annotations: tuple[Any, ...]
+    predictions: tuple[Any, ...]
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Return the task in ``value``; raises PromptError if that is no JSON object."""
+        if not isinstance(value, Mapping):
+            raise PromptError("a task of the request is not an object; send what Label Studio sends.")
+        ident = value.get("id")
+        return cls(
+            ident=ident if isinstance(ident, int) and not isinstance(ident, bool) else None,
+            data=as_mapping(value.get("data")),
+            drafts=tuple(as_list(value.get("drafts"))),
+            annotations=tuple(as_list(value.get("annotations"))),
+            predictions=tuple(as_list(value.get("predictions"))),
+        )
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """What ``/predict`` was asked.
+
+    Args:
+        tasks: at least one.
+        project: "<id>.<creation time>", or "".
+        label_config: XML; parsed only when something has to be drawn.
+        prompts: the objects clicked on; None for a batch call (no context).
+    """
+
+    tasks: tuple[Task, ...]
+    project: str
+    label_config: object
+    prompts: tuple[Prompt, ...] | None
+
+    @classmethod
+    def parse(cls, body: bytes | Mapping[str, Any]) -> Self:
+        """Return the request in ``body``, JSON or its decoded form.
+
+        Raises:
+            PromptError: if it is not what Label Studio sends.
+        """
+        content: object = _decoded(body) if isinstance(body, bytes) else body
+        if not isinstance(content, Mapping):
+            raise PromptError("the request is not a JSON object; send what Label Studio sends.")
+        tasks = content.get("tasks")
+        if not isinstance(tasks, list) or not tasks:
+            raise PromptError("the request holds no tasks; send what Label Studio sends.")
+        project = content.get("project")
+        context = as_mapping(content.get("params")).get("context")
+        if not isinstance(context, Mapping | None):
+            raise PromptError("the request's context is not an object; send what Label Studio sends.")
+        return cls(
+            tasks=tuple(Task.parse(task) for task in tasks),
+            project=str(project) if isinstance(project, str | int) else "",
+            label_config=content.get("label_config"),
+            prompts=None if context is None else tuple(from_context(context.get("result"))),
+        )
+
+    @property
+    def turn(self) -> Turn | None:
+        """Which other requests this one replaces; None where it stands alone."""
+        if not self.prompts:
+            return None
+        regions = [region for prompt in self.prompts for region in _all(prompt)]
+        if not regions[0].ident:
+            return None
+        return Turn(
+            of=(self.project, self.tasks[0].ident, regions[0].target, regions[0].shape, regions[0].ident),
+            regions=tuple(region.ident for region in regions),
+            content=repr([(region.value, region.positive) for region in regions]),
+        )
+
+
+def _all(prompt: Prompt) -> list[Region]:
+    return [region for region in (prompt.drawing, prompt.rectangle, *prompt.clicks) if region is not None]
+
+
+def _decoded(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise PromptError("the request is not valid JSON.") from None

@@ -1,0 +1,73 @@
+"""One server process: settings in, exit code out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+
+import uvicorn
+
+from fcfi_core.errors import FcfiError
+from fcfi_core.predictor import Predictor
+from fcfi_core.settings import CORE_VARIABLES, read
+from label_studio_backend.label_studio import LabelStudio
+from label_studio_backend.loading import Loading, version_of
+from label_studio_backend.server import GRACE_SECONDS, create_app
+from label_studio_backend.settings import Settings
+
+logger = logging.getLogger("fcfi.label_studio")
+
+
+def serve(settings: Settings, environment: Mapping[str, str]) -> int:
+    """Serve until a signal says stop.
+
+    Args:
+        settings: of the backend.
+        environment: holds the core's variables: model, device, memo.
+
+    Returns:
+        0, or 2 if the weights cannot be loaded.
+    """
+    values = read(CORE_VARIABLES, environment)
+    model = Loading(lambda: Predictor.from_settings(values), version_of(values["FCFI_MODEL"]))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings, model),
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(GRACE_SECONDS),
+            timeout_keep_alive=30,
+        )
+    )
+
+    def failed() -> None:
+        server.should_exit = True
+
+    logger.info(
+        "http://%s:%d with %s; playground at /playground", settings.host, settings.port, model.version
+    )
+    model.start(failed)
+    threading.Thread(target=_check_label_studio, args=(settings,), daemon=True).start()
+    server.run()
+    if model.state == "failed":
+        raise model.error or FcfiError("the weights could not be loaded; the log above says why.")
+    return 0 if server.started else 2
+
+
+def _check_label_studio(settings: Settings) -> None:
+    """Say at start, in one line, what would later fail where nobody sees it."""
+    if not settings.label_studio_url:
+        logger.warning(
+            "LABEL_STUDIO_URL is not set: images uploaded to Label Studio cannot be read; set it, and "
+            "LABEL_STUDIO_API_KEY, to Label Studio's address and an access token"
+        )
+        return
+    try:
+        user = LabelStudio.from_settings(settings).who_am_i()
+        logger.info("Label Studio at %s knows us as %s", settings.label_studio_url, user)
+    except FcfiError as error:
+        logger.warning("Label Studio: %s", error)
