@@ -22,7 +22,7 @@ class Model:
     """What a :class:`~fcfi_core.Predictor` needs of a network; may be shared between predictors.
 
     Args:
-        name: as asked for, or the file's name.
+        name: the file's name without its ending; "default" for the embedded one.
         version: from the model card, or the first digits of the weights' digest.
         variant: name of the architecture.
         engine: runs it.
@@ -99,21 +99,18 @@ def load_model(
     """
     if engine not in ("auto", *ENGINES):
         raise SettingsError(f"engine is {engine!r}; give auto or {', '.join(ENGINES)}.")
-    from fcfi_core.checkpoints import read_checkpoint, resolve  # torch takes a second to import
+    from fcfi_core.checkpoints import catalogue, read_checkpoint, resolve  # torch takes a second to import
     from fcfi_core.engines.torch_engine import TorchEngine
-    from fcfi_core.networks import registry
 
     path = resolve(name_or_path)
     checkpoint = read_checkpoint(path)
-    network = registry.build(checkpoint.variant, **checkpoint.arguments)
-    network.load_state_dict(checkpoint.state, strict=True)
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    digest = catalogue.sha256(path)
     card = checkpoint.header.get("model_card", {})
     return Model(
-        name=str(name_or_path) if Path(name_or_path).suffix == "" else Path(name_or_path).stem,
+        name=path.stem,
         version=str(card.get("version", digest[:12])),
         variant=checkpoint.variant,
-        engine=TorchEngine(network, device, threads, fast=fast),
+        engine=TorchEngine(checkpoint.network(), device, threads, fast=fast),
         protocol=Protocol.from_dict({**product(checkpoint.variant).to_dict(), **checkpoint.protocol}),
         digest=digest,
     )

@@ -205,7 +205,7 @@ class Predictor:
             if scene.prior is None:
                 raise PromptError("there is no click, no box and no prior mask; give at least one of them.")
             implied = scene.prior.implied_click()
-        watch = _Stopwatch()
+        watch = Stopwatch()
         state = self.state(scene, clicks or (implied,), watch)  # type: ignore[arg-type]  # one is there
         if state is None:
             nothing = Frame.of(Region.whole(*scene.size), scene.size, target=1)
@@ -215,13 +215,13 @@ class Predictor:
         timings = {"decode": scene.decode_time, **watch.finished()}
         return replace(result, image_notes=scene.image.notes, timings=timings)
 
-    def state(self, scene: Scene, clicks: tuple[Click, ...], watch: _Stopwatch | None = None) -> State | None:
+    def state(self, scene: Scene, clicks: tuple[Click, ...], watch: Stopwatch | None = None) -> State | None:
         """Return what is known after ``clicks``: from the longest remembered prefix, or from the start.
 
         None as long as there is no prior and every click is negative: there is no object yet to take
         anything away from. Such clicks count as soon as a positive one follows.
         """
-        watch = watch or _Stopwatch()
+        watch = watch or Stopwatch()
         context = ("state", self.model.digest, self.protocol, scene.key)
         first = 0
         if scene.prior is None and not self.protocol.official:
@@ -231,7 +231,7 @@ class Predictor:
         if state is None and scene.prior is not None:
             state = self._start(scene.prior, scene.size)
         for length in reversed(lengths[:missing]):
-            state = self._advance(scene, state, clicks[:length], watch)
+            state = self.advance(scene, state, clicks[:length], watch)
             self.memo.put((*context, clicks[:length]), state, state.size)
         return state
 
@@ -245,8 +245,8 @@ class Predictor:
         feedback = initial_feedback(frame, prior.box, prior.mask)
         return State(frame, feedback, feedback, feedback, zoomed)
 
-    def _advance(
-        self, scene: Scene, state: State | None, clicks: tuple[Click, ...], watch: _Stopwatch
+    def advance(
+        self, scene: Scene, state: State | None, clicks: tuple[Click, ...], watch: Stopwatch
     ) -> State:
         """Return what is known after the last of ``clicks``, given what was known before it."""
         seen, zoomed = self._look(scene.size, state, clicks)
@@ -357,16 +357,18 @@ def _with_mirrored(view: Map) -> Map:
 
 def _averaged(maps: Map) -> Map:
     """Return one (h, w) map of the batch of one, or of the view and its mirror image."""
-    return maps[0] if len(maps) == 1 else np.float32(0.5) * (maps[0] + maps[1][:, ::-1])
+    if len(maps) == 1:
+        return np.asarray(maps[0])
+    return np.asarray(np.float32(0.5) * (maps[0] + maps[1][:, ::-1]))
 
 
 def _sigmoid(logits: Map) -> Map:
     """Return the probabilities; written with tanh, which cannot overflow."""
     half = np.float32(0.5)
-    return half * np.tanh(half * logits) + half
+    return np.asarray(half * np.tanh(half * logits) + half)
 
 
-class _Stopwatch:
+class Stopwatch:
     """Milliseconds spent in named parts."""
 
     def __init__(self) -> None:

@@ -50,7 +50,8 @@ class Prior:
             mask = np.asarray(mask)
             if mask.shape != (height, width):
                 raise PromptError(
-                    f"prior mask has the shape {mask.shape}; it must have the image's: ({height}, {width})."
+                    f"prior mask has the shape {mask.shape}; it must have the upright image's, "
+                    f"({height}, {width})."
                 )
             mask = mask != 0
             if not mask.any():
@@ -79,9 +80,7 @@ class Prior:
         The mask's innermost point; without a mask the centre of the box.
         """
         if self.mask is not None:
-            from fcfi_core.masks.points import innermost
-
-            return Click(*innermost(self.mask))
+            return Click(*masks.innermost(self.mask))
         assert self.box is not None, "a prior has a box or a mask"
         return Click((self.box.x1 + self.box.x2) // 2, (self.box.y1 + self.box.y2) // 2)
 

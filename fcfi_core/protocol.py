@@ -53,13 +53,17 @@ class Protocol:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < lowest):
                 raise SettingsError(f"protocol {name} is {value!r}; give a whole number from {lowest}.")
-        for name in ("keep_overlap", "zoom_threshold", "mask_threshold"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingsError(f"protocol {name} is {getattr(self, name)!r}; give a number from 0 to 1.")
-        if not self.expansion_ratio >= 1:
-            raise SettingsError(
-                f"protocol expansion_ratio is {self.expansion_ratio!r}; give a number from 1 up."
-            )
+        for name, lowest, highest in (
+            ("keep_overlap", 0, 1),
+            ("zoom_threshold", 0, 1),
+            ("mask_threshold", 0, 1),
+            ("expansion_ratio", 1, 100),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not lowest <= value <= highest:
+                raise SettingsError(
+                    f"protocol {name} is {value!r}; give a number from {lowest} to {highest}."
+                )
         if self.zoom_from not in ("prediction", "fused"):
             raise SettingsError(f"protocol zoom_from is {self.zoom_from!r}; give 'prediction' or 'fused'.")
 

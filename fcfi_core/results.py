@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,13 @@ from fcfi_core import masks
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import SettingsError
 from fcfi_core.geometry import Frame, Map, Region
+from fcfi_core.masks import Polygons, coco, cvat, label_studio
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from fcfi_core.masks.polygons import Polygons
+_CODES: Mapping[str, Callable[[NDArray[np.bool_]], Any]] = {
+    "coco": coco.encode,
+    "label_studio": label_studio.encode,
+    "cvat": cvat.encode,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,9 @@ class Result:
         image_notes: what was done to the image to read it (for example "16-bit, stretched").
         notes: what the user should know about this answer (for example why it is empty).
         timings: milliseconds: "decode" (the image file), "encode" (network, what depends on the image
-            alone), "network" (the rest of it), "rest", "total". Parts that were remembered take 0.
+            alone), "network" (the rest of it), "rest", and "total" of these but the first. Parts that
+            were remembered take 0.
+        cleaned_mask: (H, W) bool that replaces the mask; set by :meth:`cleaned`.
     """
 
     frame: Frame
@@ -47,11 +52,14 @@ class Result:
     image_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+    cleaned_mask: NDArray[np.bool_] | None = field(default=None, repr=False)
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
         """(H, W) bool, read-only: the object, thresholded at the image's resolution."""
-        mask = self.frame.above(self.view, self.threshold)
+        mask = self.cleaned_mask
+        if mask is None:
+            mask = self.frame.above(self.view, self.threshold)
         mask.flags.writeable = False
         return mask
 
@@ -89,16 +97,34 @@ class Result:
         """The smallest box around the mask, or None if that is empty."""
         return masks.box_of(self.mask)
 
-    def polygons(self, tolerance: float = 1.0, max_points: int = 200) -> Polygons:
+    def cleaned(self, min_area: float | None = None, max_hole: float | None = None) -> Result:
+        """Return the same result with specks removed from the mask and pinholes filled.
+
+        The part under a positive click and the hole under a negative one stay. The probability and the
+        confidence are those of the network, as before.
+
+        Args:
+            min_area: parts of fewer pixels go; None: a thousandth of the mask, at least 4; 0 keeps all.
+            max_hole: holes of at most so many pixels are filled; likewise.
+        """
+        keep = (self.implied_click,) if self.implied_click else self.clicks
+        mask = masks.clean(self.mask, keep=keep, min_area=min_area, max_hole=max_hole)
+        return replace(self, cleaned_mask=mask)
+
+    def polygons(
+        self,
+        tolerance: float = 1.0,
+        max_points: int | None = 200,
+        holes: Literal["keep", "fill", "bridge"] = "keep",
+    ) -> Polygons:
         """Return the outlines of the mask, parts largest first, each with its holes.
 
         Args:
             tolerance: pixels by which the outline may leave the mask's edge.
             max_points: budget for all outlines together; ``lost_iou`` of the result tells its price.
+            holes: "keep" them as rings, "fill" them, or "bridge" them into the exterior.
         """
-        from fcfi_core.masks.polygons import to_polygons
-
-        return to_polygons(self.mask, tolerance=tolerance, max_points=max_points)
+        return masks.to_polygons(self.mask, tolerance, max_points, holes)
 
     def rle(self, code: Literal["coco", "label_studio", "cvat"]) -> Any:
         """Return the mask in a run-length code.
@@ -110,9 +136,6 @@ class Result:
         Raises:
             SettingsError: for any other code.
         """
-        from fcfi_core.masks import coco, cvat, label_studio
-
-        codes = {"coco": coco.encode, "label_studio": label_studio.encode, "cvat": cvat.encode}
-        if code not in codes:
-            raise SettingsError(f"run-length code is {code!r}; give one of {', '.join(codes)}.")
-        return codes[code](self.mask)
+        if code not in _CODES:
+            raise SettingsError(f"run-length code is {code!r}; give one of {', '.join(_CODES)}.")
+        return _CODES[code](self.mask)

@@ -1,0 +1,99 @@
+"""The command ``fcfi``: one module per verb.
+
+A verb is a module with ``HELP: str``, ``add_arguments(parser)`` and ``run(arguments) -> int``. Those of
+the core are the modules of this package without a leading underscore; other packages add theirs through
+the entry-point group ``fcfi.commands``, so the core never imports an adapter.
+
+Exit codes: 0 done, 1 done and found something wrong (see the verb's help), 2 bad input (one sentence on
+standard error), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import NoReturn
+
+import fcfi_core
+from fcfi_core.errors import FcfiError
+
+DESCRIPTION = "Cut objects out of images by clicks, inside Label Studio, CVAT, a browser, or here."
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence instead of printing the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`.\n")
+
+
+def verbs() -> dict[str, Callable[[], ModuleType]]:
+    """Return how to import the module of each verb, built-in ones first, by name."""
+    found: dict[str, Callable[[], ModuleType]] = {}
+    for module in pkgutil.iter_modules(__path__):
+        if not module.name.startswith("_"):
+            name = f"{__name__}.{module.name}"
+            found[module.name.replace("_", "-")] = lambda name=name: importlib.import_module(name)  # type: ignore[misc]
+    for entry_point in sorted(entry_points(group="fcfi.commands"), key=lambda entry: entry.name):
+        found.setdefault(entry_point.name, entry_point.load)
+    return found
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of all verbs, or of one (which spares importing the others)."""
+    parser = _Parser(prog="fcfi", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"fcfi {fcfi_core.__version__}")
+    choices = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for name, load in verbs().items():
+        if only not in (None, name):
+            continue
+        try:
+            module = load()
+        except ImportError as error:
+            if only is not None:
+                raise FcfiError(
+                    f"`fcfi {name}` needs the package {error.name!r}, which is not installed; "
+                    f"install the extra that brings it, for example: pip install 'fcfi[{name}]'."
+                ) from error
+            choices.add_parser(name, help=f"(not installed: needs {error.name})")
+            continue
+        verb = choices.add_parser(
+            name,
+            help=module.HELP,
+            description=_sentence(module),
+            formatter_class=argparse.RawTextHelpFormatter,
+        )
+        module.add_arguments(verb)
+        verb.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``fcfi`` with these arguments (those of the process by default) and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        known = words[0] if words and words[0] in verbs() else None
+        arguments = build_parser(known).parse_args(words)
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except FcfiError as error:
+        print(f"fcfi: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has left (for example `| head`); nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _sentence(module: ModuleType) -> str:
+    text: str = module.HELP
+    return text[:1].upper() + text[1:] + "."

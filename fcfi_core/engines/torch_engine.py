@@ -15,6 +15,7 @@ from fcfi_core.engines.base import Array, Encoded, Maps
 from fcfi_core.engines.threads import container_share
 from fcfi_core.errors import SettingsError
 from fcfi_core.networks.base import InteractiveNetwork
+from fcfi_core.networks.folding import folded
 
 
 class TorchEngine:
@@ -47,7 +48,8 @@ class TorchEngine:
         if self._device.type == "cpu":
             torch.set_num_threads(threads or container_share())
         self._layout = torch.channels_last if fast else torch.contiguous_format
-        self._network = copy.deepcopy(network).eval().requires_grad_(False).to(self._device)
+        network = folded(network) if fast else copy.deepcopy(network).eval()
+        self._network = network.requires_grad_(False).to(self._device)
         for parameter in self._network.parameters():
             if parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=self._layout)

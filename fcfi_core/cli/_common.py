@@ -1,0 +1,81 @@
+"""What several verbs share: the model's options, and output."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fcfi_core import settings
+from fcfi_core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from fcfi_core.predictor import Predictor
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--model``, ``--device`` and ``--threads``."""
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--model",
+        metavar="NAME|FILE",
+        help="name that `fcfi models` lists, or a .safetensors file (default: FCFI_MODEL, else default)",
+    )
+    group.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: FCFI_DEVICE, else auto)")
+    group.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="CPU threads (default: FCFI_THREADS, else the container's share)",
+    )
+
+
+def core_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the core's settings: the environment, overruled by the command line.
+
+    Raises:
+        SettingsError: for a bad value in either.
+    """
+    values = settings.read(settings.CORE_VARIABLES, os.environ)
+    for name in ("model", "device", "threads"):
+        if getattr(arguments, name) is not None:
+            values[f"FCFI_{name.upper()}"] = getattr(arguments, name)
+    if values["FCFI_THREADS"] < 0:
+        raise SettingsError(f"threads is {values['FCFI_THREADS']}; give 1 or more, or 0 for all there are.")
+    return values
+
+
+def load_predictor(arguments: argparse.Namespace) -> Predictor:
+    """Return the predictor that the command line and the environment ask for."""
+    from fcfi_core.predictor import Predictor
+
+    return Predictor.from_settings(core_settings(arguments))
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as one line of JSON."""
+    print(json.dumps(value, separators=(",", ":")))
+
+
+def rounded(timings: Mapping[str, float]) -> dict[str, float]:
+    """Return milliseconds with one decimal."""
+    return {name: round(value, 1) for name, value in timings.items()}
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, or to standard output if that is ``-``.
+
+    Raises:
+        SettingsError: if the file cannot be written.
+    """
+    if str(path) == "-":
+        sys.stdout.buffer.write(data)
+        return
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise SettingsError(f"cannot write {str(path)!r}: {error.strerror}; choose another --out.") from None

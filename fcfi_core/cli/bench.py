@@ -1,0 +1,230 @@
+"""``fcfi bench``: milliseconds per click, our way beside the official way, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from fcfi_core.cli._common import add_model_arguments, core_settings, print_json
+from fcfi_core.cli._machine import OtherLoad, other_load
+from fcfi_core.errors import SettingsError, WeightsError
+
+if TYPE_CHECKING:
+    from fcfi_core.networks.base import InteractiveNetwork
+    from fcfi_core.predictor import Predictor
+    from fcfi_core.protocol import Protocol
+
+HELP = "measure milliseconds per click, fast path beside the official way; exit code 1 on a busy machine"
+
+_EPILOG = """What is compared, with the same network, frame size and clicks:
+
+  fast   batch norms folded, channels-last, FFCM's window as a mask, the encoder's output kept while
+         the frame stays the same, maps kept in the frame between clicks
+  plain  as the official code does it: batch norms as layers, standard layout, crops, every click from
+         the pixels on, flip averaging, maps at the size of the image between clicks
+
+"first click" looks at a new frame; "next click" looks at the same frame again. Speed does not depend
+on the weights; variants without a file here are built with random ones. Both paths take turns, so
+that a slower moment of the machine meets both. On a busy machine the figures mean nothing: bench then
+refuses, or with --force prints them without a verdict."""
+
+_MOST_LOAD = 0.10
+_MOST_SPREAD = 0.25
+_IMAGE_SIZE = (480, 640)
+_CLICKS = ((320, 240), (200, 150), (420, 300), (260, 330), (380, 120))
+
+
+@dataclass(frozen=True)
+class Row:
+    """Milliseconds of one path of one model; each triple is (10th percentile, median, 90th percentile).
+
+    Args:
+        model: name and variant.
+        path: "fast" or "plain".
+        frame: longer side of the network's input.
+        first: a click that looks at a new frame.
+        further: a click that looks at the frame of the click before.
+        clicks: number of clicks measured.
+    """
+
+    model: str
+    path: str
+    frame: int
+    first: tuple[float, float, float]
+    further: tuple[float, float, float]
+    clicks: int
+
+    @property
+    def spread(self) -> float:
+        """Width between the percentiles of the further clicks, as a share of their median."""
+        return (self.further[2] - self.further[0]) / self.further[1]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``fcfi bench``."""
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "--with",
+        dest="variants",
+        metavar="VARIANT",
+        nargs="*",
+        default=["hrnet18"],
+        help="variants to measure beside --model (default: hrnet18)",
+    )
+    parser.add_argument("--side", type=int, help="longer side of the frame (default: each model's own)")
+    parser.add_argument(
+        "--repeats", type=int, default=7, help="rounds of five clicks for each path (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="measure even on a busy machine; the verdict stays out"
+    )
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_model_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print the table, and judge if the machine was quiet."""
+    if arguments.repeats < 3:
+        raise SettingsError(f"--repeats is {arguments.repeats}; a median with spread needs at least 3.")
+    before = other_load()
+    if before > _MOST_LOAD and not arguments.force:
+        print(
+            f"fcfi bench: other programs use {100 * before:.0f} % of this machine's CPU time, so figures "
+            "would mean nothing; try again when it is quiet, or --force for figures without a verdict.",
+            file=sys.stderr,
+        )
+        return 1
+    load = OtherLoad()
+    rows = [row for pair in _pairs(arguments) for row in _measure(*pair, arguments)]
+    doubts = list(_doubts(rows, max(before, load.share())))
+    if arguments.json:
+        report = [{**asdict(row), "spread": round(row.spread, 3)} for row in rows]
+        print_json({"rows": report, "other_load": round(load.share(), 3), "doubts": doubts})
+    else:
+        _print(rows, doubts)
+    return 1 if doubts else 0
+
+
+def _pairs(arguments: argparse.Namespace) -> Iterator[tuple[str, InteractiveNetwork, Protocol]]:
+    """Yield name, network and protocol of what is to be measured."""
+    import torch
+
+    from fcfi_core.checkpoints import read_checkpoint, resolve
+    from fcfi_core.networks import registry
+    from fcfi_core.protocol import Protocol, product
+
+    name = core_settings(arguments)["FCFI_MODEL"]
+    random = list(arguments.variants)
+    try:
+        checkpoint = read_checkpoint(resolve(name))
+        protocol = Protocol.from_dict({**product(checkpoint.variant).to_dict(), **checkpoint.protocol})
+        yield f"{name} ({checkpoint.variant})", checkpoint.network(), protocol
+    except WeightsError as error:
+        if name != "default":
+            raise
+        print(f"fcfi bench: {error} Its variant is measured with random weights.", file=sys.stderr)
+        random.append("mobilenetv2")
+    for variant in random:
+        torch.manual_seed(0)
+        yield f"{variant} (random weights)", registry.build(variant), product(variant)
+
+
+def _measure(
+    name: str, network: InteractiveNetwork, protocol: Protocol, arguments: argparse.Namespace
+) -> list[Row]:
+    """Return the rows of both paths for one network."""
+    import numpy as np
+
+    from fcfi_core.model import Model
+    from fcfi_core.networks.plain_correction import with_plain_correction
+    from fcfi_core.predictor import Predictor
+
+    side = arguments.side or protocol.first_side or max(_IMAGE_SIZE)
+    # Without zoom both paths see the same frame with every click, whatever the weights make of it.
+    fast = replace(protocol, name="fast", first_side=side, target_size=None, flip=False, official=False)
+    plain = replace(fast, name="plain", flip=True, official=True)
+    values = core_settings(arguments)
+    device, threads = values["FCFI_DEVICE"], values["FCFI_THREADS"] or None
+    predictors = [
+        Predictor(Model.from_network(network, protocol=fast, device=device, threads=threads)),
+        Predictor(
+            Model.from_network(
+                with_plain_correction(network), protocol=plain, device=device, threads=threads, fast=False
+            ),
+            memo_bytes=0,
+        ),
+    ]
+    pixels = np.random.default_rng(0).integers(0, 256, (*_IMAGE_SIZE, 3), dtype=np.uint8)
+    times: dict[str, list[list[float]]] = {predictor.protocol.name: [] for predictor in predictors}
+    for repeat in range(arguments.repeats + 1):
+        for predictor in predictors:
+            measured = _one_round(predictor, pixels)
+            if repeat:  # the first round warms up
+                times[predictor.protocol.name].append(measured)
+    return [
+        Row(
+            model=name,
+            path=path,
+            frame=side,
+            first=_percentiles([measured[0] for measured in rounds]),
+            further=_percentiles([value for measured in rounds for value in measured[1:]]),
+            clicks=sum(len(measured) for measured in rounds),
+        )
+        for path, rounds in times.items()
+    ]
+
+
+def _one_round(predictor: Predictor, pixels: Any) -> list[float]:
+    """Return the milliseconds of each click of a chain that starts with an empty memory.
+
+    The chain is walked by hand, state by state, because the plain path has no memo to do it.
+    """
+    from fcfi_core.clicks import ordered
+    from fcfi_core.predictor import Stopwatch
+
+    predictor.memo.clear()
+    scene = predictor.scene(pixels)
+    state, times = None, []
+    clicks = ordered(_CLICKS)
+    for count in range(1, len(clicks) + 1):
+        watch = Stopwatch()
+        state = predictor.advance(scene, state, clicks[:count], watch)
+        times.append(watch.finished()["total"])
+    return times
+
+
+def _percentiles(values: list[float]) -> tuple[float, float, float]:
+    tenths = statistics.quantiles(values, n=10, method="inclusive")
+    return tenths[0], statistics.median(values), tenths[-1]
+
+
+def _shown(times: tuple[float, float, float]) -> str:
+    low, middle, high = times
+    return f"{middle:.1f} ({low:.1f}-{high:.1f})"
+
+
+def _doubts(rows: list[Row], load: float) -> Iterator[str]:
+    """Yield the reasons not to trust the figures."""
+    if load > _MOST_LOAD:
+        yield f"other programs used {100 * load:.0f} % of this machine's CPU time"
+    for row in rows:
+        if row.spread > _MOST_SPREAD:
+            yield f"{row.model}, {row.path}: the times spread by {100 * row.spread:.0f} % of their median"
+
+
+def _print(rows: list[Row], doubts: list[str]) -> None:
+    print(f"{'model':<34}{'path':<7}{'frame':>6}{'first click, ms':>26}{'next click, ms':>26}")
+    for row in rows:
+        cells = "".join(f"{_shown(times):>26}" for times in (row.first, row.further))
+        print(f"{row.model:<34}{row.path:<7}{row.frame:>6}{cells}")
+    print("Median (10th-90th percentile); first click: new frame, next click: same frame.")
+    if doubts:
+        print(f"No verdict: {'; '.join(doubts)}.")
+        return
+    for fast, plain in zip(rows[::2], rows[1::2], strict=True):
+        first, further = plain.first[1] / fast.first[1], plain.further[1] / fast.further[1]
+        print(f"{fast.model}: {first:.1f} x faster on a first click, {further:.1f} x on a next click.")

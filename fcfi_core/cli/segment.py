@@ -1,0 +1,228 @@
+"""``fcfi segment``: one object in one image."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fcfi_core.cli._common import add_model_arguments, load_predictor, print_json, rounded, write_bytes
+from fcfi_core.clicks import Box, Click
+from fcfi_core.errors import ImageError, SettingsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from fcfi_core.results import Result
+
+HELP = "cut one object out of one image"
+
+_EPILOG = """examples:
+  fcfi segment dog.jpg --click 320,200 --out dog.png
+  fcfi segment dog.jpg --click 320,200 --click 40,60,- --overlay seen.png
+  fcfi segment dog.jpg --box 100,50,400,300 --format polygon
+  fcfi segment dog.jpg --prior dog.png --click 40,60,- --format coco --json
+
+Coordinates are pixels of the upright image; (0,0) is the centre of the first pixel."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``fcfi segment``."""
+    parser.epilog = _EPILOG
+    parser.add_argument("image", metavar="IMAGE", type=Path, help="JPEG, PNG, WebP, BMP, TIFF or GIF file")
+    parser.add_argument(
+        "--click",
+        metavar="X,Y[,-]",
+        action="append",
+        default=[],
+        help="a click on the object, or (with ,-) on what does not belong to it; in order, repeatable",
+    )
+    parser.add_argument("--box", metavar="X1,Y1,X2,Y2", help="a box around the object")
+    parser.add_argument(
+        "--prior", metavar="MASK.png", type=Path, help="a mask to correct: object where it is not black"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="where the mask goes, - for standard output\n"
+        "(default: IMAGE's name with .mask.png for png, standard output for the others)",
+    )
+    parser.add_argument(
+        "--overlay", metavar="O.png", type=Path, help="also write the image with the mask painted over it"
+    )
+    parser.add_argument(
+        "--format",
+        choices=tuple(_FORMATS),
+        default="png",
+        help="png: 0 and 255; polygon: rings with holes; coco, label-studio, cvat: run-length codes\n"
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=1.0,
+        help="for polygons: pixels off the edge (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-points", type=int, default=200, help="for polygons: points in all (default: %(default)s)"
+    )
+    parser.add_argument("--raw", action="store_true", help="keep specks and pinholes")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON, with the mask in it")
+    add_model_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Segment, write the mask, and say what was found."""
+    clicks = [Click.parse(text) for text in arguments.click]
+    box = Box.parse(arguments.box) if arguments.box else None
+    predictor = load_predictor(arguments)
+    prior = _read_prior(arguments.prior) if arguments.prior else None
+    scene = predictor.scene(arguments.image, box=box, prior_mask=prior)
+    result = predictor.result(scene, tuple(clicks))
+    if not arguments.raw:
+        result = result.cleaned()
+    out = _write_mask(result, arguments)
+    if arguments.overlay:
+        write_bytes(arguments.overlay, _png(_painted(scene.image.pixels, result.mask)))
+    report = _report(result, arguments, str(predictor.model.name), out)
+    if arguments.json:
+        if arguments.format != "png":
+            report["mask"] = _FORMATS[arguments.format](result, arguments)
+        print_json(report)
+    else:
+        print(_summary(report), file=sys.stderr if str(out) == "-" else sys.stdout)
+    return 0
+
+
+def _write_mask(result: Result, arguments: argparse.Namespace) -> Path | None:
+    """Write the mask where it belongs, and return where that was; None if only the JSON holds it."""
+    out: Path | None = arguments.out
+    if out is None and arguments.format == "png":
+        out = arguments.image.with_name(f"{arguments.image.stem}.mask.png")
+    elif out is None:
+        out = None if arguments.json else Path("-")
+    if out is not None and str(out) == "-" and arguments.json:
+        raise SettingsError("--json and --out - would both go to standard output; leave one of them out.")
+    if out is not None and arguments.format == "png":
+        write_bytes(out, _png(result.mask.astype("uint8") * 255))
+    elif out is not None:
+        text = json.dumps(_FORMATS[arguments.format](result, arguments), separators=(",", ":"))
+        write_bytes(out, text.encode() + b"\n")
+    return out
+
+
+def _report(result: Result, arguments: argparse.Namespace, model: str, out: Path | None) -> dict[str, Any]:
+    height, width = result.mask.shape
+    box = result.box
+    return {
+        "image": str(arguments.image),
+        "width": width,
+        "height": height,
+        "model": model,
+        "clicks": [_plain(click) for click in result.clicks],
+        "implied_click": _plain(result.implied_click) if result.implied_click else None,
+        "area": int(result.mask.sum()),
+        "box": [box.x1, box.y1, box.x2, box.y2] if box else None,
+        "confidence": round(result.confidence, 4),
+        "notes": [*result.image_notes, *result.notes],
+        "milliseconds": rounded(result.timings),
+        "format": arguments.format,
+        "out": None if out is None else str(out),
+        "overlay": str(arguments.overlay) if arguments.overlay else None,
+    }
+
+
+def _summary(report: dict[str, Any]) -> str:
+    place = "" if report["out"] in (None, "-") else f"{report['out']}: "
+    share = 100 * report["area"] / (report["width"] * report["height"])
+    lines = [
+        f"{place}{report['area']} pixels ({share:.1f} % of the image), "
+        f"confidence {report['confidence']:.2f}, {report['milliseconds']['total']:.0f} ms"
+    ]
+    if report["implied_click"]:
+        x, y, _ = report["implied_click"].values()
+        lines.append(f"No click was given; ({x}, {y}) was taken as one on the object.")
+    return "\n".join(lines + [f"Note: {note}" for note in report["notes"]])
+
+
+def _plain(click: Click) -> dict[str, Any]:
+    return {"x": click.x, "y": click.y, "positive": click.positive}
+
+
+def _read_prior(path: Path) -> NDArray[np.bool_]:
+    """Return the mask in the file ``path``: object where it is visible and not black."""
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as file:
+            if file.mode.startswith(("I", "F")):
+                return np.asarray(np.asarray(file) != 0)
+            pixels = np.asarray(file.convert("RGBA"))
+    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"prior mask {str(path)!r} cannot be read: {error}.") from None
+    return np.asarray(pixels[..., :3].any(axis=2) & (pixels[..., 3] > 0))
+
+
+def _painted(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return the image with the mask in half-transparent orange."""
+    import numpy as np
+
+    painted = pixels.copy()
+    colour = np.array([255, 120, 0], np.uint16)
+    painted[mask] = ((painted[mask].astype(np.uint16) + colour) // 2).astype(np.uint8)
+    return painted
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _polygon(result: Result, arguments: argparse.Namespace) -> dict[str, Any]:
+    polygons = result.polygons(arguments.tolerance, arguments.max_points)
+    return {
+        "polygons": [
+            {"exterior": part.exterior.tolist(), "holes": [hole.tolist() for hole in part.holes]}
+            for part in polygons.parts
+        ],
+        "lost_iou": round(polygons.lost_iou, 5),
+    }
+
+
+def _coco(result: Result, arguments: argparse.Namespace) -> dict[str, Any]:
+    box = result.box
+    return {
+        "segmentation": result.rle("coco"),
+        "area": int(result.mask.sum()),
+        "bbox": [box.x1, box.y1, box.width, box.height] if box else [0, 0, 0, 0],
+        "iscrowd": 0,
+    }
+
+
+def _label_studio(result: Result, arguments: argparse.Namespace) -> dict[str, Any]:
+    height, width = result.mask.shape
+    rle = result.rle("label_studio")
+    return {"format": "rle", "rle": rle, "original_width": width, "original_height": height}
+
+
+def _cvat(result: Result, arguments: argparse.Namespace) -> dict[str, Any]:
+    return {"type": "mask", "points": result.rle("cvat")}
+
+
+_FORMATS: dict[str, Callable[[Result, argparse.Namespace], Any]] = {
+    "png": lambda result, arguments: None,
+    "polygon": _polygon,
+    "coco": _coco,
+    "label-studio": _label_studio,
+    "cvat": _cvat,
+}

@@ -1,0 +1,163 @@
+"""Frames and regions: the official integers, and the way there and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fcfi_core.clicks import Click
+from fcfi_core.geometry import Frame, Region, next_region
+
+
+def regions(height, width):
+    rows = st.tuples(st.integers(0, height - 1), st.integers(0, height - 1)).map(sorted)
+    columns = st.tuples(st.integers(0, width - 1), st.integers(0, width - 1)).map(sorted)
+    return st.builds(lambda r, c: Region(*r, *c), rows, columns)
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "ratio", "target", "region", "frame", "click", "placed"),
+    [
+        ((515, 829), (402, 462, 50, 433), 1.4, 400, (332, 514, 0, 510), (143, 400), None, None),
+        (
+            (280, 480),
+            (189, 207, 273, 337),
+            3.2,
+            720,
+            (103, 279, 8, 479),
+            (270, 720),
+            Click(181, 266),
+            (248.64406779661016, 263.89830508474574),
+        ),
+    ],
+)
+def test_zoom_by_hand(size, box, ratio, target, region, frame, click, placed):
+    clicks = [click] if click else []
+    expanded = Region(*box).including(clicks).expanded(ratio, 200, *size)
+    shown = Frame.of(expanded, size, target=target, align_corners=True)
+    assert expanded == Region(*region)
+    assert shown.size == frame
+    if click:
+        assert shown.apply_clicks(clicks)[0] == pytest.approx(placed, abs=1e-9)
+
+
+@given(regions(60, 80), st.floats(1, 4), st.integers(1, 100))
+def test_an_expanded_region_stays_in_the_image_and_around_its_origin(region, ratio, smallest):
+    expanded = region.expanded(ratio, smallest, 60, 80)
+    assert 0 <= expanded.top <= region.top <= region.bottom <= expanded.bottom <= 59
+    assert 0 <= expanded.left <= region.left <= region.right <= expanded.right <= 79
+
+
+@given(regions(60, 80), regions(60, 80))
+def test_overlap_is_symmetric_and_one_only_for_equals(first, second):
+    assert first.overlap(second) == second.overlap(first)
+    assert 0 <= first.overlap(second) <= 1
+    assert (first.overlap(second) == 1) == (first == second)
+
+
+def test_the_last_row_and_column_count_as_outside():
+    region = Region(10, 20, 30, 40)
+    assert region.contains(Click(30, 10))
+    assert not region.contains(Click(40, 15))
+    assert not region.contains(Click(35, 20))
+
+
+def test_a_region_is_kept_while_it_serves():
+    rules = {"ratio": 1.4, "smallest": 10, "keep_overlap": 0.5}
+    kept = Region(5, 60, 5, 60)
+    near = Region(12, 48, 12, 48)
+    assert next_region(kept, near, [Click(30, 30)], (100, 100), **rules) == kept
+    assert next_region(kept, near, [Click(60, 30)], (100, 100), **rules) != kept
+    assert next_region(kept, Region(28, 32, 28, 32), [Click(30, 30)], (100, 100), **rules) != kept
+    assert next_region(None, near, [Click(30, 30)], (100, 100), **rules) == near.expanded(1.4, 10, 100, 100)
+
+
+@given(regions(40, 50), st.integers(16, 64), st.sampled_from([1, 8]))
+@settings(deadline=None)
+def test_sides_are_multiples_and_the_longer_one_is_the_target(region, target, multiple):
+    frame = Frame.of(region, (40, 50), target=target * multiple, multiple=multiple)
+    assert max(frame.size) == target * multiple
+    assert min(frame.size) >= multiple
+    assert frame.height % multiple == frame.width % multiple == 0
+
+
+@given(regions(40, 50), st.integers(16, 64))
+@settings(deadline=None)
+def test_a_clicked_pixel_lands_in_the_frame_pixel_that_covers_it(region, target):
+    frame = Frame.of(region, (40, 50), target=target)
+    marked = np.zeros((40, 50), np.float32)
+    click = Click((region.left + region.right) // 2, (region.top + region.bottom) // 2)
+    marked[click.y, click.x] = 1
+    row, column = frame.apply_clicks([click])[0]
+    assert frame.apply_map(marked)[int(row), int(column)] > 0
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+@given(region=regions(40, 50))
+@settings(deadline=None)
+def test_a_ramp_survives_the_way_there_and_back(region, align_corners):
+    frame = Frame.of(region, (40, 50), target=128, align_corners=align_corners)
+    rows, columns = np.mgrid[:40, :50].astype(np.float32)
+    ramp = (rows + 2 * columns) / 150
+    error = np.abs(frame.invert(frame.apply_map(ramp)) - ramp[region.slices])
+    # Beyond the outermost centres there is nothing to interpolate: up to half a pixel of the ramp is lost.
+    assert error.max() <= (1e-5 if align_corners else 1.5 / 150)
+
+
+@given(regions(40, 50), st.integers(8, 90))
+@settings(deadline=None, max_examples=30)
+def test_the_official_convention_is_that_of_torch(region, target):
+    frame = Frame.of(region, (40, 50), target=target, align_corners=True)
+    full = np.random.default_rng(1).random((40, 50), np.float32)
+    crop = torch.from_numpy(full[region.slices].copy())[None, None]
+    expected = torch.nn.functional.interpolate(crop, frame.size, mode="bilinear", align_corners=True)
+    assert np.abs(frame.apply_map(full) - expected[0, 0].numpy()).max() < 1e-5
+    whole = Frame.of(Region.whole(40, 50), (40, 50), target=None, align_corners=True)
+    assert np.abs(whole.moved(full, frame) - frame.apply_map(full)).max() < 1e-5
+    back = torch.nn.functional.interpolate(
+        expected, (region.height, region.width), mode="bilinear", align_corners=True
+    )
+    assert np.abs(frame.invert(expected[0, 0].numpy()) - back[0, 0].numpy()).max() < 1e-5
+
+
+@given(regions(90, 120), st.integers(8, 40), st.floats(0.1, 0.9))
+@settings(deadline=None, max_examples=40)
+def test_above_is_paste_and_compare(region, target, threshold):
+    frame = Frame.of(region, (90, 120), target=target)
+    view = np.random.default_rng(target).random(frame.size, np.float32)
+    assert np.array_equal(frame.above(view, threshold), frame.paste(view) > threshold)
+
+
+@given(regions(90, 120), st.integers(8, 40))
+@settings(deadline=None, max_examples=40)
+def test_the_foreground_holds_the_mask(region, target):
+    frame = Frame.of(region, (90, 120), target=target)
+    view = (np.random.default_rng(target).random(frame.size) ** 8).astype(np.float32)
+    found = frame.foreground(view, 0.5, margin=1)
+    mask = frame.above(view, 0.5)
+    if mask.any():
+        mask[found.slices] = False
+    assert not mask.any()
+
+
+def test_moving_a_map_keeps_the_place_and_leaves_zero_beyond():
+    whole = Frame.of(Region.whole(80, 80), (80, 80), target=80)
+    left = Frame.of(Region(0, 79, 0, 39), (80, 80), target=80)
+    full = np.zeros((80, 80), np.float32)
+    full[20:60, 10:30] = 1
+    assert np.array_equal(whole.moved(full, left), left.apply_map(full))
+    back = left.moved(left.apply_map(full), whole)
+    assert np.array_equal(back, full)
+    filled = left.moved(np.ones(left.size, np.float32), whole)
+    assert filled[:, :40].all()
+    assert not filled[:, 40:].any()
+
+
+def test_shrinking_an_image_averages_its_pixels():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::8] = 255
+    frame = Frame.of(Region.whole(64, 64), (64, 64), target=8)
+    assert np.abs(frame.apply(stripes) - 1 / 8).max() < 0.01
