@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from fcfi_core.errors import DataError
+from fcfi_core.evaluation.readers import open_dataset
+from fcfi_core.masks import label_studio
+
+WIDTH, HEIGHT = 40, 30
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos" / "deep"
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / "cat one.png"), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    return tmp_path / "photos"
+
+
+def brush(mask, **changes):
+    result = {
+        "type": "brushlabels",
+        "original_width": WIDTH,
+        "original_height": HEIGHT,
+        "value": {"format": "rle", "rle": label_studio.encode(mask), "brushlabels": ["cat"]},
+    }
+    return {**result, **changes}
+
+
+def export(tmp_path, results, **task):
+    content = {
+        "id": 7,
+        "data": {"image": "/data/upload/1/0a1b2c3d-cat%20one.png"},
+        "annotations": [{"result": results, "updated_at": "2026-01-02"}],
+        **task,
+    }
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([content]), encoding="utf-8")
+    return path
+
+
+def rectangle():
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[10:20, 8:30] = True
+    return mask
+
+
+def test_brush_and_polygon_become_regions(tmp_path, photos):
+    points = [[20, 100 * 10 / 30], [75, 100 * 10 / 30], [75, 100 * 20 / 30], [20, 100 * 20 / 30]]
+    polygon = brush(rectangle(), type="polygonlabels", value={"points": points, "polygonlabels": ["cat"]})
+    dataset = open_dataset(export(tmp_path, [brush(rectangle()), polygon]), photos)
+    (name,) = dataset.image_names
+    assert dataset.areas(name) == {1: 220, 2: 220}
+    photo = dataset.read(name)
+    assert photo.pixels.shape == (HEIGHT, WIDTH, 3)
+    assert np.array_equal(photo.mask(1), rectangle())
+    assert np.array_equal(photo.mask(2), rectangle())
+
+
+def test_the_newest_annotation_that_was_not_cancelled_counts(tmp_path, photos):
+    small = np.zeros((HEIGHT, WIDTH), bool)
+    small[3, 3] = True
+    annotations = [
+        {"result": [brush(rectangle())], "updated_at": "2026-01-01"},
+        {"result": [brush(small)], "updated_at": "2026-01-03"},
+        {"result": [brush(~small)], "updated_at": "2026-01-04", "was_cancelled": True},
+    ]
+    dataset = open_dataset(export(tmp_path, [], annotations=annotations), photos)
+    assert dataset.areas(dataset.image_names[0]) == {1: 1}
+
+
+def test_clicks_that_hold_a_mask_are_left_out(tmp_path, photos):
+    dataset = open_dataset(
+        export(tmp_path, [brush(rectangle()), brush(rectangle(), type="keypointlabels")]), photos
+    )
+    assert len(dataset.areas(dataset.image_names[0])) == 1
+
+
+def test_an_export_without_regions_is_refused(tmp_path, photos):
+    with pytest.raises(DataError, match="no brush or polygon region"):
+        open_dataset(export(tmp_path, []), photos)
+
+
+def test_a_missing_photo_is_named(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(DataError, match="cat one.png"):
+        open_dataset(export(tmp_path, [brush(rectangle())]), tmp_path / "elsewhere")
+
+
+def test_a_photo_of_another_size_is_refused(tmp_path, photos):
+    cv2.imwrite(str(photos / "deep" / "cat one.png"), np.zeros((HEIGHT, WIDTH + 1, 3), np.uint8))
+    dataset = open_dataset(export(tmp_path, [brush(rectangle())]), photos)
+    with pytest.raises(DataError, match="41 x 30"):
+        dataset.read(dataset.image_names[0])
