@@ -1,0 +1,103 @@
+"""Removal of specks and pinholes.
+
+A *speck* is a part whose outline encloses too few pixels, a *pinhole* a hole that is too small. What
+the annotator pointed at stays: the part under a positive click, the hole under a negative one, and
+always the largest part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core.clicks import Click
+from fcfi_core.errors import DataError
+from fcfi_core.masks.extent import Mask, require_mask
+from fcfi_core.masks.outlines import Corners, area, encloses, trace
+
+SMALLEST_PART = 4
+SMALLEST_SHARE = 1e-3
+
+
+def default_area(mask: Mask) -> float:
+    """Return the area below which a part or hole of ``mask`` counts as small, in pixels.
+
+    A thousandth of the mask (ten pixels square in an object of 300 x 300), at least 4 pixels.
+    """
+    return max(SMALLEST_PART, SMALLEST_SHARE * np.count_nonzero(mask))
+
+
+def clean(
+    mask: Mask,
+    *,
+    keep: Iterable[Click] = (),
+    min_area: float | None = None,
+    max_hole: float | None = None,
+) -> Mask:
+    """Return a copy of ``mask`` without specks and pinholes.
+
+    Args:
+        mask: (H, W) bool.
+        keep: the clicks. The part under a positive one stays, however small; so does the hole under a
+            negative one. Clicks elsewhere do nothing.
+        min_area: parts that enclose fewer pixels go; 0 keeps all; None for :func:`default_area`.
+        max_hole: holes of at most this many pixels (with what lies in them) are filled; 0 keeps all;
+            None for :func:`default_area`.
+
+    Raises:
+        DataError: if ``mask`` is no mask, or an area is negative.
+
+    >>> mask = np.ones((5, 9), bool); mask[:, 7] = False; mask[2, 2] = False; mask[1:, 8] = False
+    >>> clean(mask, min_area=2, max_hole=1)[2].astype(int)
+    array([1, 1, 1, 1, 1, 1, 1, 0, 0])
+    """
+    mask = require_mask(mask)
+    min_area = default_area(mask) if min_area is None else min_area
+    max_hole = default_area(mask) if max_hole is None else max_hole
+    for name, value in (("min_area", min_area), ("max_hole", max_hole)):
+        if not value >= 0:
+            raise DataError(f"{name} is {value!r}; give a number of pixels, 0 or more.")
+    cleaned = mask.copy()
+    pixels = cleaned.view(np.uint8)
+    if min_area == max_hole == 0:
+        return cleaned
+    clicks = [click for click in keep if 0 <= click.x < mask.shape[1] and 0 <= click.y < mask.shape[0]]
+    outlines = trace(mask)
+    pointed = _around([outline.exterior for outline in outlines], clicks, positive=True, mask=mask)
+    holes: list[Corners] = []
+    for index, outline in enumerate(outlines):
+        if index == 0 or index in pointed or area(outline.exterior) >= min_area:
+            holes.extend(outline.holes)
+        else:
+            _flood(pixels, outline.exterior, 0)
+    holes.sort(key=area)
+    pointed = _around(holes, clicks, positive=False, mask=mask)
+    for index, hole in enumerate(holes):
+        if index not in pointed and -area(hole) <= max_hole:
+            _flood(pixels, hole, 1)
+    return cleaned
+
+
+def _around(paths: list[Corners], clicks: list[Click], *, positive: bool, mask: Mask) -> set[int]:
+    """Return the indices of those ``paths`` (largest first) that are the innermost around a click.
+
+    Only clicks that agree with the mask count: positive ones inside it, negative ones outside.
+    """
+    found = set()
+    for click in clicks:
+        if click.positive == positive == bool(mask[click.y, click.x]):
+            around = [index for index, path in enumerate(paths) if encloses(path, click.x, click.y)]
+            found.update(around[-1:])
+    return found
+
+
+def _flood(pixels: NDArray[np.uint8], path: Corners, value: int) -> None:
+    """Set all pixels that hang together with the first one of a part (value 0) or hole (value 1)."""
+    left, top = path.min(axis=0)
+    right, bottom = path.max(axis=0)
+    x, y = path[0].tolist()
+    window = pixels[top:bottom, left:right]
+    cv2.floodFill(window, None, (x - int(left), y - int(top)), value, flags=8 if value == 0 else 4)

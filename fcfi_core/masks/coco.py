@@ -1,0 +1,102 @@
+"""COCO's run-length code: runs down the columns, beginning outside, compressed to text.
+
+``{"size": [H, W], "counts": ...}`` with counts either a list of run lengths (uncompressed) or text
+(compressed). In the text each number is the run's length minus that of the last run of the same
+kind (from the fourth run on), written in groups of five bits, lowest first: bit 5 says that more
+groups follow, bit 4 of the last group is the sign, and 48 is added to reach printable characters.
+Equal, character by character, to ``pycocotools.mask.encode``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core.errors import DataError
+from fcfi_core.masks.extent import Mask, require_mask, require_size
+from fcfi_core.masks.runs import expand, lengths, toggles_by_column
+
+_MOST_GROUPS = 12  # 60 bits: more than any mask has pixels
+
+
+def encode(mask: Mask, *, compressed: bool = True) -> dict[str, Any]:
+    """Return ``mask`` as a COCO segmentation: ``size`` [H, W] and ``counts``.
+
+    Args:
+        mask: (H, W) bool.
+        compressed: counts as text (str, as JSON needs it); False for a list of run lengths.
+
+    >>> encode(np.array([[False, True], [True, True]]))
+    {'size': [2, 2], 'counts': '13'}
+    """
+    mask = require_mask(mask)
+    height, width = mask.shape
+    runs = lengths(toggles_by_column(mask), mask.size)
+    return {"size": [height, width], "counts": _to_text(runs) if compressed else runs.tolist()}
+
+
+def decode(segmentation: Mapping[str, Any]) -> Mask:
+    """Return the (H, W) bool mask of a COCO segmentation, compressed (str or bytes) or not.
+
+    Raises:
+        DataError: if size and counts do not belong together, or are not of this form.
+    """
+    try:
+        (height, width), counts = segmentation["size"], segmentation["counts"]
+    except (KeyError, TypeError, ValueError):
+        raise DataError("a COCO segmentation must have 'size' [H, W] and 'counts'.") from None
+    width, height = require_size(width, height)
+    if isinstance(counts, str | bytes):
+        runs = _from_text(counts)
+    else:
+        runs = np.asarray(counts)
+        if runs.ndim != 1 or (runs.size and runs.dtype.kind not in "iu"):
+            raise DataError("COCO counts must be text or a list of whole numbers.")
+    size = width * height
+    if runs.size == 0 or runs.min() < 0 or runs.max() > size or int(runs.sum()) != size:
+        raise DataError(f"COCO counts do not cover exactly the {size} pixels of size [{height}, {width}].")
+    by_column = expand(runs).reshape(width, height)
+    return cv2.transpose(by_column.view(np.uint8)).view(np.bool_)
+
+
+def _to_text(runs: NDArray[np.int64]) -> str:
+    """Return run lengths as compressed text."""
+    numbers = runs.copy()
+    numbers[3:] -= runs[1:-2]
+    groups = np.empty((numbers.size, _MOST_GROUPS), np.uint8)
+    used = np.zeros((numbers.size, _MOST_GROUPS), bool)
+    pending = np.ones(numbers.size, bool)
+    for group in range(_MOST_GROUPS):
+        low = numbers & 31
+        numbers >>= 5
+        more = pending & np.where(low & 16, numbers != -1, numbers != 0)
+        groups[:, group] = (low | np.where(more, 32, 0)) + 48
+        used[:, group] = pending
+        pending = more
+        if not pending.any():
+            break
+    return groups[used].tobytes().decode("ascii")
+
+
+def _from_text(text: str | bytes) -> NDArray[np.int64]:
+    """Return the run lengths in compressed text."""
+    encoded = text.encode("ascii", "replace") if isinstance(text, str) else text
+    characters = np.frombuffer(encoded, np.uint8).astype(np.int64) - 48
+    last = (characters & 32) == 0
+    if characters.size == 0 or characters.min() < 0 or characters.max() > 63 or not last[-1]:
+        raise DataError("COCO counts are not compressed run lengths; the text is damaged or cut short.")
+    ends = np.flatnonzero(last)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    groups = ends - starts + 1
+    if groups.max() > _MOST_GROUPS:
+        raise DataError("COCO counts hold a run longer than any mask; the text is damaged.")
+    place = np.arange(characters.size) - np.repeat(starts, groups)
+    numbers = np.add.reduceat((characters & 31) << (5 * place), starts)
+    numbers -= np.where(characters[ends] & 16, np.int64(1) << (5 * groups), 0)
+    for kind in (1, 2):  # the first run stands for itself, then each adds to the last of its kind
+        numbers[kind::2] = np.cumsum(numbers[kind::2])
+    return numbers

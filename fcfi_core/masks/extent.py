@@ -1,0 +1,55 @@
+"""What every mask function checks first, and the smallest box around a mask."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core.clicks import Box
+from fcfi_core.errors import DataError
+
+Mask = NDArray[np.bool_]
+
+
+def require_mask(mask: Mask) -> Mask:
+    """Return ``mask`` as a C-contiguous array, if it is one.
+
+    Raises:
+        DataError: unless it is (H, W) bool with at least one pixel. Numbers are refused: whether 1, 255
+            or 0.5 is the threshold is the caller's knowledge.
+    """
+    if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype != np.bool_ or mask.size == 0:
+        kind = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise DataError(f"a mask of {kind} cannot be used; give an (H, W) array of bool.")
+    return np.ascontiguousarray(mask)
+
+
+def box_of(mask: Mask) -> Box | None:
+    """Return the smallest box that holds all pixels of ``mask``, or None if there are none.
+
+    Args:
+        mask: (H, W) bool.
+
+    >>> box_of(np.eye(3, dtype=bool)[:2])
+    Box(x1=0, y1=0, x2=1, y2=1)
+    """
+    x, y, width, height = cv2.boundingRect(require_mask(mask).view(np.uint8))
+    return Box(x, y, x + width - 1, y + height - 1) if width else None
+
+
+def crop(mask: Mask, box: Box) -> Mask:
+    """Return the view of ``mask`` (rows ``box.y1..y2``, columns ``box.x1..x2``)."""
+    return mask[box.y1 : box.y2 + 1, box.x1 : box.x2 + 1]
+
+
+def require_size(width: object, height: object) -> tuple[int, int]:
+    """Return the size of a mask to be built.
+
+    Raises:
+        DataError: unless both are whole numbers above 0.
+    """
+    whole = (int, np.integer)
+    if not (isinstance(width, whole) and isinstance(height, whole) and width > 0 and height > 0):
+        raise DataError(f"mask size {width!r} x {height!r} is impossible; give whole numbers above 0.")
+    return int(width), int(height)
