@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections import deque
 
+from fcfi_core.masks.cleaning import clean
+
 from cvat_function.request import Prompts
 from cvat_function.response import Found
 from cvat_function.settings import Settings
 from fcfi_core.clicks import Click
 from fcfi_core.images import LoadedImage
-from fcfi_core.masks.cleaning import clean
 from fcfi_core.predictor import Predictor
 from fcfi_core.results import Result
 from fcfi_core.session import Session

@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from fcfi_core import images
-
 from cvat_function import click_order, request, response
 from cvat_function.settings import Settings
 from cvat_function.stages import Stages
+from fcfi_core import images
 
 
 def init_context(context: Any) -> None:

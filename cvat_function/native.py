@@ -46,7 +46,7 @@ def create(
     Raises:
         SettingsError: for an unknown kind.
     """
-    kinds = {"interactor": Interactor, "tracker": Tracker}
+    kinds: dict[str, type[Interactor | Tracker]] = {"interactor": Interactor, "tracker": Tracker}
     if kind not in kinds:
         raise SettingsError(f"kind is {kind!r}; give interactor or tracker.")
     return kinds[kind](
@@ -120,7 +120,7 @@ class Tracker(_Function):
     def init_tracking_state(
         self, context: Any, pp_image: LoadedImage, shape: cvataa.TrackableShape
     ) -> list[tracking.State]:
-        """Return the first state of ``shape`` on its frame, in a list so that :meth:`track` can replace it."""
+        """Return the first state of ``shape``, in a list so that :meth:`track` can replace it."""
         try:
             return [tracking.begin(shape.type, shape.points, self._predictor, pp_image)]
         except FcfiError as error:

@@ -79,7 +79,9 @@ def parse(body: object) -> Interaction:
     boxes = corner_pairs(read_points(fields, "obj_bbox"))
     positive, negative = read_points(fields, "pos_points"), read_points(fields, "neg_points")
     if len(positive) + len(negative) > MOST_POINTS:
-        raise PromptError(f"{len(positive) + len(negative)} points were sent; at most {MOST_POINTS} are accepted.")
+        raise PromptError(
+            f"{len(positive) + len(negative)} points were sent; at most {MOST_POINTS} are accepted."
+        )
     return Interaction(read_image(fields), positive, negative, boxes)
 
 
@@ -95,7 +97,9 @@ def parse_object(body: object) -> Mapping[str, Any]:
         except (ValueError, RecursionError):
             raise PromptError("the body is not JSON; send the object CVAT sends to an interactor.") from None
     if not isinstance(body, Mapping):
-        raise PromptError(f"the body is a JSON {type(body).__name__}; send an object with image and pos_points.")
+        raise PromptError(
+            f"the body is a JSON {type(body).__name__}; send an object with image and pos_points."
+        )
     return body
 
 
@@ -127,7 +131,9 @@ def read_points(fields: Mapping[str, Any], name: str) -> tuple[tuple[float, floa
         raise PromptError(f"{name} is {reprlib.repr(points)}; send a list of [x, y].")
     for point in points:
         if not isinstance(point, list) or len(point) != 2 or not all(is_coordinate(value) for value in point):
-            raise PromptError(f"{name} holds {reprlib.repr(point)}; send [x, y] in pixels, two finite numbers.")
+            raise PromptError(
+                f"{name} holds {reprlib.repr(point)}; send [x, y] in pixels, two finite numbers."
+            )
     return tuple((point[0], point[1]) for point in points)
 
 

@@ -32,7 +32,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "FCFI_CVAT_RESPONSE",
         "shapes",
-        "Answer form: shapes (compact, with a confidence; CVAT of March 2026 and later) or mask (2.3 and later).",
+        "Answer form: shapes (compact, with a confidence; CVAT since March 2026) or mask (since 2.3).",
         _form,
     ),
     Variable(
@@ -95,8 +95,9 @@ class Settings:
     def open_predictor(self) -> Predictor:
         """Return the predictor these settings describe, with one dummy click already run."""
         model = load_model(self.model, device=self.device, threads=self.threads)
+        # Frames are read, and their size checked, before they reach the predictor.
         predictor = Predictor(
-            model, memo_bytes=self.memo_bytes, memo_seconds=self.memo_seconds, max_pixels=self.max_pixels
+            model, memo_bytes=self.memo_bytes, memo_seconds=self.memo_seconds, max_pixels=None
         )
         predictor.warm_up()
         return predictor

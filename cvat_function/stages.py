@@ -29,4 +29,6 @@ class Stages:
         if status < 500:
             logger.warn_with("refused", reason=str(error))
         else:
-            logger.error_with("failed", reason=repr(error), traceback="".join(traceback.format_exception(error)))
+            logger.error_with(
+                "failed", reason=repr(error), traceback="".join(traceback.format_exception(error))
+            )

@@ -36,7 +36,9 @@ def handler(context: Any, event: Any) -> Any:
         stages.done("request")
         image = images.load(encoded, max_pixels=context.user_data.settings.max_pixels)
         stages.done("image")
-        answer = track(context.user_data.predictor, image, entries(fields, "shapes"), entries(fields, "states"))
+        answer = track(
+            context.user_data.predictor, image, entries(fields, "shapes"), entries(fields, "states")
+        )
         stages.done("frames")
         status, body = 200, json.dumps(answer, separators=(",", ":"))
     except Exception as error:
@@ -79,9 +81,7 @@ def start(predictor: Predictor, image: LoadedImage, shape: Any) -> tuple[Any, di
     return shape, {**state, "bare": True} if bare else state
 
 
-def proceed(
-    predictor: Predictor, image: LoadedImage, shape: Any, state: Any
-) -> tuple[Any, dict[str, Any]]:
+def proceed(predictor: Predictor, image: LoadedImage, shape: Any, state: Any) -> tuple[Any, dict[str, Any]]:
     """Return the object's shape on this frame (None if lost) and its new state."""
     known = tracking.State.from_json(state, image.width, image.height)
     points, moved = tracking.follow(known, predictor, image)

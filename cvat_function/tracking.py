@@ -42,7 +42,12 @@ class State:
     def to_json(self) -> dict[str, Any]:
         """Return the state as CVAT keeps it."""
         height, width = self.mask.shape
-        return {"version": VERSION, "type": self.kind, "size": [width, height], "points": cvat.encode(self.mask)}
+        return {
+            "version": VERSION,
+            "type": self.kind,
+            "size": [width, height],
+            "points": cvat.encode(self.mask),
+        }
 
     @classmethod
     def from_json(cls, state: object, width: int, height: int) -> State:
@@ -53,14 +58,16 @@ class State:
         """
         if not isinstance(state, Mapping) or state.get("version") != VERSION:
             raise PromptError(
-                f"the tracking state {reprlib.repr(state)} is not of version {VERSION}; start the track again."
+                f"the tracking state {reprlib.repr(state)} is not of version {VERSION}; start a new track."
             )
         if state.get("type") not in SHAPE_TYPES:
-            raise PromptError(f"the tracking state is of type {reprlib.repr(state.get('type'))}; start again.")
+            raise PromptError(
+                f"the tracking state is of type {reprlib.repr(state.get('type'))}; start again."
+            )
         if state.get("size") != [width, height]:
             raise PromptError(
-                f"the frame is {width} x {height} pixels, the track began on {reprlib.repr(state.get('size'))}; "
-                "track within frames of one size."
+                f"the frame is {width} x {height} pixels, the track began on "
+                f"{reprlib.repr(state.get('size'))}; track within frames of one size."
             )
         return cls(state["type"], read_mask(state.get("points"), width, height))
 
@@ -77,11 +84,13 @@ def begin(kind: object, points: object, predictor: Predictor, image: LoadedImage
         mask = read_mask(points, image.width, image.height)
     elif kind == "polygon":
         corners = np.array(read_numbers(points, "polygon", 6), np.float64).reshape(-1, 2)
-        mask = polygons.from_polygons([(corners, ())], image.width, image.height)
+        mask = polygons.from_polygons([polygons.Polygon(corners)], image.width, image.height)
     elif kind == "rectangle":
         mask = predictor.segment(image, (), box=Box.nearest(*read_numbers(points, "rectangle", 4)[:4])).mask
     else:
-        raise PromptError(f"shapes of type {reprlib.repr(kind)} cannot be tracked; track {', '.join(SHAPE_TYPES)}.")
+        raise PromptError(
+            f"shapes of type {reprlib.repr(kind)} cannot be tracked; track {', '.join(SHAPE_TYPES)}."
+        )
     if not mask.any():
         raise PromptError(f"the {kind} covers no pixel of the frame; draw it on the object.")
     return State(str(kind), mask)
@@ -114,7 +123,7 @@ def to_points(kind: str, mask: NDArray[np.bool_]) -> list[float] | None:
 
 def read_mask(points: object, width: int, height: int) -> NDArray[np.bool_]:
     """Return the mask whose runs and edges are ``points``; raises PromptError if they do not fit."""
-    numbers = [int(value) for value in read_numbers(points, "mask", 5)]
+    numbers = read_numbers(points, "mask", 5)
     try:
         return cvat.decode(numbers, width, height)
     except FcfiError as error:
@@ -133,5 +142,7 @@ def read_numbers(points: object, kind: str, least: int) -> Sequence[float]:
         or not all(is_coordinate(value) for value in points)
         or (kind != "mask" and len(points) % 2)
     ):
-        raise PromptError(f"the points of the {kind} are {reprlib.repr(points)}; send at least {least} numbers.")
+        raise PromptError(
+            f"the points of the {kind} are {reprlib.repr(points)}; send at least {least} numbers."
+        )
     return points

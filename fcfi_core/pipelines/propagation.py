@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core.images import LoadedImage
-from fcfi_core.predictor import Predictor, Result
+from fcfi_core.predictor import Predictor
+from fcfi_core.results import Result
 
 LEAST_OVERLAP = 0.1
-LARGEST_CHANGE = 4.0
+LARGEST_CHANGE = 2.5
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def propagate(
     image: LoadedImage,
     previous: NDArray[np.bool_],
     *,
-    limits: Limits = Limits(),  # noqa: B008  frozen
+    limits: Limits = Limits(),
 ) -> Result | None:
     """Return the object's mask in the next frame, or None if it is lost.
 

@@ -1,0 +1,145 @@
+"""From a drawn shape to prompts, and from a mask back to a shape.
+
+CVAT's coordinates count pixel edges: a rectangle from 10 to 20 covers the ten pixels 10..19.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core.clicks import Box, Click
+from fcfi_core.errors import PromptError
+from fcfi_core.masks import box_of, cvat, polygons
+from fcfi_core.predictor import Predictor
+from fcfi_core.results import Result
+
+CONVERTED = ("rectangle", "polygon", "points")
+KEPT = ("label_id", "frame", "occluded", "outside", "z_order", "group")
+
+Shape = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What a shape says about its object.
+
+    Attributes:
+        clicks: points of the object.
+        box: around it, or None.
+        outline: (N, 2) float64 corners of a drawn polygon, or None.
+    """
+
+    clicks: tuple[Click, ...] = ()
+    box: Box | None = None
+    outline: NDArray[np.float64] | None = None
+
+
+def read(shape: Shape, width: int, height: int) -> Drawn:
+    """Return what ``shape`` says in a frame of ``width`` x ``height`` pixels.
+
+    Points are positive clicks; a polygon is a mask to correct; a rectangle is a box (a rotated one: the
+    box around its corners, and a click on its centre).
+
+    Raises:
+        PromptError: if no part of the shape lies in the frame.
+    """
+    corners = np.array(shape["points"], np.float64).reshape(-1, 2)
+    if shape["type"] == "points":
+        places = [(min(max(int(x), 0), width - 1), min(max(int(y), 0), height - 1)) for x, y in corners]
+        return Drawn(clicks=tuple(dict.fromkeys(Click(x, y) for x, y in places)))
+    if shape["type"] == "polygon":
+        return Drawn(outline=corners, box=covered(corners).clipped(width, height))
+    rotation = float(shape.get("rotation") or 0)
+    if not rotation:
+        return Drawn(box=covered(corners).clipped(width, height))
+    centre = Click(int(corners[:, 0].mean()), int(corners[:, 1].mean()))
+    centre.require_inside(width, height)
+    return Drawn(clicks=(centre,), box=covered(rotated(corners, rotation)).clipped(width, height))
+
+
+def rotated(corners: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
+    """Return the four corners of the rectangle between two ``corners``, turned clockwise about its centre.
+
+    Args:
+        corners: (2, 2) float64, two opposite corners as ``(x, y)``.
+
+    Returns:
+        (4, 2) float64.
+    """
+    (x1, y1), (x2, y2) = corners
+    centre = corners.mean(axis=0)
+    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    offsets = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)]) - centre
+    turned: NDArray[np.float64] = offsets @ np.array([[cosine, sine], [-sine, cosine]]) + centre
+    return turned
+
+
+def covered(corners: NDArray[np.float64]) -> Box:
+    """Return the box of pixels that the hull of ``corners`` (N, 2) covers."""
+    (left, top), (right, bottom) = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0)) - 1
+    return Box(int(left), int(top), int(max(left, right)), int(max(top, bottom)))
+
+
+def segment(predictor: Predictor, image: Any, shape: Shape) -> Result:
+    """Return the mask of the object that ``shape`` marks on ``image`` (a LoadedImage).
+
+    Raises:
+        PromptError: if the shape lies outside the frame.
+    """
+    drawn = read(shape, image.width, image.height)
+    prior = None
+    if drawn.outline is not None:
+        prior = polygons.from_polygons([polygons.Polygon(drawn.outline)], image.width, image.height)
+    return predictor.segment(image, drawn.clicks, box=drawn.box, prior_mask=prior)
+
+
+def fit(shape: Shape, mask: NDArray[np.bool_]) -> float:
+    """Return how well ``mask`` fills the drawn shape's box: IoU of both boxes, 1 for points.
+
+    A mask that ran out of its box, or collapsed in it, is to be looked at whatever its confidence.
+    """
+    found = box_of(mask)
+    if found is None:
+        return 0.0
+    drawn = read(shape, mask.shape[1], mask.shape[0]).box
+    if drawn is None:
+        return 1.0
+    width = min(found.x2, drawn.x2) - max(found.x1, drawn.x1) + 1
+    height = min(found.y2, drawn.y2) - max(found.y1, drawn.y1) + 1
+    shared = max(width, 0) * max(height, 0)
+    return shared / (found.width * found.height + drawn.width * drawn.height - shared)
+
+
+def replacements(shape: Shape, result: Result, kind: str, group: int) -> list[dict[str, Any]]:
+    """Return the shapes that show ``result`` in place of ``shape``.
+
+    Label, attributes, group, occlusion and layer are kept. A mask is one shape. Polygons cannot hold several
+    parts or holes: each part becomes a polygon, and several share a group.
+
+    Args:
+        kind: ``mask`` or ``polygon``.
+        group: for the parts of an object that has no group yet.
+
+    Raises:
+        PromptError: if the mask is empty.
+    """
+    if kind == "mask":
+        outlines: list[Sequence[float]] = [cvat.encode(result.mask)] if result.mask.any() else []
+    else:
+        outlines = [[float(value) for value in part.exterior.ravel()] for part in result.polygons().parts]
+    if not outlines:
+        raise PromptError("the mask is empty.")
+    kept = {name: shape[name] for name in KEPT if shape.get(name) is not None}
+    if len(outlines) > 1 and not kept.get("group"):
+        kept["group"] = group
+    attributes = [{"spec_id": one["spec_id"], "value": one["value"]} for one in shape.get("attributes", [])]
+    return [
+        {**kept, "type": kind, "points": list(points), "attributes": attributes, "source": "semi-auto"}
+        for points in outlines
+    ]

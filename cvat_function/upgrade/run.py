@@ -1,0 +1,131 @@
+"""The upgrade itself: frame by frame, shapes in, masks out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cvat_function.upgrade import prompts
+from cvat_function.upgrade.journal import Entry, Journal
+from cvat_function.upgrade.server import Work
+from fcfi_core import images
+from fcfi_core.errors import FcfiError, ImageError
+from fcfi_core.images import LoadedImage
+from fcfi_core.predictor import Predictor
+from fcfi_core.results import Result
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to upgrade, and into what.
+
+    Attributes:
+        kind: type of the new shapes, ``mask`` or ``polygon``.
+        only_labels: names of the labels to work on; empty means all.
+        from_types: types of the shapes to work on.
+        keep: leave the old shapes beside the new ones.
+        dry_run: write nothing.
+        max_pixels: largest frame accepted.
+    """
+
+    kind: str = "mask"
+    only_labels: frozenset[str] = frozenset()
+    from_types: frozenset[str] = frozenset(("rectangle", "points"))
+    keep: bool = False
+    dry_run: bool = False
+    max_pixels: int = 200_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Upgraded:
+    """One shape and what became of it; ``result`` is None if there is a problem."""
+
+    shape: dict[str, Any]
+    entry: Entry
+    result: Result | None
+
+
+def pending(work: Work, options: Options, journal: Journal) -> dict[int, list[dict[str, Any]]]:
+    """Return the shapes still to be upgraded, by frame number in ascending order."""
+    frames = defaultdict(list)
+    for shape in sorted(work.shapes, key=lambda shape: (shape["frame"], shape["id"])):
+        if (
+            shape["type"] in options.from_types
+            and shape["type"] != options.kind
+            and shape["id"] not in journal.done
+            and shape["frame"] not in work.deleted_frames
+            and (not options.only_labels or work.label_name(shape["label_id"]) in options.only_labels)
+        ):
+            frames[shape["frame"]].append(shape)
+    return dict(frames)
+
+
+def upgrade(
+    work: Work, predictor: Predictor, options: Options, journal: Journal
+) -> Iterator[tuple[int, LoadedImage | None, list[Upgraded]]]:
+    """Upgrade what is pending; yield ``(frame number, image, what became of its shapes)`` per frame.
+
+    Every frame is one request to the server, followed by its lines in the journal: an interrupted run
+    repeats at most one frame, and finds what that frame's request has already written.
+
+    Raises:
+        DataError: if the server refuses for good.
+    """
+    groups = max((shape.get("group") or 0 for shape in work.shapes), default=0)
+    for number, shapes in pending(work, options, journal).items():
+        try:
+            image = images.load(work.frame(number), max_pixels=options.max_pixels)
+        except ImageError as error:
+            found = [_failed(work, shape, str(error)) for shape in shapes]
+            yield number, None, _noted(found, journal, options)
+            continue
+        found, new = [], []
+        for shape in shapes:
+            groups += 1
+            one, replacements = _one(work, predictor, image, shape, options, groups)
+            found.append(one)
+            new += replacements
+        if new and not options.dry_run and not (options.keep and work.holds(new)):
+            work.write(new, replace=not options.keep)
+        yield number, image, _noted(found, journal, options)
+
+
+def _one(
+    work: Work, predictor: Predictor, image: LoadedImage, shape: dict[str, Any], options: Options, group: int
+) -> tuple[Upgraded, list[dict[str, Any]]]:
+    """Return what becomes of ``shape``, and the shapes to write for it."""
+    if not work.accepts(shape["label_id"], options.kind):
+        name = work.label_name(shape["label_id"])
+        problem = f"the label {name} does not take shapes of type {options.kind}; change its type to any."
+        return _failed(work, shape, problem), []
+    try:
+        result = prompts.segment(predictor, image, shape)
+        new = prompts.replacements(shape, result, options.kind, group)
+    except FcfiError as error:
+        return _failed(work, shape, str(error)), []
+    if not options.keep:
+        new[0]["id"] = shape["id"]
+    entry = Entry(
+        shape["id"],
+        shape["frame"],
+        work.label_name(shape["label_id"]),
+        shape["type"],
+        round(result.confidence, 4),
+        round(prompts.fit(shape, result.mask), 4),
+    )
+    return Upgraded(shape, entry, result), new
+
+
+def _failed(work: Work, shape: dict[str, Any], problem: str) -> Upgraded:
+    label = work.label_name(shape["label_id"])
+    return Upgraded(shape, Entry(shape["id"], shape["frame"], label, shape["type"], 0.0, 0.0, problem), None)
+
+
+def _noted(found: list[Upgraded], journal: Journal, options: Options) -> list[Upgraded]:
+    if not options.dry_run:
+        journal.add(one.entry for one in found)
+    else:
+        journal.entries += [one.entry for one in found]
+    return found

@@ -1,0 +1,47 @@
+# Base images of the nuclio functions in cvat_function/: Python, torch, this package and its weights.
+#
+#   docker build -f docker/cvat.Dockerfile --target cpu -t fcfi-cvat:0.1.0-cpu .
+#   docker build -f docker/cvat.Dockerfile --target gpu -t fcfi-cvat:0.1.0-gpu .
+#
+# Without network: fill wheelhouse/ on a machine that has one (docs/cvat.md), then add
+#   --network none --build-arg PIP_NO_INDEX=1 --build-arg PIP_FIND_LINKS=/wheelhouse
+#
+# nuclio adds its processor and the function's folder, and runs as root unless the deployment says
+# otherwise: no USER here. Its Python wheels go up to 3.11.
+
+FROM python:3.11-slim-bookworm AS wheel
+ARG PIP_NO_INDEX=
+ARG PIP_FIND_LINKS=
+WORKDIR /source
+# The bracket makes the folder optional.
+COPY LICENSE wheelhous[e] /wheelhouse/
+COPY pyproject.toml README.md LICENSE ./
+COPY fcfi_core fcfi_core
+COPY label_studio_backend label_studio_backend
+COPY cvat_function cvat_function
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
+
+FROM python:3.11-slim-bookworm AS base
+ENV PYTHONUNBUFFERED=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore
+WORKDIR /opt/nuclio
+COPY constraints.txt /tmp/constraints.txt
+COPY LICENSE wheelhous[e] /wheelhouse/
+COPY --from=wheel /wheels /wheels
+
+FROM base AS gpu
+ARG PIP_NO_INDEX=
+ARG PIP_FIND_LINKS=
+# The build of torch on PyPI brings its own CUDA libraries; the host needs the NVIDIA driver and toolkit.
+RUN pip install --no-cache-dir --constraint /tmp/constraints.txt /wheels/*.whl \
+    && rm -rf /wheels /wheelhouse /tmp/*.txt
+
+FROM base AS cpu
+ARG PIP_NO_INDEX=
+ARG PIP_FIND_LINKS=
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+RUN grep '^torch==' /tmp/constraints.txt > /tmp/torch.txt \
+    && pip install --no-cache-dir --index-url "${TORCH_INDEX}" --requirement /tmp/torch.txt \
+    && pip install --no-cache-dir --constraint /tmp/constraints.txt /wheels/*.whl \
+    && rm -rf /wheels /wheelhouse /tmp/*.txt

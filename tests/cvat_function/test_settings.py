@@ -1,0 +1,38 @@
+"""The functions' environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from cvat_function.settings import VARIABLES, Settings
+from fcfi_core.errors import SettingsError
+from fcfi_core.settings import declared
+
+
+def test_defaults():
+    assert Settings.from_environment({}) == Settings()
+
+
+def test_reads_the_environment():
+    found = Settings.from_environment(
+        {
+            "FCFI_CVAT_RESPONSE": "Mask",
+            "FCFI_MAX_MEGAPIXELS": "2",
+            "FCFI_THREADS": "3",
+            "FCFI_CVAT_MIN_AREA": "9",
+        }
+    )
+    assert (found.form, found.max_pixels, found.threads, found.min_area) == ("mask", 2_000_000, 3, 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("FCFI_CVAT_RESPONSE", "polygon"), ("FCFI_CVAT_MIN_AREA", "-1"), ("FCFI_THREADS", "many")],
+)
+def test_wrong_values_are_named(name, value):
+    with pytest.raises(SettingsError, match=f"{name}.*{value}"):
+        Settings.from_environment({name: value})
+
+
+def test_doctor_knows_the_variables():
+    assert set(VARIABLES) <= set(declared())
