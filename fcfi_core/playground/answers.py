@@ -34,7 +34,7 @@ def drawn(result: Result) -> dict[str, Any]:
         "confidence": result.confidence,
         "implied_click": _click_fields(result.implied_click) if result.implied_click else None,
         "notes": list(result.notes),
-        "milliseconds": result.timings["total"],
+        "timings": dict(result.timings),
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -171,10 +172,12 @@ class _Playground:
         return image
 
     def _segment(self, image: LoadedImage, prompt: Prompt) -> Result:
-        return self._predictor().segment(image, prompt.clicks, box=prompt.box)
+        return self._predictor().segment(image, prompt.clicks, box=prompt.box).cleaned()
 
     def _drawn(self, image: LoadedImage, prompt: Prompt) -> dict[str, Any]:
-        return answers.drawn(self._segment(image, prompt))
+        start = time.perf_counter()
+        answer = answers.drawn(self._segment(image, prompt))
+        return {**answer, "milliseconds": 1000 * (time.perf_counter() - start)}
 
     def _file(self, image: LoadedImage, prompt: Prompt, kind: str, name: str) -> tuple[bytes, str]:
         return answers.file(self._segment(image, prompt), kind, name)

@@ -128,11 +128,15 @@ function render() {
   part("click-count").textContent = String(prompt.clicks.length);
   part("confidence").textContent = shown ? percent(shown.confidence) : "–";
   part("confidence-bar").style.setProperty("--share", shown?.confidence ?? 0);
-  part("milliseconds").textContent = shown ? `${Math.round(shown.milliseconds)} ms` : "–";
+  part("milliseconds").textContent = shown ? milliseconds(shown.milliseconds) : "–";
+  part("milliseconds").title = shown
+    ? `of which encoder ${milliseconds(shown.timings.encode)}, rest of the network ${milliseconds(shown.timings.network)}`
+    : "";
   document.querySelectorAll("[data-download]").forEach((button) => (button.disabled = shown === null));
 }
 
 const percent = (fraction) => `${Math.round(100 * fraction)} %`;
+const milliseconds = (time) => `${Math.round(time)} ms`;
 const count = ({ clicks }) => (clicks.length === 1 ? "1 click" : `${clicks.length} clicks`);
 
 function say(sentence) {

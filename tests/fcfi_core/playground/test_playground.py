@@ -87,7 +87,7 @@ def test_model(client):
 
 def test_mask_is_the_predictors(client, predictor, photo, digest):
     answer = client.post(f"/playground/images/{digest}/mask", json={"clicks": CLICKS}).json()
-    result = predictor.segment(photo, [Click(70, 40), Click(10, 10, False)])
+    result = predictor.segment(photo, [Click(70, 40), Click(10, 10, False)]).cleaned()
     assert result.mask.any()
     np.testing.assert_array_equal(opaque(answer["mask"]), result.mask)
     assert answer["area"] == result.mask.sum()
@@ -109,7 +109,7 @@ def test_negative_clicks_alone_say_why_the_mask_is_empty(client, digest):
 
 
 def test_files(client, predictor, photo, digest):
-    mask = predictor.segment(photo, [Click(70, 40), Click(10, 10, False)]).mask
+    mask = predictor.segment(photo, [Click(70, 40), Click(10, 10, False)]).cleaned().mask
 
     def file(kind):
         body = {"clicks": CLICKS, "format": kind, "name": "disk.png"}
