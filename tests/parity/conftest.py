@@ -111,7 +111,9 @@ def filled():
 
     def filled(module, salt):
         weights = pseudo_weights.state(pseudo_weights.layout_of(module), salt)
-        module.load_state_dict({key: torch.from_numpy(values) for key, values in weights.items()}, strict=True)
+        module.load_state_dict(
+            {key: torch.from_numpy(values) for key, values in weights.items()}, strict=True
+        )
         return module.eval().requires_grad_(False)
 
     return filled

@@ -84,10 +84,15 @@ class Kit:
     def everything(self) -> set[tuple[str, str]]:
         """Return (file, key) of every golden array, in the folder or promised by the manifest."""
         calibrations = {weights.get("calib") for weights in self.manifest["weights"].values()}
-        found = {path.name for path in self.folder.glob("*.npz")} | {path.name for path in self.folder.glob("*.json")}
+        found = {path.name for path in self.folder.glob("*.npz")} | {
+            path.name for path in self.folder.glob("*.json")
+        }
         found = (found | set(self.manifest["files"])) - calibrations - {"manifest.json"}
         promised = {
-            (file, key) for file in found if file.endswith(".npz") for key in self.manifest["files"].get(file, {})
+            (file, key)
+            for file in found
+            if file.endswith(".npz")
+            for key in self.manifest["files"].get(file, {})
         }
         return promised | {(file, key) for file in found for key in self.content(file)}
 
@@ -118,7 +123,9 @@ class Kit:
         for name in dict.fromkeys(key.split("/")[0] for key in arrays):
             group = self._grouped("modules.npz", f"metric/{name}/")
             described = self.manifest["files"]["modules.npz"][f"metric/{name}/{next(iter(group))}"]["what"]
-            yield Case("noc" if name == "noc" else "metric", f"metric/{name}", self, group, {"what": described})
+            yield Case(
+                "noc" if name == "noc" else "metric", f"metric/{name}", self, group, {"what": described}
+            )
 
     def _zooms(self) -> Iterator[Case]:
         for file in self.manifest["files"]:
@@ -140,7 +147,9 @@ class Kit:
     def _protocols(self) -> Iterator[Case]:
         for parameters in self.manifest["protocol"]:
             variant, name = parameters["variant"], parameters["name"]
-            arrays = self._grouped(f"protocol_{variant}.npz", f"{name}/") | self._grouped("protocol_inputs.npz", "")
+            arrays = self._grouped(f"protocol_{variant}.npz", f"{name}/") | self._grouped(
+                "protocol_inputs.npz", ""
+            )
             yield Case("protocol", f"{variant}/{name}", self, arrays, parameters)
 
 

@@ -54,7 +54,9 @@ def uniform(salt, key, count):
 
 def factor(key, dimensions):
     """Return the factor of a gain or kernel."""
-    matching = (value for pattern, wanted, value in FACTORS if wanted == dimensions and re.search(pattern, key))
+    matching = (
+        value for pattern, wanted, value in FACTORS if wanted == dimensions and re.search(pattern, key)
+    )
     return next(matching, 1.0)
 
 

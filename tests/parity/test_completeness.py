@@ -26,7 +26,9 @@ def test_every_case_has_arrays(kit):
 def test_arrays_are_as_the_manifest_says(kit):
     for file, described in kit.manifest["files"].items():
         if file.endswith(".npz"):
-            found = {key: (list(values.shape), str(values.dtype)) for key, values in kit.content(file).items()}
+            found = {
+                key: (list(values.shape), str(values.dtype)) for key, values in kit.content(file).items()
+            }
             assert found == {key: (entry["shape"], entry["dtype"]) for key, entry in described.items()}
 
 

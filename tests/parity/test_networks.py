@@ -38,7 +38,9 @@ def assert_maps(output, case, tools, prefix):
         kind = name[len(prefix) :]
         if kind == "stats":
             found = [maps[key].double() for key in ("instances", "feedback1", "feedback2")]
-            rows = [[float(f(values)) for f in (torch.mean, torch.std, torch.min, torch.max)] for values in found]
+            rows = [
+                [float(f(values)) for f in (torch.mean, torch.std, torch.min, torch.max)] for values in found
+            ]
             limits = np.array([[LOGITS], [PROBABILITIES], [PROBABILITIES]])
             assert (np.abs(np.array(rows) - wanted) <= limits).all(), name
             continue
