@@ -12,7 +12,6 @@ from typing import Any
 from cvat_function import click_order, request, response
 from cvat_function.settings import Settings
 from cvat_function.stages import Stages
-from fcfi_core import images
 
 
 def init_context(context: Any) -> None:
@@ -28,7 +27,7 @@ def handler(context: Any, event: Any) -> Any:
     try:
         asked = request.parse(event.body)
         stages.done("request")
-        image = images.load(asked.image, max_pixels=settings.max_pixels)
+        image = settings.load_frame(asked.image)
         stages.done("image")
         objects = [one for one in asked.objects(image.width, image.height) if one.usable]
         found = [click_order.segment(context.user_data.predictor, image, one, settings) for one in objects]

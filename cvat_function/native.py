@@ -17,7 +17,6 @@ from PIL import Image
 
 from cvat_function import click_order, request, response, tracking
 from cvat_function.settings import MEGA, Settings
-from fcfi_core import images
 from fcfi_core.clicks import Box
 from fcfi_core.errors import FcfiError, SettingsError
 from fcfi_core.images import LoadedImage
@@ -71,7 +70,7 @@ class _Function:
     def preprocess_image(self, context: Any, image: Image.Image) -> LoadedImage:
         """Return the frame, decoded; raises BadFunctionError if it cannot be used."""
         try:
-            return images.load(image, max_pixels=self._settings.max_pixels)
+            return self._settings.load_frame(image)
         except FcfiError as error:
             raise cvataa.BadFunctionError(str(error)) from error
 

@@ -19,7 +19,7 @@ from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import ImageError, PromptError
 
 LARGEST_COORDINATE = 2**31
-MOST_POINTS = 1000
+MOST_POINTS = 400  # each is a pass of the network, and CVAT waits for a minute
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fcfi_core import images
+from fcfi_core.images import LoadedImage
 from fcfi_core.model import load_model
 from fcfi_core.predictor import Predictor
 from fcfi_core.settings import CORE_VARIABLES, Variable, read
@@ -91,6 +93,14 @@ class Settings:
             min_area=value["FCFI_CVAT_MIN_AREA"],
             max_hole=value["FCFI_CVAT_MAX_HOLE"],
         )
+
+    def load_frame(self, source: images.Source) -> LoadedImage:
+        """Return the frame in ``source`` (encoded bytes or a Pillow image) as CVAT shows it.
+
+        Raises:
+            ImageError: if it cannot be decoded or has too many pixels.
+        """
+        return images.load(source, max_pixels=self.max_pixels, ignore_alpha=True)
 
     def open_predictor(self) -> Predictor:
         """Return the predictor these settings describe, with one dummy click already run."""

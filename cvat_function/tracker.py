@@ -14,7 +14,6 @@ from typing import Any
 from cvat_function import request, response, tracking
 from cvat_function.settings import Settings
 from cvat_function.stages import Stages
-from fcfi_core import images
 from fcfi_core.errors import PromptError
 from fcfi_core.images import LoadedImage
 from fcfi_core.predictor import Predictor
@@ -34,7 +33,7 @@ def handler(context: Any, event: Any) -> Any:
         fields = request.parse_object(event.body)
         encoded = request.read_image(fields)
         stages.done("request")
-        image = images.load(encoded, max_pixels=context.user_data.settings.max_pixels)
+        image = context.user_data.settings.load_frame(encoded)
         stages.done("image")
         answer = track(
             context.user_data.predictor, image, entries(fields, "shapes"), entries(fields, "states")

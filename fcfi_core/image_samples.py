@@ -2,7 +2,7 @@
 
 Eight-bit samples stay as they are; all others are stretched from their smallest to their largest
 value, the way annotation tools show 16-bit pictures. Transparency is resolved by composing on
-white, the way browsers show it. Work goes block by block, so that a large picture needs no large
+white, the way browsers show it, or ignored. Work goes block by block, so that a large picture needs no large
 intermediate arrays.
 """
 
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 _BLOCK_PIXELS = 1 << 18  # stays in the processor's cache
 
 
-def to_rgb(samples: NDArray[Any]) -> tuple[NDArray[np.uint8], list[str]]:
+def to_rgb(samples: NDArray[Any], ignore_alpha: bool = False) -> tuple[NDArray[np.uint8], list[str]]:
     """Return (H, W, 3) uint8 RGB, and a note for each thing done to get there.
 
     Args:
         samples: (H, W) or (H, W, 1) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB, or (H, W, 4)
             RGBA; unsigned, signed or floating numbers. May be returned itself where nothing is to do.
+        ignore_alpha: drop the alpha channel instead of composing on white.
 
     >>> pixels, notes = to_rgb(np.array([[0, 1000]], np.uint16))
     >>> pixels[0].tolist(), notes
@@ -39,7 +40,7 @@ def to_rgb(samples: NDArray[Any]) -> tuple[NDArray[np.uint8], list[str]]:
         notes.append(note)
     if colour.shape[2] == 1:
         colour = cv2.cvtColor(np.ascontiguousarray(colour), cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
-    if alpha is not None:
+    if alpha is not None and not ignore_alpha:
         opacity = _opacity(alpha)
         if opacity.min() < 255:
             colour = _on_white(colour, opacity)

@@ -104,7 +104,7 @@ Source = (
 )
 
 
-def load(source: Source, *, max_pixels: int | None = None) -> LoadedImage:
+def load(source: Source, *, max_pixels: int | None = None, ignore_alpha: bool = False) -> LoadedImage:
     """Return the picture in ``source``, upright, as RGB of 8 bits.
 
     Safe to call from several threads (a Pillow image that has not read its file yet is not: such an
@@ -115,6 +115,8 @@ def load(source: Source, *, max_pixels: int | None = None) -> LoadedImage:
             image, or array: (H, W), (H, W, 1..4) grey, grey + alpha, RGB or RGBA; uint8 is taken
             as it is, every other number type is stretched. A LoadedImage is returned unchanged.
         max_pixels: most pixels accepted, None for 200 million; checked before decoding.
+        ignore_alpha: show transparent parts in the colours they hide (as CVAT does) instead of on
+            white (as browsers do).
 
     Raises:
         ImageError: if the source is missing, empty, damaged, of another format or too large.
@@ -127,16 +129,17 @@ def load(source: Source, *, max_pixels: int | None = None) -> LoadedImage:
         _require_size(source.width, source.height, limit, "the image")
         return source
     if isinstance(source, np.ndarray):
-        pixels, notes = _from_array(source, limit)
+        pixels, notes = _from_array(source, limit, ignore_alpha)
         digest = _digest(pixels)
     elif isinstance(source, Image.Image):
         _require_size(source.width, source.height, limit, "the image")
-        pixels, notes = _guarded(_from_pillow, source, name="the image")
+        pixels, notes = _guarded(_from_pillow, source, ignore_alpha, name="the image")
         digest = _digest(pixels)
     else:
         encoded, name = _read(source)
-        pixels, notes = _from_encoded(encoded, name, limit)
-        digest = hashlib.blake2b(encoded, digest_size=16, person=b"encoded").hexdigest()
+        pixels, notes = _from_encoded(encoded, name, limit, ignore_alpha)
+        person = b"encoded opaque" if ignore_alpha else b"encoded"
+        digest = hashlib.blake2b(encoded, digest_size=16, person=person).hexdigest()
     pixels = np.ascontiguousarray(pixels)
     pixels.setflags(write=False)
     return LoadedImage(pixels, tuple(notes), digest)
@@ -202,12 +205,12 @@ def _opener(start: bytes, name: str) -> Callable[..., ImageFile.ImageFile]:
 
 
 def _from_encoded(
-    encoded: bytes | bytearray | memoryview, name: str, limit: int
+    encoded: bytes | bytearray | memoryview, name: str, limit: int, ignore_alpha: bool
 ) -> tuple[NDArray[np.uint8], list[str]]:
     opener = _opener(bytes(encoded[:16]), name)
     with _guarded(opener, io.BytesIO(encoded), name=name) as image:
         _require_size(image.width, image.height, limit, name)
-        return _guarded(_decode, image, encoded, name=name)
+        return _guarded(_decode, image, encoded, ignore_alpha, name=name)
 
 
 def _guarded(function: Callable[..., Returned], *arguments: Any, name: str) -> Returned:
@@ -225,7 +228,7 @@ def _guarded(function: Callable[..., Returned], *arguments: Any, name: str) -> R
 
 
 def _decode(
-    image: ImageFile.ImageFile, encoded: bytes | bytearray | memoryview
+    image: ImageFile.ImageFile, encoded: bytes | bytearray | memoryview, ignore_alpha: bool
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """Return the RGB pixels of an opened file and the notes."""
     if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB") and _ends_as_jpeg(encoded):
@@ -241,11 +244,11 @@ def _decode(
         if deep is not None and deep.dtype == np.uint16 and deep.ndim == 3:
             order = cv2.COLOR_BGRA2RGBA if deep.shape[2] == 4 else cv2.COLOR_BGR2RGB
             channels = 4 if image.has_transparency_data else 3
-            pixels, notes = to_rgb(cv2.cvtColor(deep, order)[:, :, :channels])
+            pixels, notes = to_rgb(cv2.cvtColor(deep, order)[:, :, :channels], ignore_alpha)
             if not isinstance(image, TiffImagePlugin.TiffImageFile):  # OpenCV turns TIFF by itself
                 pixels = _upright(pixels, orientation)
             return pixels, _turned(orientation) + notes
-    return _from_pillow(image)
+    return _from_pillow(image, ignore_alpha)
 
 
 def _ends_as_jpeg(encoded: bytes | bytearray | memoryview) -> bool:
@@ -288,7 +291,7 @@ def _turned(orientation: int) -> list[str]:
     return [f"turned upright (EXIF orientation {orientation})"] if orientation > 1 else []
 
 
-def _from_pillow(image: Image.Image) -> tuple[NDArray[np.uint8], list[str]]:
+def _from_pillow(image: Image.Image, ignore_alpha: bool) -> tuple[NDArray[np.uint8], list[str]]:
     """Return the RGB pixels of a Pillow image and the notes."""
     orientation = _orientation(image)
     image.load()
@@ -300,7 +303,7 @@ def _from_pillow(image: Image.Image) -> tuple[NDArray[np.uint8], list[str]]:
             samples = samples.view(np.uint32) if formats[0] == _UNSIGNED else samples
         pixels, notes = to_rgb(samples)
     elif image.has_transparency_data:
-        pixels, notes = to_rgb(np.asarray(image.convert("RGBA")))
+        pixels, notes = to_rgb(np.asarray(image.convert("RGBA")), ignore_alpha)
     elif image.mode == "L":
         pixels, notes = to_rgb(np.asarray(image))
     else:
@@ -313,7 +316,7 @@ def _from_pillow(image: Image.Image) -> tuple[NDArray[np.uint8], list[str]]:
     return pixels, _turned(orientation) + notes
 
 
-def _from_array(samples: NDArray[Any], limit: int) -> tuple[NDArray[np.uint8], list[str]]:
+def _from_array(samples: NDArray[Any], limit: int, ignore_alpha: bool) -> tuple[NDArray[np.uint8], list[str]]:
     """Return a copy of the array as RGB pixels, and the notes."""
     shape = samples.shape
     if samples.ndim not in (2, 3) or (samples.ndim == 3 and not 1 <= shape[2] <= 4):
@@ -321,5 +324,5 @@ def _from_array(samples: NDArray[Any], limit: int) -> tuple[NDArray[np.uint8], l
     if samples.dtype.kind not in "uif":
         raise ImageError(f"an array of {samples.dtype} is not an image; give (H, W, 3) uint8, RGB.")
     _require_size(shape[1], shape[0], limit, "the image array")
-    pixels, notes = to_rgb(samples)
+    pixels, notes = to_rgb(samples, ignore_alpha)
     return (pixels.copy() if np.may_share_memory(pixels, samples) else pixels), notes

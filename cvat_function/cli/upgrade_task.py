@@ -91,7 +91,6 @@ def run(arguments: Namespace) -> int:
         from_types=frozenset(arguments.from_types or ("rectangle", "points")),
         keep=arguments.keep_boxes,
         dry_run=arguments.dry_run,
-        max_pixels=settings.max_pixels,
     )
     journal = Journal(None if arguments.dry_run else arguments.journal or Path(f"upgrade-{work.name}.jsonl"))
     tiles = _work_through(work, settings, options, journal)
@@ -121,7 +120,7 @@ def _work_through(
         return tiles
     predictor = settings.open_predictor()
     with tqdm(total=total, unit="shape", file=sys.stderr) as bar:
-        for _, image, found in upgrade(work, predictor, options, journal):
+        for _, image, found in upgrade(work, settings, predictor, options, journal):
             if options.dry_run and image is not None:
                 tiles += [_tile(image, one) for one in found if one.result is not None][
                     : MOST_TILES - len(tiles)

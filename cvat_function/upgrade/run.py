@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from cvat_function.settings import Settings
 from cvat_function.upgrade import prompts
 from cvat_function.upgrade.journal import Entry, Journal
 from cvat_function.upgrade.server import Work
-from fcfi_core import images
 from fcfi_core.errors import FcfiError, ImageError
 from fcfi_core.images import LoadedImage
 from fcfi_core.predictor import Predictor
@@ -27,7 +27,6 @@ class Options:
         from_types: types of the shapes to work on.
         keep: leave the old shapes beside the new ones.
         dry_run: write nothing.
-        max_pixels: largest frame accepted.
     """
 
     kind: str = "mask"
@@ -35,7 +34,6 @@ class Options:
     from_types: frozenset[str] = frozenset(("rectangle", "points"))
     keep: bool = False
     dry_run: bool = False
-    max_pixels: int = 200_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +61,7 @@ def pending(work: Work, options: Options, journal: Journal) -> dict[int, list[di
 
 
 def upgrade(
-    work: Work, predictor: Predictor, options: Options, journal: Journal
+    work: Work, settings: Settings, predictor: Predictor, options: Options, journal: Journal
 ) -> Iterator[tuple[int, LoadedImage | None, list[Upgraded]]]:
     """Upgrade what is pending; yield ``(frame number, image, what became of its shapes)`` per frame.
 
@@ -76,7 +74,7 @@ def upgrade(
     groups = max((shape.get("group") or 0 for shape in work.shapes), default=0)
     for number, shapes in pending(work, options, journal).items():
         try:
-            image = images.load(work.frame(number), max_pixels=options.max_pixels)
+            image = settings.load_frame(work.frame(number))
         except ImageError as error:
             found = [_failed(work, shape, str(error)) for shape in shapes]
             yield number, None, _noted(found, journal, options)

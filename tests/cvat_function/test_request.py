@@ -60,7 +60,7 @@ def test_no_box_has_three_spellings(nothing):
         {**BODY, "pos_points": [[float("nan"), 1.0]]},
         {**BODY, "pos_points": [[float("inf"), 1.0]]},
         {**BODY, "neg_points": [[10**400, 1]]},
-        {**BODY, "pos_points": [[1, 1]] * 1001},
+        {**BODY, "pos_points": [[1, 1]] * 401},
         {**BODY, "obj_bbox": [[1, 1]]},
         {**BODY, "obj_bbox": 5},
         {**BODY, "obj_bbox": ["a", "b"]},

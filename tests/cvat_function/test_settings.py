@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from PIL import Image
 
 from cvat_function.settings import VARIABLES, Settings
 from fcfi_core.errors import SettingsError
@@ -36,3 +39,11 @@ def test_wrong_values_are_named(name, value):
 
 def test_doctor_knows_the_variables():
     assert set(VARIABLES) <= set(declared())
+
+
+def test_transparent_parts_keep_their_colours():
+    clear = Image.new("RGBA", (4, 3), (200, 10, 10, 0))
+    buffer = io.BytesIO()
+    clear.save(buffer, "PNG")
+    for source in (clear, buffer.getvalue()):
+        assert (Settings().load_frame(source).pixels == (200, 10, 10)).all()
