@@ -92,7 +92,7 @@ def _add_protocol_arguments(group: argparse._ArgumentGroup) -> None:
         "--protocol",
         choices=("product", "parity"),
         default="product",
-        help="parity: the official evaluation, defects included: flip on, no early stop\n(default: %(default)s)",
+        help="parity: as the official evaluation, defects included; no early stop\n(default: %(default)s)",
     )
     group.add_argument(
         "--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored image"
@@ -149,7 +149,7 @@ def run(arguments: argparse.Namespace) -> int:
         progress=not arguments.quiet,
     )
     if arguments.json:
-        text = json.dumps(report.to_dict(), indent=1, allow_nan=False)
+        text = json.dumps(report.to_dict(), allow_nan=False)
         write_bytes(arguments.json, text.encode() + b"\n")
     if arguments.html:
         write_bytes(arguments.html, to_html(report).encode())

@@ -153,7 +153,12 @@ def _figure(case: WorstCase) -> str:
 def _details(report: Report) -> str:
     blocks = []
     for index, entry in enumerate(report.entries):
-        rows = "".join(_row(key, value) for key, value in entry.protocol.items())
+        differing = {
+            key: value
+            for key, value in entry.protocol.items()
+            if index == 0 or report.main.protocol.get(key) != value
+        }
+        rows = "".join(map(_row, differing, differing.values())) or _row("settings", "as above")
         blocks.append(
             f"<div><h3>{_swatch(index)}{escape(entry.model)}</h3>"
             f"<table class='pairs'><tbody>{rows}</tbody></table></div>"

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from fcfi_core.checkpoints import write_checkpoint
+from fcfi_core.cli import main
+from fcfi_core.networks import registry
+from fcfi_core.protocol import Protocol
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A checkpoint of random weights with small frames."""
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = registry.build("mobilenetv2")
+    protocol = Protocol(first_side=64, target_size=64).to_dict()
+    write_checkpoint(
+        path, network.state_dict(), {"variant": "mobilenetv2", "arguments": {}, "protocol": protocol}
+    )
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A data set of two photos with two objects each."""
+    root = tmp_path / "photos"
+    (root / "images").mkdir(parents=True)
+    (root / "masks").mkdir()
+    for index in range(2):
+        ids = np.zeros((48, 64), np.uint8)
+        cv2.circle(ids, (20, 24), 9, 1, -1)
+        cv2.circle(ids, (45, 24), 11, 2, -1)
+        cv2.imwrite(str(root / "images" / f"{index}.jpg"), np.repeat(ids[..., None] * 90, 3, axis=2))
+        cv2.imwrite(str(root / "masks" / f"{index}.png"), ids)
+    return root
+
+
+@pytest.fixture
+def evaluate(weights, photos):
+    """Run ``fcfi evaluate`` on the photos with the random weights."""
+
+    def run(*words: object) -> int:
+        given = [photos, *words, "--model", weights, "--device", "cpu", "--threads", 1, "--quiet"]
+        return main(["evaluate", *map(str, given)])
+
+    return run
+
+
+def test_figures_report_and_table(evaluate, tmp_path, capsys) -> None:
+    figures, page = tmp_path / "f.json", tmp_path / "f.html"
+    words = ("--max-clicks", 2, "--json", figures, "--html", page, "--baseline", "grabcut", "--worst", 1)
+    assert evaluate(*words) == 0
+    content = json.loads(figures.read_text())
+    assert content["model"] == "random"
+    assert content["protocol"]["target_size"] == 64
+    assert content["datasets"][0]["objects"] == 4
+    assert content["compared"][0]["model"] == "opencv-grabcut"
+    assert page.read_text().count("data:image/jpeg") == 1
+    table = capsys.readouterr().out
+    assert "photos" in table
+    assert "noc@90" in table
+
+
+def test_json_on_standard_output(evaluate, capsys) -> None:
+    assert evaluate("--objects", 1, "--max-clicks", 1, "--json", "-", "--targets", "90") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["datasets"][0]["objects"] == 1
+    assert "noc@90" in content["datasets"][0]
+    assert "noc@85" not in content["datasets"][0]
+
+
+def test_protocol_switches(evaluate, capsys) -> None:
+    def protocol(*words: object) -> dict:
+        assert evaluate("--objects", 1, "--max-clicks", 2, "--json", "-", *words) == 0
+        return json.loads(capsys.readouterr().out)
+
+    assert protocol("--flip")["protocol"]["flip"] is True
+    assert protocol("--zoom", "off")["protocol"]["target_size"] is None
+    official = protocol("--protocol", "parity", "--target-size", 80, "--expansion-ratio", 2.5, "--no-flip")
+    assert official["protocol"]["official"] is True
+    assert official["protocol"]["target_size"] == 80
+    assert official["protocol"]["flip"] is False
+    assert official["rules"]["official"] is True
+    assert len(official["datasets"][0]["traces"][0]["clicks"]) == 2
+    noisy = protocol("--noise", "jitter:3", "--compare", "no-feedback", "--no-boundaries")
+    assert noisy["rules"]["noise"] == "UniformJitter(pixels=3, may_miss=False)"
+    assert noisy["compared"][0]["model"] == "random, no-feedback"
+    assert "biou@1" not in noisy["datasets"][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--max-clicks", "0"], "0"),
+        (["--targets", "high"], "'high'"),
+        (["--targets", "0.9,120"], "1.2"),
+        (["--objects", "0"], "0"),
+        (["--min-area", "99999"], "99999"),
+        (["--noise", "wild:3"], "wild:3"),
+        (["--noise", "jitter:much"], "jitter:much"),
+        (["--noise", "border:2"], "2"),
+        (["--baseline", "magic"], "magic"),
+        (["--compare", "no-brain"], "no-brain"),
+        (["--worst", "-1"], "-1"),
+        (["--target-size", "3"], "3"),
+        (["--json", "/no/such/folder/f.json"], "/no/such/folder"),
+    ],
+)
+def test_bad_input_is_one_sentence(evaluate, capsys, words, told) -> None:
+    assert evaluate(*words) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("fcfi: ")
+    assert message.count("\n") == 1
+    assert told in message
+
+
+def test_bad_data_sets_are_one_sentence(weights, tmp_path, capsys) -> None:
+    for path in (tmp_path / "nowhere", tmp_path):
+        assert main(["evaluate", str(path), "--model", str(weights)]) == 2
+        assert str(path) in capsys.readouterr().err

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcfi_core.errors import DataError, SettingsError
+from fcfi_core.evaluation.datasets import Folder, choose, read_ids
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_every_object_of_every_photo(make_folder, depth) -> None:
+    folder = Folder(make_folder(counts=(1, 3), depth=depth))
+    samples = list(choose(folder))
+    assert [sample.name for sample in samples] == [
+        "disks/photo0#1",
+        *(f"disks/photo1#{k}" for k in (1, 2, 3)),
+    ]
+    assert all(sample.pixels.shape == (60, 80, 3) and sample.truth.dtype == np.bool_ for sample in samples)
+    assert samples[0].ignore is None
+    assert samples[1].pixels is samples[3].pixels, "a photo is read once for all its objects"
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_largest_number_of_the_depth_is_ignored(make_folder, depth) -> None:
+    sample = next(iter(choose(Folder(make_folder(ignore=True, depth=depth)))))
+    assert sample.ignore is not None
+    assert sample.ignore[:5].all()
+    assert not sample.ignore[5:].any()
+
+
+def test_255_is_an_object_in_16_bits(make_folder) -> None:
+    root = make_folder(counts=(1,), depth=np.uint16)
+    ids = np.full((60, 80), 255, np.uint16)
+    cv2.imwrite(str(root / "masks" / "photo0.png"), ids)
+    assert Folder(root).areas("photo0") == {255: 4800}
+
+
+def test_seeded_choice_is_a_stable_subset(make_folder) -> None:
+    folder = Folder(make_folder(counts=(4, 4, 4)))
+    everything = choose(folder).objects
+    chosen = choose(folder, count=5, seed=1).objects
+    assert len(chosen) == 5
+    assert [one for one in everything if one in chosen] == list(chosen)
+    assert choose(folder, count=5, seed=1).objects == chosen
+    assert choose(folder, count=5, seed=2).objects != chosen
+    assert choose(folder, count=99).objects == everything
+
+
+def test_small_objects_can_be_left_out(make_folder) -> None:
+    folder = Folder(make_folder(counts=(3,)))
+    areas = folder.areas("photo0")
+    assert sorted(areas) == [1, 2, 3]
+    kept = choose(folder, min_area=sorted(areas.values())[1]).objects
+    assert len(kept) == 2
+    with pytest.raises(DataError, match="no object of at least 100000 pixels"):
+        choose(folder, min_area=100_000)
+
+
+def test_manifest_names_the_set(make_folder) -> None:
+    root = make_folder()
+    (root / "manifest.json").write_text(json.dumps({"name": "other"}))
+    assert Folder(root).name == "other"
+    (root / "manifest.json").write_text("{")
+    with pytest.raises(DataError, match="not valid JSON"):
+        Folder(root)
+
+
+def test_palette_masks_count_by_index(tmp_path) -> None:
+    palette = Image.new("P", (2, 2))
+    palette.putdata([0, 1, 2, 255])
+    palette.putpalette([9, 9, 9] * 256)
+    palette.save(tmp_path / "m.png")
+    ids, ignored = read_ids(tmp_path / "m.png")
+    assert ids.tolist() == [[0, 1], [2, 255]]
+    assert ignored == 255
+
+
+def test_what_cannot_be_used_is_named(make_folder, tmp_path) -> None:
+    with pytest.raises(DataError, match="no mask found"):
+        Folder(tmp_path / "nowhere")
+    root = make_folder()
+    (root / "images" / "photo1.jpg").unlink()
+    with pytest.raises(DataError, match=r"photo1\.png has no photo"):
+        Folder(root)
+    with pytest.raises(SettingsError, match="number of objects is 0"):
+        choose(Folder(make_folder("b")), count=0)
+    with pytest.raises(SettingsError, match="area is 0"):
+        choose(Folder(make_folder("c")), min_area=0)
+
+
+def test_broken_masks_are_named(make_folder) -> None:
+    root = make_folder(counts=(1,))
+    mask = root / "masks" / "photo0.png"
+    cv2.imwrite(str(mask), np.ones((30, 30), np.uint8))
+    with pytest.raises(DataError, match="30 x 30 pixels, its upright photo 80 x 60"):
+        Folder(root).read("photo0")
+    cv2.imwrite(str(mask), np.ones((60, 80, 3), np.uint8))
+    with pytest.raises(DataError, match="one channel of ids"):
+        Folder(root).areas("photo0")
+    mask.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="cannot be read"):
+        Folder(root).areas("photo0")
+
+
+def test_masks_of_0_and_255_are_explained(make_folder) -> None:
+    root = make_folder(counts=(1,))
+    cv2.imwrite(str(root / "masks" / "photo0.png"), np.full((60, 80), 255, np.uint8))
+    with pytest.raises(DataError, match=r"255 in 8-bit .* mean 'ignore'"):
+        choose(Folder(root))

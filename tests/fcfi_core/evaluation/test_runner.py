@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+
+from fcfi_core.evaluation import metrics
+from fcfi_core.evaluation.baselines import GrabCut
+from fcfi_core.evaluation.benchmark import PlainAnswer, Rules
+from fcfi_core.evaluation.datasets import Folder, choose
+from fcfi_core.evaluation.html import summary, to_html
+from fcfi_core.evaluation.pictures import picture
+from fcfi_core.evaluation.runner import evaluate
+
+
+def bright(pixels: np.ndarray, clicks: tuple) -> np.ndarray:
+    """Segment everything bright: right for one disk, wrong for one of two."""
+    return pixels[..., 0] > 120
+
+
+class Doubtful:
+    """Is as sure of itself as it has clicks."""
+
+    name = "doubtful"
+
+    def open(self, image: np.ndarray) -> Doubtful:
+        self.image, self.count = image, 0
+        return self
+
+    def click(self, x: int, y: int, positive: bool = True) -> PlainAnswer:
+        self.count += 1
+        mask = self.image[..., 0] > (40, 60, 120)[min(self.count, 3) - 1]
+        return PlainAnswer(mask, {}, confidence=self.count / 10)
+
+
+@pytest.fixture
+def report(make_folder):
+    sets = [Folder(make_folder("easy", (1,))), Folder(make_folder("hard", (2, 2)))]
+    return evaluate(
+        bright, sets, name="bright", compare={"grabcut": GrabCut()}, rules=Rules(max_clicks=4), worst=3
+    )
+
+
+def test_json_has_the_documented_shape(report) -> None:
+    content = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert content["model"] == "bright"
+    assert isinstance(content["protocol"], dict)
+    assert [one["name"] for one in content["datasets"]] == ["easy", "hard"]
+    first = content["datasets"][0]
+    assert first["objects"] == 1
+    for key in ("noc@80", "noc@85", "noc@90", "noc@95", "nof@90", "iou@1", "iou@4", "biou@1", "assd@4"):
+        assert isinstance(first[key], int | float)
+    assert first["ms_per_click"] == pytest.approx(
+        first["ms_per_click_network"] + first["ms_per_click_rest"], abs=1e-4
+    )
+    assert first["spc_ms"] >= first["ms_per_click"]
+    assert first["confidence_rank_correlation"] is None
+    assert first["traces"][0]["clicks"][0][2] is True
+    assert content["compared"][0]["model"] == "grabcut"
+    assert content["compared"][0]["protocol"]["side"] == 320
+    assert [one["objects"] for one in content["compared"][0]["datasets"]] == [1, 4]
+
+
+def test_figures_follow_from_the_traces(report) -> None:
+    hard = report.main.datasets[1]
+    assert hard.metrics()["noc@90"] == 4
+    assert hard.metrics()["missed@90"] == 4
+    assert hard.metrics()["iou@1"] == pytest.approx(metrics.mean_at(hard.ious, 1))
+    assert report.main.datasets[0].metrics()["noc@85"] == 1
+
+
+def test_pictures_of_the_worst_only(report) -> None:
+    easy, hard = report.main.datasets
+    assert [len(easy.worst), len(hard.worst)] == [1, 3]
+    means = [sum(case.trace.ious) / len(case.trace.ious) for case in hard.worst]
+    assert means == sorted(means)
+    assert all(case.jpeg.startswith(b"\xff\xd8") for case in hard.worst)
+    assert report.compared[0].datasets[1].worst == ()
+
+
+def test_html_is_self_contained(report) -> None:
+    page = to_html(report)
+    assert page.startswith("<!doctype html>")
+    assert not re.search(r"(src|href)=.(?!data:)", page)
+    assert "<script" not in page
+    assert "url(" not in page
+    assert page.count("<svg") == 6
+    assert page.count("data:image/jpeg;base64,") == 4
+    assert "prefers-color-scheme: dark" in page
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", page)
+
+
+def test_html_escapes_names(make_folder) -> None:
+    folder = Folder(make_folder())
+    folder.name = "<b>&"
+    page = to_html(evaluate(bright, [folder], name="<i>", rules=Rules(max_clicks=1)))
+    assert "<b>&" not in page
+    assert "<i>" not in page
+    assert "&lt;b&gt;&amp;" in page
+
+
+def test_summary_has_a_row_per_set_and_segmenter(report) -> None:
+    lines = summary(report).splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith("data set")
+    assert "noc@90" in lines[0]
+
+
+def test_honest_confidence_correlates_with_quality(make_folder) -> None:
+    report = evaluate(
+        Doubtful(), [Folder(make_folder(counts=(1, 1)))], rules=Rules(max_clicks=3, targets=(1.0,))
+    )
+    assert report.main.model == "doubtful"
+    correlation = report.main.datasets[0].metrics()["confidence_rank_correlation"]
+    assert 0 < correlation <= 1
+
+
+def test_choices_of_objects_are_respected(make_folder) -> None:
+    selection = choose(Folder(make_folder(counts=(3, 3))), count=2)
+    report = evaluate(bright, [selection], rules=Rules(max_clicks=1))
+    assert len(report.main.datasets[0].traces) == 2
+    assert math.isnan(report.main.datasets[0].metrics()["confidence_rank_correlation"])
+
+
+def test_progress_goes_to_standard_error(make_folder, capsys) -> None:
+    evaluate(bright, [Folder(make_folder())], rules=Rules(max_clicks=1), progress=True)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "object" in captured.err
+
+
+def test_picture_of_an_object_without_any_mask(sample) -> None:
+    assert picture(sample, np.zeros_like(sample.truth), ()).startswith(b"\xff\xd8")
