@@ -56,7 +56,7 @@ class LabelStudio:
             hint = {
                 "none": "no token is set; put an access token into LABEL_STUDIO_API_KEY",
                 "legacy": "it refuses the legacy token: make a personal access token, or switch legacy "
-                "tokens on (organisation settings, or start it with LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN=true)",
+                "tokens on (organisation settings, or LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN=true there)",
                 "personal": "it refuses the personal access token: make a new one",
                 "access": "it refuses the short-lived access token: use a personal access token instead",
             }[self.token_kind]

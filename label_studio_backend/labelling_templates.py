@@ -12,6 +12,7 @@ Shape = Literal["brush", "polygon", "rectangle"]
 
 _TAGS = {"brush": "BrushLabels", "polygon": "PolygonLabels", "rectangle": "RectangleLabels"}
 _COLOURS = ("#e03131", "#1971c2", "#2f9e44", "#f08c00", "#9c36b5", "#0c8599", "#e8590c", "#5f3dc4")
+_ZOOM = 'zoom="true" zoomControl="true"'
 _BACKGROUND_COLOUR = "#868e96"
 
 
@@ -52,7 +53,7 @@ def labelling_config(
     classes = list(zip(names, colours, strict=True))
     clicks = [*classes, (background, _BACKGROUND_COLOUR)] if background else classes
     parts = [
-        f'  <Image name={quoteattr(image)} value={quoteattr("$" + data_key)} zoom="true" zoomControl="true"/>',
+        f"  <Image name={quoteattr(image)} value={quoteattr('$' + data_key)} {_ZOOM}/>",
         *_control(_TAGS[shape], "mask", image, "", classes, ""),
         *_control(
             "KeyPointLabels", "click", image, ' smart="true" smartOnly="true"', clicks, ' showInline="true"'

@@ -1,4 +1,8 @@
-"""``fcfi doctor``: what is installed, which device and weights, whether a real click works."""
+"""``fcfi doctor``: what is installed, which device and weights, whether a real click works.
+
+Adapters add doctors of their own through the entry-point group ``fcfi.doctors``: ``fcfi doctor PLATFORM``
+runs a module's ``examine(arguments)``, which yields findings like the one here.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +43,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi doctor``."""
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     add_model_arguments(parser)
+    parser.set_defaults(examine=examine)
+    platforms = parser.add_subparsers(title="platforms, each looked at by its own doctor", metavar="PLATFORM")
+    for entry_point in sorted(entry_points(group="fcfi.doctors"), key=lambda entry: entry.name):
+        try:
+            doctor = entry_point.load()
+        except ImportError:
+            continue  # its line in `fcfi doctor` says what is missing
+        platform_parser = platforms.add_parser(entry_point.name, help=doctor.HELP, description=doctor.HELP)
+        platform_parser.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="print the findings as JSON"
+        )
+        doctor.add_arguments(platform_parser)
+        platform_parser.set_defaults(examine=doctor.examine)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; return 1 if one of them is bad."""
-    findings = list(examine(arguments))
+    findings = list(arguments.examine(arguments))
     good = all(finding.good for finding in findings)
     if arguments.json:
         print_json({"good": good, "findings": [asdict(finding) for finding in findings]})

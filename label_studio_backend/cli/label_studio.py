@@ -71,9 +71,7 @@ def _setup(arguments: argparse.Namespace) -> int:
     _import(server, project, files)
     _connect(server, project, arguments)
     print(f"open {server.url}/projects/{project}/data and press Label All Tasks")
-    print(
-        "then: switch on Auto-Annotation (bottom), press a label's key, click; Alt+click removes; tick to keep"
-    )
+    print("then: switch Auto-Annotation on, press a label's key, click; Alt+click takes away; the tick keeps")
     return 0
 
 

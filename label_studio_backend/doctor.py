@@ -1,0 +1,178 @@
+"""``fcfi doctor label-studio``: whether Label Studio and this backend can work together.
+
+Every step looks at one thing and says what to do about it. The last one is real: a temporary project with
+one image, connected to the backend, gets one click through Label Studio, and is deleted again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fcfi_core.cli.doctor import Finding
+from fcfi_core.errors import DataError, FcfiError, SettingsError
+from label_studio_backend.cli.label_studio import explained
+from label_studio_backend.label_studio import LabelStudio
+from label_studio_backend.labelling_advice import examine as examine_config
+from label_studio_backend.labelling_templates import labelling_config
+from label_studio_backend.settings import Settings, credentials, label_studio_origin
+from label_studio_backend.transport import AddressGuard, exchange, is_public, parse_url
+
+HELP = "whether Label Studio and the backend reach each other, the token, a labelling config, one real click"
+
+_WIDTH, _HEIGHT = 320, 240
+_SSRF = "ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``fcfi doctor label-studio``."""
+    parser.add_argument("--url", help="Label Studio's address (LABEL_STUDIO_URL)")
+    parser.add_argument("--token", help="access token (better: LABEL_STUDIO_API_KEY)")
+    parser.add_argument(
+        "--backend", default="http://localhost:9090", help="our address as Label Studio reaches it"
+    )
+    parser.add_argument("--basic-auth", metavar="USER:PASSWORD", help="what the backend asks for, if it does")
+    parser.add_argument("--project", type=int, help="look at the labelling config of this project")
+    parser.add_argument("--config", type=Path, help="look at the labelling config in this file")
+    parser.add_argument(
+        "--no-click", action="store_true", help="do not make a temporary project for a real click"
+    )
+
+
+def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
+    """Yield what is found; a step that fails does not keep the independent ones from being tried."""
+    settings = Settings.from_environment(os.environ)
+    if arguments.config:
+        yield from _config(_text(arguments.config))
+    reachable = True
+    for finding in _backend(arguments):
+        reachable = reachable and finding.good
+        yield finding
+    url = arguments.url or settings.label_studio_url
+    if not url:
+        yield Finding("Label Studio", "no address; give --url or set LABEL_STUDIO_URL", good=False)
+        return
+    try:
+        server = LabelStudio(url, arguments.token or settings.label_studio_token)
+        release = server.get("/api/version").get("release", "of unknown version")
+        yield Finding("Label Studio", f"{release} at {server.url}")
+        yield Finding("token", f"{server.token_kind}, of {server.who_am_i()}")
+    except FcfiError as error:
+        yield Finding("Label Studio", str(error), good=False)
+        return
+    if arguments.project:
+        yield from _attempt("labelling config", lambda: _project_config(server, arguments.project))
+    if not arguments.no_click:
+        yield from _attempt("a real click", lambda: _click(server, arguments))
+
+
+def _attempt(topic: str, step: Any) -> Iterator[Finding]:
+    try:
+        yield from step()
+    except FcfiError as error:
+        yield Finding(topic, str(error), good=False)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{str(file)!r} cannot be read ({error}).") from None
+
+
+def _config(text: str) -> Iterator[Finding]:
+    remarks, corrected = examine_config(text)
+    for remark in remarks:
+        yield Finding("labelling config", remark.text, remark.good)
+    if corrected:
+        yield Finding("labelling config", f"a config that works, to paste:\n{corrected}")
+
+
+def _project_config(server: LabelStudio, project: int) -> Iterator[Finding]:
+    yield from _config(server.get(f"/api/projects/{project}")["label_config"])
+
+
+def _backend(arguments: argparse.Namespace) -> Iterator[Finding]:
+    """Look at the backend from here, and at how its address looks to Label Studio."""
+    try:
+        label_studio_origin(arguments.backend)
+        parts = parse_url(arguments.backend.rstrip("/") + "/health")
+        headers = {}
+        if arguments.basic_auth:
+            credentials(arguments.basic_auth)
+            headers["Authorization"] = "Basic " + base64.b64encode(arguments.basic_auth.encode()).decode()
+        addresses = AddressGuard().addresses(parts, trusted=True)
+        answer = exchange(parts, addresses, headers=headers, most_bytes=100_000, seconds=5)
+    except FcfiError as error:
+        yield Finding("backend", f"{error} Is `fcfi serve` running?", good=False)
+        return
+    hint = " (give --basic-auth)" if answer.status == 401 else ""
+    yield Finding("backend", f"{arguments.backend} answers {answer.status}{hint}", good=answer.status == 200)
+    if not all(is_public(address) for address in addresses):
+        yield Finding(
+            "backend's address",
+            f"is private ({addresses[0]}): Label Studio must have been started with {_SSRF}",
+        )
+
+
+def _click(server: LabelStudio, arguments: argparse.Namespace) -> Iterator[Finding]:
+    """Click once through Label Studio, in a project that is deleted again."""
+    config = labelling_config(["object"])
+    project = server.post("/api/projects", {"title": "fcfi doctor (temporary)", "label_config": config})["id"]
+    try:
+        server.upload(project, [("doctor.png", _picture())])
+        body = {"url": arguments.backend, "project": project, "title": "FCFI", "is_interactive": True}
+        if arguments.basic_auth:
+            user, password = credentials(arguments.basic_auth)
+            body |= {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
+        try:
+            model = server.post("/api/ml", body)["id"]
+        except DataError as error:
+            raise DataError(f"{error} {explained(str(error))}") from None
+        yield Finding("Label Studio to backend", "connected")
+        tasks = server.get(f"/api/tasks?project={project}")
+        task = (tasks["tasks"] if isinstance(tasks, dict) else tasks)[0]["id"]
+        answer = server.post(f"/api/ml/{model}/interactive-annotating", {"task": task, "context": _context()})
+        regions = (answer.get("data") or {}).get("result") or []
+        if not regions:
+            reason = str(answer.get("errors") or "it gave no region")[:300]
+            raise DataError(f"the backend did not answer a click: {reason} (the backend's log says more).")
+        yield Finding(
+            "a real click", f"gave {len(regions)} region(s): Label Studio and the backend work together"
+        )
+    finally:
+        server.ask("DELETE", f"/api/projects/{project}")
+
+
+def _context() -> dict[str, Any]:
+    """Return the context of one click on the middle of :func:`_picture`, as the editor sends it."""
+    click = {
+        "id": "fcfidoctor",
+        "type": "keypointlabels",
+        "from_name": "click",
+        "to_name": "image",
+        "origin": "manual",
+        "original_width": _WIDTH,
+        "original_height": _HEIGHT,
+        "image_rotation": 0,
+        "is_positive": True,
+        "value": {"x": 50, "y": 50, "width": 0.3, "keypointlabels": ["object"], "labels": ["object"]},
+    }
+    return {"result": [click]}
+
+
+def _picture() -> bytes:
+    """Return a PNG with a bright disk in its middle."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("RGB", (_WIDTH, _HEIGHT), (40, 60, 80))
+    middle = (_WIDTH / 2 - 60, _HEIGHT / 2 - 60, _WIDTH / 2 + 60, _HEIGHT / 2 + 60)
+    ImageDraw.Draw(picture).ellipse(middle, fill=(225, 190, 60))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,248 @@
+"""A model that needs no weights, a stand-in for Label Studio's HTTP side, and recorded requests."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from fcfi_core.engines.base import Encoded, Maps
+from fcfi_core.model import Model
+from fcfi_core.predictor import Predictor
+from fcfi_core.protocol import Protocol
+from label_studio_backend.loading import Loading
+from label_studio_backend.server import create_app
+from label_studio_backend.settings import Settings
+
+RECORDED = Path(__file__).parents[1] / "contract" / "label_studio"
+
+
+class ColourEngine:
+    """Stands in for a network: the object is what looks like the positive clicks.
+
+    Deterministic, order-dependent through the feedback, and right on plain pictures; the pixels around a
+    click always follow it.
+    """
+
+    name = "colour"
+    device = "cpu"
+    size_multiple = 1
+
+    def encode(self, images):
+        return Encoded(images, images.nbytes)
+
+    def decode(self, encoded, feedback, points, new_points, gate):
+        logits = np.stack([self._logits(*one) for one in zip(encoded.value, feedback, points, strict=True)])
+        probability = 1 / (1 + np.exp(-logits))
+        return Maps(logits, probability, probability)
+
+    @staticmethod
+    def _logits(image, feedback, points):
+        half = len(points) // 2
+        rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
+        near, dots = [], []
+        for side in (points[:half], points[half:]):
+            used = [(int(row), int(column)) for row, column, order in side if order >= 0]
+            colour = [np.abs(image - image[place]).sum(2) for place in used]
+            near.append(np.min(colour, axis=0) if used else np.full(image.shape[:2], 0.3))
+            spots = [(rows - row) ** 2 + (columns - column) ** 2 <= 9 for row, column in used]
+            dots.append(np.any(spots, axis=0) if used else np.zeros(image.shape[:2], bool))
+        logits = 6 * (near[1] - near[0]) + (feedback - 0.2) + 20.0 * dots[0] - 20.0 * dots[1]
+        return logits.astype(np.float32)
+
+
+def make_predictor():
+    protocol = Protocol(first_side=96, target_size=96, smallest_crop=40)
+    return Predictor(Model("colour", "1", "colour", ColourEngine(), protocol, "0" * 64))
+
+
+@pytest.fixture(scope="session")
+def predictor():
+    return make_predictor()
+
+
+@pytest.fixture
+def loading(predictor):
+    return Loading(lambda: predictor, "fcfi-test").start()
+
+
+def picture(width=64, height=48, kind="PNG", **options):
+    """Return (encoded bytes, disk mask): a red disk on a blue-green ground."""
+    rows, columns = np.mgrid[:height, :width]
+    disk = (columns - 0.45 * width) ** 2 + (rows - 0.55 * height) ** 2 <= (0.3 * min(width, height)) ** 2
+    pixels = np.where(disk[..., None], (225, 60, 40), (60, 120, 130)).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind, **options)
+    return buffer.getvalue(), disk
+
+
+@pytest.fixture(scope="session", name="picture")
+def _picture():
+    return picture
+
+
+@pytest.fixture(scope="session")
+def data_uri():
+    def encode(width=64, height=48):
+        return "data:image/png;base64," + base64.b64encode(picture(width, height)[0]).decode()
+
+    return encode
+
+
+class Site:
+    """A web server on loopback that remembers what it was asked.
+
+    ``answers`` maps a path (with its query) to (status, headers, body) or to a function of the handler
+    that returns one.
+    """
+
+    def __init__(self):
+        self.answers = {}
+        self.asked = []
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                length = int(self.headers.get("Content-Length") or 0)
+                self.sent = self.rfile.read(length)
+                site.asked.append((self.command, self.path, dict(self.headers.items()), self.sent))
+                answer = site.answers.get(self.path, (404, {}, b"not here"))
+                status, headers, body = answer(self) if callable(answer) else answer
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                if "Content-Length" not in headers:
+                    self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_DELETE = do_GET
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.host = f"127.0.0.1:{self.server.server_port}"
+        self.url = f"http://{self.host}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def authorisations(self):
+        return [headers.get("Authorization") for _, _, headers, _ in self.asked]
+
+
+@pytest.fixture
+def site():
+    made = Site()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.fixture
+def other_site():
+    made = Site()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+CONFIG = (
+    '<View><Image name="image" value="$image"/>'
+    '<BrushLabels name="mask" toName="image"><Label value="cell"/>'
+    '<Label value="nucleus &amp; co"/></BrushLabels>'
+    '<KeyPointLabels name="click" toName="image" smart="true"><Label value="cell"/>'
+    '<Label value="nucleus &amp; co"/></KeyPointLabels>'
+    '<RectangleLabels name="box" toName="image" smart="true"><Label value="cell"/></RectangleLabels></View>'
+)
+
+
+@pytest.fixture(scope="session")
+def config():
+    return CONFIG
+
+
+def click(x, y, positive=True, *, ident=None, label="cell", size=(64, 48), **more):
+    """Return a context entry for the pixel (x, y), as the editor sends it."""
+    entry = {
+        "id": ident or f"c{x}-{y}-{positive}",
+        "type": "keypointlabels",
+        "from_name": "click",
+        "to_name": "image",
+        "origin": "manual",
+        "original_width": size[0],
+        "original_height": size[1],
+        "image_rotation": 0,
+        "value": {
+            "x": 100 * (x + 0.5) / size[0],
+            "y": 100 * (y + 0.5) / size[1],
+            "width": 0.3,
+            "keypointlabels": [label],
+            "labels": [label],
+        },
+    }
+    if positive is not None:
+        entry["is_positive"] = positive
+    return {**entry, **more}
+
+
+@pytest.fixture(scope="session", name="click")
+def _click():
+    return click
+
+
+@pytest.fixture
+def body(data_uri):
+    """Return a function that makes the body of ``/predict``."""
+
+    def make(items, *, config=CONFIG, data=None, task=None, context=...):
+        return {
+            "tasks": [{"id": 1, "data": data or {"image": data_uri()}, **(task or {})}],
+            "project": "3.1795360774",
+            "label_config": config,
+            "params": {
+                "login": None,
+                "password": None,
+                "context": {"result": items} if context is ... else context,
+            },
+        }
+
+    return make
+
+
+@pytest.fixture
+def make_client(loading):
+    """Return a function that makes a client of a server with some settings."""
+    opened = []
+
+    def make(model=None, **settings):
+        client = TestClient(create_app(Settings(**settings), model or loading))
+        client.__enter__()
+        opened.append(client)
+        return client
+
+    yield make
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(make_client):
+    return make_client()
+
+
+def recorded(name):
+    return json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session", name="recorded")
+def _recorded():
+    return recorded
