@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import socket
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +67,36 @@ def address(application):
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/playground"
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture
+def served():
+    """The address of the playground of ``fcfi serve``, a process of its own with the shipped model."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [Path(sys.executable).with_name("fcfi"), "serve", "--port", str(port), "--model", "default"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FCFI_")}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        address = f"http://127.0.0.1:{port}/playground"
+        try:
+            _wait_for(f"{address}/model", process)
+            yield address
+        finally:
+            process.terminate()
+            complaints = process.communicate(timeout=30)[1]
+    assert "Traceback" not in complaints
+
+
+def _wait_for(address, process):
+    for _ in range(600):
+        assert process.poll() is None, process.stderr.read()
+        try:
+            with urllib.request.urlopen(address, timeout=60):
+                return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"{address} does not answer")
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +231,22 @@ def test_from_a_sample_to_the_files(visitor, predictor, address):
     origin = address.removesuffix("/playground")
     assert loaded
     assert all(name.startswith((origin, f"blob:{origin}", "data:")) for name in loaded)
+
+
+def test_served_with_the_shipped_model(driver, served, tmp_path):
+    driver.get(served)
+    visitor = Visitor(driver, tmp_path)
+    visitor.open_sample("cat.jpg")
+    assert visitor["model"].text.startswith("default")
+    visitor.click(0.45, 0.4, clicks=1)
+    visitor.screenshot("cat, one click")
+    visitor.click(0.93, 0.45, clicks=2, key=Keys.ALT)
+    visitor.screenshot("cat, two clicks")
+    mask = np.asarray(Image.open(io.BytesIO(visitor.download("png")))) > 0
+    height, width = mask.shape
+    assert mask[int(0.4 * height), int(0.45 * width)]
+    assert not mask[int(0.45 * height), int(0.93 * width)]
+    assert 0.2 < mask.mean() < 0.9
 
 
 def test_by_keyboard_alone(visitor):
