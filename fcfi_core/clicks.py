@@ -167,7 +167,7 @@ def ordered(clicks: Iterable[Click | tuple[Number, Number] | tuple[Number, Numbe
         if isinstance(click, Click):
             result.append(click)
         elif isinstance(click, tuple | list) and len(click) in (2, 3):
-            result.append(Click(*click))  # type: ignore[arg-type]  # rounds fractions itself
+            result.append(Click(*click))
         else:
             raise PromptError(f"{click!r} is not a click; give Click(x, y, positive) or (x, y, positive).")
     return tuple(result)

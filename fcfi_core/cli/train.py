@@ -1,28 +1,65 @@
-"""fcfi train: train or fine-tune a model."""
+"""``fcfi train``: train a model from a configuration, or fine-tune one on a team's photos."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
-HELP = "train or fine-tune a model from a configuration file; an interrupted run continues"
+from tqdm import tqdm
+
+from fcfi_core.errors import SettingsError
+
+HELP = "train a model, or fine-tune one on your own photos; an interrupted run continues"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("configuration", metavar="CONFIG.toml", type=Path, help="the run, see docs/training.md")
-    parser.add_argument("--out", type=Path, help="folder of the run, instead of the file's")
-    parser.add_argument("--steps", type=int, help="optimiser steps, instead of the file's")
+    parser.add_argument("configuration", metavar="CONFIG.toml", type=Path, nargs="?", help="a training run")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run")
+    parser.add_argument("--steps", type=int, metavar="N", help="optimiser steps")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    tuning = parser.add_argument_group("fine-tuning (instead of CONFIG.toml)")
+    tuning.add_argument(
+        "--from", dest="start", metavar="NAME|FILE", help="model to start from, for example default"
+    )
+    tuning.add_argument(
+        "--data",
+        metavar="EXPORT",
+        help="Label Studio JSON, CVAT XML or COCO JSON export, or a folder with images/ and masks/",
+    )
+    tuning.add_argument("--images", metavar="DIR", help="folder of the export's photos (default: beside it)")
+    tuning.add_argument(
+        "--reference",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        help="data set that must not get worse; may be repeated (default: the one in the package)",
+    )
+    tuning.add_argument(
+        "--margin",
+        type=float,
+        default=0.25,
+        metavar="CLICKS",
+        help="how much worse the reference may get, in clicks an object (default: %(default)s)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train to the last step."""
-    from dataclasses import replace
+    """Train; the exit code is 1 if fine-tuned weights did not pass the gate."""
+    if (arguments.configuration is None) == (arguments.start is None):
+        raise SettingsError(
+            "give either a configuration (fcfi train CONFIG.toml) or what to fine-tune "
+            "(fcfi train --from default --data EXPORT --out DIR)."
+        )
+    if arguments.steps is not None and arguments.steps < 1:
+        raise SettingsError(f"--steps is {arguments.steps}; give at least 1.")
+    return _train(arguments) if arguments.configuration is not None else _fine_tune(arguments)
 
-    from tqdm import tqdm
 
+def _train(arguments: argparse.Namespace) -> int:
     from fcfi_core.training.configuration import load_configuration
     from fcfi_core.training.run import prepare
 
@@ -31,21 +68,76 @@ def run(arguments: argparse.Namespace) -> int:
         configuration = replace(configuration, out=str(arguments.out.resolve()))
     if arguments.steps is not None:
         configuration = replace(configuration, steps=arguments.steps)
-    with tqdm(total=configuration.steps, unit="step", disable=arguments.json) as bar:
-
-        def report(line: str) -> None:
-            bar.update(training.trainer.step - bar.n if training is not None else 0)
-            if not arguments.json:
-                bar.write(line)
-
-        training = None
-        training = prepare(configuration, report)
+    if arguments.device is not None:
+        configuration = replace(configuration, device=arguments.device)
+    with _Progress(configuration.steps, quiet=arguments.json) as progress:
+        training = prepare(configuration, progress.report)
         training.train()
     folder = Path(configuration.out)
     best = folder / "best.safetensors"
     written = best if best.is_file() else folder / "latest.safetensors"
     if arguments.json:
-        print(json.dumps({"weights": str(written), "steps": training.trainer.step, "best": training.best}))
+        print(json.dumps({"weights": str(written), "steps": training.trainer.step}))
     else:
         print(f"weights: {written}\ntry them: fcfi serve --model {written}")
     return 0
+
+
+def _fine_tune(arguments: argparse.Namespace) -> int:
+    from fcfi_core.training.configuration import SourceConfiguration
+    from fcfi_core.training.fine_tuning import REFERENCE, FineTuningOptions, fine_tune
+
+    for option in ("data", "out"):
+        if getattr(arguments, option) is None:
+            raise SettingsError(f"fine-tuning needs --{option}; for example --data export.json --out tuned.")
+    if arguments.margin < 0:
+        raise SettingsError(f"--margin is {arguments.margin}; give 0 or more clicks.")
+    options = FineTuningOptions(margin=arguments.margin, device=arguments.device or "auto")
+    if arguments.steps is not None:
+        options = replace(options, steps=arguments.steps)
+    with _Progress(options.steps, quiet=arguments.json) as progress:
+        result = fine_tune(
+            SourceConfiguration(arguments.data, images=arguments.images),
+            arguments.out.resolve(),
+            start=arguments.start,
+            reference=arguments.reference or [REFERENCE],
+            options=options,
+            report=progress.report,
+        )
+    if arguments.json:
+        accepted = None if result.accepted is None else result.accepted.share
+        print(
+            json.dumps(
+                {"accepted": accepted, "weights": None if result.weights is None else str(result.weights)}
+            )
+        )
+    else:
+        print(result.table())
+        use = f"fcfi models use {result.weights}"
+        print(
+            "nothing was accepted: the old model stays"
+            if result.weights is None
+            else f"weights: {result.weights}\nserve them: {use}   (back: fcfi models use default)"
+        )
+    return 0 if result.accepted is not None else 1
+
+
+class _Progress:
+    """A progress bar that lets lines pass above it."""
+
+    def __init__(self, steps: int, *, quiet: bool) -> None:
+        self._bar = tqdm(total=steps, unit="step", disable=quiet)
+        self._quiet = quiet
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def report(self, line: str) -> None:
+        """Show ``line``; one that begins with "step N/" also moves the bar."""
+        if line.startswith("step "):
+            self._bar.update(int(line[5 : line.index("/")]) - self._bar.n)
+        if not self._quiet:
+            self._bar.write(line)

@@ -87,8 +87,8 @@ class RegionDataset:
         pixels = images.load(photo.path).pixels
         if pixels.shape[:2] != (photo.height, photo.width):
             raise DataError(
-                f"photo {photo.path} has {pixels.shape[1]} x {pixels.shape[0]} pixels upright, its annotations "
-                f"were made on {photo.width} x {photo.height}; give the folder of the annotated photos."
+                f"photo {photo.path} has {pixels.shape[1]} x {pixels.shape[0]} pixels upright, annotations "
+                "of it were made on {photo.width} x {photo.height}; give the folder of the annotated photos."
             )
         return OpenedPhoto(photo, pixels)
 

@@ -76,7 +76,9 @@ class FeedbackCorrection(nn.Module):
         for index in range(new_points.shape[1]):
             y, x, label = new_points[:, index].unbind(dim=1)
             embedding = self.info_encoder(torch.cat((image, click_maps, corrected, features), dim=1))
-            similarity = _affinity(embedding, _cells(y, feedback.shape[-2], height), _cells(x, feedback.shape[-1], width))
+            similarity = _affinity(
+                embedding, _cells(y, feedback.shape[-2], height), _cells(x, feedback.shape[-1], width)
+            )
             label = label.view(-1, 1, 1, 1)
             rows = _window_bounds(y, feedback.shape[-2], height, self.expansion_ratio)
             columns = _window_bounds(x, feedback.shape[-1], width, self.expansion_ratio)

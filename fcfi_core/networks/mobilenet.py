@@ -39,7 +39,15 @@ class _Separable(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, dilation: int = 1) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(in_channels, in_channels, 3, padding=dilation, dilation=dilation, groups=in_channels, bias=False),
+            nn.Conv2d(
+                in_channels,
+                in_channels,
+                3,
+                padding=dilation,
+                dilation=dilation,
+                groups=in_channels,
+                bias=False,
+            ),
             nn.BatchNorm2d(in_channels),
             nn.Conv2d(in_channels, out_channels, 1, bias=False),
             nn.BatchNorm2d(out_channels),
@@ -55,7 +63,9 @@ class _ResidualSeparable(nn.Module):
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
         self.expand = _Separable(channels, channels * 2, dilation)
-        self.project = nn.Sequential(nn.Conv2d(channels * 2, channels, 1, bias=False), nn.BatchNorm2d(channels))
+        self.project = nn.Sequential(
+            nn.Conv2d(channels * 2, channels, 1, bias=False), nn.BatchNorm2d(channels)
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         return functional.relu(features + self.project(self.expand(features)))
@@ -82,7 +92,11 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
     size_multiple = _STRIDE
 
     def __init__(
-        self, width: int = 128, decoder_width: int = 64, middle_channels: int = 32, expansion_ratio: float = 0.3
+        self,
+        width: int = 128,
+        decoder_width: int = 64,
+        middle_channels: int = 32,
+        expansion_ratio: float = 0.3,
     ) -> None:
         super().__init__()
         self.backbone = MobileNetBackbone()
@@ -97,7 +111,9 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
         self.interaction = nn.Sequential(*(_ResidualSeparable(width, dilation) for dilation in _DILATIONS))
         self.to_stride8 = _Separable(width + 32, 96)
         self.to_stride4 = _Separable(96 + 32, decoder_width)
-        self.correction_module = FeedbackCorrection(decoder_width, 3 + 2 + 1, middle_channels, expansion_ratio)
+        self.correction_module = FeedbackCorrection(
+            decoder_width, 3 + 2 + 1, middle_channels, expansion_ratio
+        )
         self.fusion_module = FeedbackFusion(decoder_width, middle_channels)
         # Features, detail, corrected and fused and previous feedback, disks.
         self.head = nn.Sequential(
@@ -148,7 +164,9 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
             logits=resized(logits, height, width),
             corrected=resized(corrected, height, width),
             fused=resized(fused, height, width),
-            window=None if window is None else functional.interpolate(window, (height, width), mode="nearest"),
+            window=None
+            if window is None
+            else functional.interpolate(window, (height, width), mode="nearest"),
         )
 
     def _interact(self, encoding: MobileNetEncoding, feedback: Tensor, disks: Tensor) -> Tensor:

@@ -42,11 +42,23 @@ class _Convolution(nn.Conv2d):
     """Convolution with bias and TensorFlow's SAME padding, exact for even map sizes."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, dilation: int = 1, groups: int = 1
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
     ) -> None:
         symmetric = dilation * (kernel_size // 2) if stride == 1 else 0
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding=symmetric, dilation=dilation, groups=groups
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding=symmetric,
+            dilation=dilation,
+            groups=groups,
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -60,7 +72,9 @@ def _activated(*arguments: int) -> nn.Sequential:
 
 
 class _InvertedResidual(nn.Module):
-    def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int, dilation: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, expansion: int, dilation: int
+    ) -> None:
         super().__init__()
         hidden = in_channels * expansion
         layers: list[nn.Module] = [] if expansion == 1 else [_activated(in_channels, hidden, 1)]
@@ -70,7 +84,7 @@ class _InvertedResidual(nn.Module):
         self.residual = stride == 1 and in_channels == out_channels
 
     def forward(self, features: Tensor) -> Tensor:
-        result = self.conv(features)
+        result: Tensor = self.conv(features)
         return features + result if self.residual else result
 
 

@@ -34,10 +34,13 @@ class AveragedWeights:
 
     def state(self) -> dict[str, Tensor | int]:
         """Return the average for a training checkpoint."""
-        return {"updates": self._updates, **{f"weights.{name}": tensor for name, tensor in self.weights.items()}}
+        return {
+            "updates": self._updates,
+            **{f"weights.{name}": tensor for name, tensor in self.weights.items()},
+        }
 
     def restore(self, state: dict[str, Tensor | int]) -> None:
         """Continue from what :meth:`state` returned."""
         self._updates = int(state["updates"])
         for name, tensor in self.weights.items():
-            tensor.copy_(state[f"weights.{name}"])  # type: ignore[arg-type]
+            tensor.copy_(state[f"weights.{name}"])

@@ -16,15 +16,17 @@ class SourceConfiguration:
     """One folder of training photos.
 
     Args:
-        path: folder with ``images/`` and ``masks/``, or a COCO JSON file.
+        path: folder with ``images/`` and ``masks/``, a COCO JSON file, or a platform's export.
         weight: how often its photos are drawn, relative to the other sources.
         parts: share of draws that take a single region; the rest take the union of all regions
             (for photos whose regions are parts of one object, such as garments).
+        images: folder of the photos that a file refers to; None: beside the file.
     """
 
     path: str
     weight: float = 1.0
     parts: float = 1.0
+    images: str | None = None
 
 
 @dataclass(frozen=True)
@@ -168,13 +170,22 @@ class TrainingConfiguration:
             (self.steps < 1, f"steps is {self.steps}; give at least 1"),
             (not self.sources, "there is no [[sources]] table; name at least one folder of photos"),
             (not self.phases, "there is no [[phases]] table; give at least one"),
-            (self.precision not in ("float32", "bfloat16"), f"precision is {self.precision!r}; give float32 or bfloat16"),
+            (
+                self.precision not in ("float32", "bfloat16"),
+                f"precision is {self.precision!r}; give float32 or bfloat16",
+            ),
             (self.loss.kind not in ("bce_dice", "normalized_focal"), f"loss.kind is {self.loss.kind!r}"),
-            (self.loss.window not in ("hard", "soft"), f"loss.window is {self.loss.window!r}; give hard or soft"),
+            (
+                self.loss.window not in ("hard", "soft"),
+                f"loss.window is {self.loss.window!r}; give hard or soft",
+            ),
             (self.sampling.rounds < 1, f"sampling.rounds is {self.sampling.rounds}; give at least 1"),
         ]
         problems += [
-            (phase.size % 16 != 0 or phase.size < 64, f"phases.size is {phase.size}; give a multiple of 16 from 64 on")
+            (
+                phase.size % 16 != 0 or phase.size < 64,
+                f"phases.size is {phase.size}; give a multiple of 16 from 64 on",
+            )
             for phase in self.phases
         ]
         for wrong, message in problems:
@@ -261,7 +272,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
 def _check_type(entry: dataclasses.Field[Any], value: object, name: str) -> None:
     allowed = _TYPES[str(entry.type)]
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-        raise SettingsError(f"training configuration: {name} is {value!r}; give a value of type {entry.type}.")
+        raise SettingsError(
+            f"training configuration: {name} is {value!r}; give a value of type {entry.type}."
+        )
 
 
 def _with_absolute_paths(configuration: TrainingConfiguration, base: Path) -> TrainingConfiguration:
@@ -278,6 +291,11 @@ def _with_absolute_paths(configuration: TrainingConfiguration, base: Path) -> Tr
         start=start,
         initialisation=None if initialisation is None else absolute(initialisation),
         sources=tuple(
-            dataclasses.replace(source, path=absolute(source.path)) for source in configuration.sources
+            dataclasses.replace(
+                source,
+                path=absolute(source.path),
+                images=None if source.images is None else absolute(source.images),
+            )
+            for source in configuration.sources
         ),
     )

@@ -99,7 +99,10 @@ class CropSampler:
         """Return the rows and columns to crop."""
         height, width = target.shape
         choice = random.random()
-        if whole or self._sampling.object_crop <= choice < self._sampling.object_crop + self._sampling.whole_image:
+        if (
+            whole
+            or self._sampling.object_crop <= choice < self._sampling.object_crop + self._sampling.whole_image
+        ):
             return slice(0, height), slice(0, width)
         rows, columns = np.flatnonzero((target == 1).any(1)), np.flatnonzero((target == 1).any(0))
         if choice < self._sampling.object_crop:
@@ -126,8 +129,12 @@ class CropSampler:
         box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         size = crop.target.shape[0]
         scale = size * random.uniform(0.2, 0.7) / max(box[0].stop - box[0].start, box[1].stop - box[1].start)
-        shape = (max(round((box[1].stop - box[1].start) * scale), 8), max(round((box[0].stop - box[0].start) * scale), 8))
-        pixels = _recoloured(cv2.resize(donor.pixels[box], shape, interpolation=cv2.INTER_AREA), random)
+        shape = (
+            max(round((box[1].stop - box[1].start) * scale), 8),
+            max(round((box[0].stop - box[0].start) * scale), 8),
+        )
+        resized = cv2.resize(donor.pixels[box], shape, interpolation=cv2.INTER_AREA)
+        pixels = _recoloured(np.asarray(resized, dtype=np.uint8), random)
         alpha = cv2.resize(mask[box].astype(np.float32), shape, interpolation=cv2.INTER_LINEAR)
         if random.random() < 0.5:
             pixels, alpha = pixels[:, ::-1], alpha[:, ::-1]
@@ -135,7 +142,10 @@ class CropSampler:
         top = int(random.integers(-shape[1] // 4, max(size - 3 * shape[1] // 4, 1)))
         left = int(random.integers(-shape[0] // 4, max(size - 3 * shape[0] // 4, 1)))
         inner = slice(max(top, 0), min(top + shape[1], size)), slice(max(left, 0), min(left + shape[0], size))
-        source = slice(inner[0].start - top, inner[0].stop - top), slice(inner[1].start - left, inner[1].stop - left)
+        source = (
+            slice(inner[0].start - top, inner[0].stop - top),
+            slice(inner[1].start - left, inner[1].stop - left),
+        )
         cover = alpha[source]
         if random.random() < 0.5:
             _shade(image, inner, cover, random)
@@ -150,7 +160,10 @@ class CropSampler:
 
 
 def _shade(
-    image: NDArray[np.uint8], inner: tuple[slice, slice], cover: NDArray[np.float32], random: np.random.Generator
+    image: NDArray[np.uint8],
+    inner: tuple[slice, slice],
+    cover: NDArray[np.float32],
+    random: np.random.Generator,
 ) -> None:
     """Darken the surroundings of a pasted object, like a soft shadow."""
     sigma = max(cover.shape) * random.uniform(0.03, 0.12)
@@ -164,11 +177,13 @@ def _span(centre: float, side: float, limit: int) -> slice:
     return slice(start, stop)
 
 
-def _cut(pixels: NDArray[np.uint8], target: NDArray[np.uint8], rows: slice, columns: slice, size: int) -> Crop:
-    image, mask = pixels[rows, columns], target[rows, columns]
-    shrinking = max(image.shape[:2]) > size
+def _cut(
+    pixels: NDArray[np.uint8], target: NDArray[np.uint8], rows: slice, columns: slice, size: int
+) -> Crop:
+    window, mask = pixels[rows, columns], target[rows, columns]
+    shrinking = max(window.shape[:2]) > size
     interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    image = cv2.resize(image, (size, size), interpolation=interpolation)
+    image = cv2.resize(window, (size, size), interpolation=interpolation)
     # Averaging the object and thresholding keeps thin parts that nearest-neighbour would drop.
     share = cv2.resize((mask == 1).astype(np.float32), (size, size), interpolation=interpolation)
     unknown = cv2.resize((mask == UNKNOWN).astype(np.uint8), (size, size), interpolation=cv2.INTER_NEAREST)
@@ -195,7 +210,8 @@ def _augment(crop: Crop, random: np.random.Generator) -> Crop:
     if random.random() < 0.06:
         image = np.repeat(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     if random.random() < 0.1:
-        image = cv2.GaussianBlur(np.ascontiguousarray(image), (0, 0), random.uniform(0.5, 1.6))
+        blurred = cv2.GaussianBlur(np.ascontiguousarray(image), (0, 0), random.uniform(0.5, 1.6))
+        image = np.asarray(blurred, dtype=np.uint8)
     if random.random() < 0.1:
         noise = random.normal(0, random.uniform(3, 12), image.shape)
         image = np.clip(image + noise, 0, 255).astype(np.uint8)

@@ -19,26 +19,29 @@ _MAX_CLICKS = 10
 
 
 def development_samples(photos: Sequence[Photo], count: int, seed: int = 0) -> list[Sample]:
-    """Return ``count`` objects of ``photos``, one a photo as far as the photos suffice.
+    """Return up to ``count`` objects of ``photos``: one of each photo, then a second of each, and so on.
 
-    Within a photo larger regions are likelier (by the square root of their area), as people cut out
-    objects rather than crumbs.
+    Within a photo larger regions come earlier, more or less (they are drawn by the square root of their
+    area), as people cut out objects rather than crumbs.
     """
     random = np.random.default_rng(seed)
-    order = random.permutation(len(photos))
-    samples = []
-    for turn in range(count):
-        photo = photos[int(order[turn % len(photos)])] if photos else None
-        if photo is None:
-            break
+    turns: list[list[tuple[Photo, int]]] = []
+    for index in random.permutation(len(photos)):
+        photo = photos[int(index)]
         weights = np.sqrt(photo.areas)
-        region = int(random.choice(photo.regions, p=weights / weights.sum()))
-        ignore = photo.ids == IGNORED
-        dataset, _, name = photo.name.partition("/")
-        samples.append(
-            Sample(dataset, name, region, photo.pixels, photo.ids == region, ignore if ignore.any() else None)
-        )
-    return samples
+        order = random.choice(photo.regions, len(photo.regions), replace=False, p=weights / weights.sum())
+        for turn, region in enumerate(order):
+            if turn == len(turns):
+                turns.append([])
+            turns[turn].append((photo, int(region)))
+    chosen = [entry for turn in turns for entry in turn][:count]
+    return [_sample(photo, region) for photo, region in chosen]
+
+
+def _sample(photo: Photo, region: int) -> Sample:
+    ignore = photo.ids == IGNORED
+    dataset, _, name = photo.name.partition("/")
+    return Sample(dataset, name, region, photo.pixels, photo.ids == region, ignore if ignore.any() else None)
 
 
 def clicks_needed(

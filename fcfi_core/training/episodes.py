@@ -94,7 +94,9 @@ def start_episode(crop: Crop, sampling: SamplingConfiguration, random: np.random
     choice = random.random()
     if choice < sampling.box_start:
         box, centre = _box_feedback(crop.target, random)
-        click = None if random.random() < sampling.implied else next_click(crop.target, box > _THRESHOLD, random)
+        click = (
+            None if random.random() < sampling.implied else next_click(crop.target, box > _THRESHOLD, random)
+        )
         return Episode(crop, [click or (*centre, True)], box, 1.0, random=random)
     if choice < sampling.box_start + sampling.prior_start:
         prior = disturbed(crop.target == 1, random)
@@ -145,18 +147,22 @@ def disturbed(mask: NDArray[np.bool_], random: np.random.Generator) -> NDArray[n
         if kind <= 1:
             reach = 2 * int(random.uniform(0.01, 0.1) * size) + 3
             kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-            result = (cv2.dilate if kind == 0 else cv2.erode)(result, kernel)
+            result = _bytes((cv2.dilate if kind == 0 else cv2.erode)(result, kernel))
         elif kind == 2:
             shift = random.uniform(-0.12, 0.12, 2) * size
             matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
-            result = cv2.warpAffine(result, matrix, result.shape[::-1], flags=cv2.INTER_NEAREST)
+            result = _bytes(cv2.warpAffine(result, matrix, result.shape[::-1], flags=cv2.INTER_NEAREST))
         elif kind == 3:
             factor = max(int(size * random.uniform(0.08, 0.25)), 2)
             small = cv2.resize(result, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
-            result = cv2.resize(small, result.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            result = _bytes(cv2.resize(small, result.shape[::-1], interpolation=cv2.INTER_NEAREST))
         else:
             _toggle_blob(result, mask, size, random)
     return result > 0
+
+
+def _bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.asarray(image, dtype=np.uint8)
 
 
 def _toggle_blob(
@@ -182,7 +188,9 @@ def _box_feedback(
     rows, columns = np.flatnonzero((target == 1).any(1)), np.flatnonzero((target == 1).any(0))
     if rows.size == 0:
         return feedback, (height // 2, width // 2)
-    slack = random.normal(0.02, 0.04, 4) * np.repeat([rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1], 2)
+    slack = random.normal(0.02, 0.04, 4) * np.repeat(
+        [rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1], 2
+    )
     top = int(np.clip(rows[0] - slack[0], 0, height - 2))
     bottom = int(np.clip(rows[-1] + slack[1], top + 1, height - 1))
     left = int(np.clip(columns[0] - slack[2], 0, width - 2))

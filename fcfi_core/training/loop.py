@@ -129,7 +129,7 @@ class Trainer:
                 for episode, prediction in zip(episodes, probability[:, 0].cpu().numpy(), strict=True):
                     episode.correct(prediction)
         self._optimizer.zero_grad(set_to_none=True)
-        (total / configuration.sampling.rounds).backward()
+        (total / configuration.sampling.rounds).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), configuration.optimizer.clip)
         self._optimizer.step()
         self.average.update(self.network)

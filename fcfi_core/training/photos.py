@@ -41,13 +41,18 @@ class Photo:
     source: int
 
 
+def name_rank(name: str) -> float:
+    """Return a number from 0 to 1 that depends on the photo's name alone."""
+    digest = hashlib.blake2b(name.encode(), digest_size=4).digest()
+    return int.from_bytes(digest) / 2**32
+
+
 def is_development(name: str, share: float) -> bool:
     """Return whether the photo called ``name`` belongs to the development split.
 
     The choice depends on the name alone, so it never changes when photos are added.
     """
-    digest = hashlib.blake2b(name.encode(), digest_size=4).digest()
-    return int.from_bytes(digest) / 2**32 < share
+    return name_rank(name) < share
 
 
 def read_photos(dataset: Dataset, source: int, longest_side: int) -> list[Photo]:

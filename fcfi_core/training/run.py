@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from fcfi_core.training.crops import CropSampler
 from fcfi_core.training.development import clicks_needed, development_samples
 from fcfi_core.training.log import TrainingLog
 from fcfi_core.training.loop import Trainer
-from fcfi_core.training.photos import Photo, read_photos, split
+from fcfi_core.training.photos import read_photos, split
 
 
 @dataclass
@@ -100,7 +100,9 @@ class Run:
             device=configuration.device,
             threads=configuration.threads or None,
         )
-        measured = {f"development_{name}": figures[name] for name in ("noc@80", "noc@85", "noc@90", "iou@1", "iou@3")}
+        measured = {
+            f"development_{name}": figures[name] for name in ("noc@80", "noc@85", "noc@90", "iou@1", "iou@3")
+        }
         score = (figures["noc@85"] + figures["noc@90"]) / 2
         if score < self.best:
             self.best = score
@@ -134,15 +136,12 @@ class Run:
 def prepare(
     configuration: TrainingConfiguration,
     report: Callable[[str], None] = print,
-    *,
-    extra_photos: Sequence[Photo] = (),
 ) -> Run:
     """Return the run that ``configuration`` describes, continued from its folder if it was begun.
 
     Args:
         configuration: see :class:`TrainingConfiguration`.
         report: receives lines of progress.
-        extra_photos: further training photos, already read; their ``source`` must fit the configuration.
 
     Raises:
         DataError, WeightsError, SettingsError: naming what cannot be used.
@@ -156,13 +155,12 @@ def prepare(
     photos = [
         photo
         for index, source in enumerate(configuration.sources)
-        for photo in read_photos(open_dataset(source.path), index, configuration.longest_side)
+        for photo in read_photos(open_dataset(source.path, source.images), index, configuration.longest_side)
     ]
     training, development = split(photos, configuration.development_share)
-    training = [*training, *extra_photos]
     if not training:
         raise DataError(
-            f"all {len(photos)} photos fell into the development split; lower development_share or add photos."
+            f"all {len(photos)} photos fell into the development split; lower development_share."
         )
     report(f"{len(training)} photos to train on, {len(development)} kept for choosing the best weights")
     network, header = _network(configuration)

@@ -11,7 +11,7 @@ XML = """<?xml version="1.0" encoding="utf-8"?>
 <annotations>
   <version>1.1</version>
   <image id="0" name="train/a.png" width="40" height="30">
-    <mask label="cat" source="semi-auto" occluded="0" rle="0, 22, 198" left="8" top="10" width="22" height="10" z_order="0"/>
+    <mask label="cat" occluded="0" rle="0, 22, 198" left="8" top="10" width="22" height="10" z_order="0"/>
     <polygon label="cat" points="8.00,10.00;30.00,10.00;30.00,20.00;8.00,20.00" z_order="0"/>
     <box label="cat" xtl="1" ytl="1" xbr="5" ybr="5" z_order="0"/>
   </image>

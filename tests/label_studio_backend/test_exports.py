@@ -87,7 +87,7 @@ def test_an_export_without_regions_is_refused(tmp_path, photos):
 
 def test_a_missing_photo_is_named(tmp_path):
     (tmp_path / "elsewhere").mkdir()
-    with pytest.raises(DataError, match="cat one.png"):
+    with pytest.raises(DataError, match=r"cat one\.png"):
         open_dataset(export(tmp_path, [brush(rectangle())]), tmp_path / "elsewhere")
 
 

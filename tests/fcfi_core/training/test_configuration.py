@@ -46,5 +46,5 @@ def test_a_wrong_entry_is_named(tmp_path, text, named):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(SettingsError, match="nowhere.toml"):
+    with pytest.raises(SettingsError, match=r"nowhere\.toml"):
         load_configuration(tmp_path / "nowhere.toml")

@@ -1,0 +1,284 @@
+"""Fine-tuning on a team's own photos, behind a gate against getting worse at everything else.
+
+Some photos of the team are kept out of training. The new weights are mixed with the old ones in
+several shares, and every mixture is measured on the team's kept photos and on a reference set of the old
+domain. Of the mixtures that are not worse on the reference set by more than the margin, the one with
+the fewest clicks on the team's photos is accepted; if none helps, nothing is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from fcfi_core.checkpoints.catalogue import resolve
+from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_checkpoint
+from fcfi_core.errors import DataError
+from fcfi_core.evaluation.datasets import Sample
+from fcfi_core.evaluation.readers import open_dataset
+from fcfi_core.protocol import Protocol, product
+from fcfi_core.training.configuration import (
+    OptimizerConfiguration,
+    PhaseConfiguration,
+    SamplingConfiguration,
+    SourceConfiguration,
+    TrainingConfiguration,
+)
+from fcfi_core.training.development import clicks_needed, development_samples
+from fcfi_core.training.photos import Photo, name_rank, read_photos
+from fcfi_core.training.run import prepare
+
+REFERENCE = Path(__file__).parent / "reference"
+"""Photos of the old domain that come with the package; the default never saw them."""
+
+MIXTURES = (1.0, 0.75, 0.5, 0.25)
+"""Shares of the new weights that are tried."""
+
+_FEWEST_PHOTOS = 8
+_LONGEST_SIDE = 512
+
+
+@dataclass(frozen=True)
+class FineTuningOptions:
+    """What may be chosen.
+
+    Args:
+        steps: optimiser steps.
+        margin: mean clicks (of NoC@85 and NoC@90, at most 10 an object) by which the reference set may
+            get worse.
+        kept: share of the team's photos that are measured and not trained on.
+        objects: objects measured in each set, at most.
+        size, batch: of the crops.
+        device, threads, seed: see :class:`TrainingConfiguration`.
+    """
+
+    steps: int = 300
+    margin: float = 0.25
+    kept: float = 0.25
+    objects: int = 40
+    size: int = 320
+    batch: int = 6
+    device: str = "auto"
+    threads: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Clicks needed by one mixture.
+
+    Args:
+        share: of the new weights; 0 is the old model.
+        team: mean of NoC@85 and NoC@90 on the team's kept photos.
+        reference: the same on the reference set.
+        figures: all click metrics of both sets, for the report.
+    """
+
+    share: float
+    team: float
+    reference: float
+    figures: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class FineTuningResult:
+    """What came out.
+
+    Args:
+        measurements: the old model first.
+        accepted: the chosen mixture, or None if none passed the gate.
+        weights: file of the accepted weights, or None.
+        margin: of the gate.
+    """
+
+    measurements: tuple[Measurement, ...]
+    accepted: Measurement | None
+    weights: Path | None
+    margin: float
+
+    def table(self) -> str:
+        """Return the measurements and the verdict as lines of text."""
+        old = self.measurements[0]
+        lines = ["weights           team clicks   reference clicks   verdict"]
+        for one in self.measurements:
+            name = "old" if one.share == 0 else f"{one.share:.0%} new"
+            lines.append(f"{name:<16}{one.team:>12.2f}{one.reference:>19.2f}   {self._verdict(one, old)}")
+        return "\n".join(lines)
+
+    def _verdict(self, one: Measurement, old: Measurement) -> str:
+        if one is old:
+            return "before"
+        if one is self.accepted:
+            return "ACCEPTED"
+        if one.reference > old.reference + self.margin:
+            return f"refused: reference worse by more than {self.margin:g}"
+        return "no better for the team" if one.team >= old.team else "passed, another is better"
+
+
+def fine_tune(
+    source: SourceConfiguration,
+    out: Path,
+    *,
+    start: str = "default",
+    reference: Sequence[Path] = (REFERENCE,),
+    options: FineTuningOptions | None = None,
+    report: Callable[[str], None] = print,
+) -> FineTuningResult:
+    """Train from ``start`` on the team's photos, judge the result, and write what passed.
+
+    In ``out`` lie the training run, ``report.json``, ``report.txt``, and ``model.safetensors`` if a
+    mixture passed the gate. An interrupted call continues its training when repeated.
+
+    Args:
+        source: the team's export or folder.
+        out: folder of the run.
+        start: the old model, "default" or a path.
+        reference: data sets of the old domain.
+        options: None: the defaults.
+        report: receives lines of progress.
+
+    Raises:
+        DataError: for fewer than 8 photos, or an unreadable data set.
+        WeightsError: if ``start`` cannot be read.
+    """
+    options = options or FineTuningOptions()
+    old = read_checkpoint(resolve(start))
+    photos = read_photos(open_dataset(source.path, source.images), 0, _LONGEST_SIDE)
+    if len(photos) < _FEWEST_PHOTOS:
+        raise DataError(
+            f"{source.path} holds {len(photos)} annotated photos; annotate at least {_FEWEST_PHOTOS} "
+            "(50 and more make a difference)."
+        )
+    share = kept_share(photos, options.kept)
+    team = development_samples([photo for photo in photos if name_rank(photo.name) < share], options.objects)
+    others = [
+        sample
+        for path in reference
+        for sample in development_samples(read_photos(open_dataset(path), 0, _LONGEST_SIDE), options.objects)
+    ]
+    run = prepare(_configuration(old, source, out, start, share, options), report)
+    run.train()
+    new = run.averaged_network().state_dict()
+    measurements = []
+    for mixture in (0.0, *MIXTURES):
+        measurements.append(_measured(old, mixed(old.state, new, mixture), mixture, team, others, options))
+        report(
+            f"{mixture:.0%} new: team {measurements[-1].team:.2f}, reference {measurements[-1].reference:.2f}"
+        )
+    accepted = choose(measurements, options.margin)
+    weights = None
+    if accepted is not None:
+        weights = out / "model.safetensors"
+        write_checkpoint(
+            weights, mixed(old.state, new, accepted.share), _header(old, start, source, accepted)
+        )
+    result = FineTuningResult(tuple(measurements), accepted, weights, options.margin)
+    (out / "report.txt").write_text(result.table() + "\n", encoding="utf-8")
+    content = {"margin": options.margin, "measurements": [asdict(one) for one in measurements]}
+    content["accepted"] = None if accepted is None else accepted.share
+    (out / "report.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
+    return result
+
+
+def choose(measurements: Sequence[Measurement], margin: float) -> Measurement | None:
+    """Return the measurement to accept, or None; the first one is the old model."""
+    old = measurements[0]
+    passed = [
+        one for one in measurements[1:] if one.reference <= old.reference + margin and one.team < old.team
+    ]
+    return min(passed, key=lambda one: (one.team, one.share), default=None)
+
+
+def mixed(old: dict[str, Tensor], new: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Return ``(1 - share) * old + share * new``; integer tensors come from ``new``."""
+    return {
+        name: old[name].lerp(tensor.cpu(), share) if tensor.is_floating_point() else tensor.cpu()
+        for name, tensor in new.items()
+    }
+
+
+def kept_share(photos: Sequence[Photo], share: float) -> float:
+    """Return the development share that keeps ``share`` of just these photos, rounded up, at least two."""
+    ranks = sorted(name_rank(photo.name) for photo in photos)
+    count = min(max(math.ceil(share * len(ranks)), 2), len(ranks) - 1)
+    return (ranks[count - 1] + ranks[count]) / 2
+
+
+def _configuration(
+    old: Checkpoint,
+    source: SourceConfiguration,
+    out: Path,
+    start: str,
+    share: float,
+    options: FineTuningOptions,
+) -> TrainingConfiguration:
+    return TrainingConfiguration(
+        out=str(out),
+        steps=options.steps,
+        sources=(source,),
+        variant=old.variant,
+        arguments=dict(old.arguments),
+        start=start,
+        seed=options.seed,
+        development_share=share,
+        development_objects=0,
+        device=options.device,
+        threads=options.threads,
+        longest_side=_LONGEST_SIDE,
+        save_every=50,
+        log_every=10,
+        phases=(PhaseConfiguration(1.0, options.size, options.batch),),
+        sampling=SamplingConfiguration(rounds=3, continuation=0.45, longest_episode=3),
+        optimizer=OptimizerConfiguration(learning_rate=4e-4, frozen_blocks=7, warmup=30, average=0.98),
+    )
+
+
+def _measured(
+    old: Checkpoint,
+    state: dict[str, Tensor],
+    share: float,
+    team: Sequence[Sample],
+    reference: Sequence[Sample],
+    options: FineTuningOptions,
+) -> Measurement:
+    network = old.network()
+    network.load_state_dict(state)
+    figures = {
+        name: clicks_needed(
+            network,
+            samples,
+            variant=old.variant,
+            protocol=Protocol.from_dict({**product(old.variant).to_dict(), **old.protocol}),
+            device=options.device,
+            threads=options.threads or None,
+        )
+        for name, samples in (("team", team), ("reference", reference))
+    }
+    team_clicks, reference_clicks = ((one["noc@85"] + one["noc@90"]) / 2 for one in figures.values())
+    return Measurement(share, team_clicks, reference_clicks, figures)
+
+
+def _header(
+    old: Checkpoint, start: str, source: SourceConfiguration, accepted: Measurement
+) -> dict[str, Any]:
+    card = dict(old.header.get("model_card", {}))
+    card["version"] = f"{card.get('version', start)}+{Path(source.path).stem}"
+    card["fine_tuned"] = {
+        "from": start,
+        "data": Path(source.path).name,
+        "share_of_new_weights": accepted.share,
+        "team_clicks": round(accepted.team, 3),
+        "reference_clicks": round(accepted.reference, 3),
+    }
+    return {
+        "variant": old.variant,
+        "arguments": dict(old.arguments),
+        "protocol": dict(old.protocol),
+        "model_card": card,
+    }
