@@ -84,7 +84,7 @@ def _scaled(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     if not span > 0:
         return np.zeros(values.shape, np.uint8)
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = (values.astype(np.float64) - low) * (255 / span)
+        scaled = (values.astype(np.float64) - low) * 255 / span
     np.nan_to_num(scaled, copy=False, nan=0, posinf=255, neginf=0)
     result: NDArray[np.uint8] = np.rint(scaled.clip(0, 255)).astype(np.uint8)
     return result

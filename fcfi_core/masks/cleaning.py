@@ -44,7 +44,7 @@ def clean(
         keep: the clicks. The part under a positive one stays, however small; so does the hole under a
             negative one. Clicks elsewhere do nothing.
         min_area: parts that enclose fewer pixels go; 0 keeps all; None for :func:`default_area`.
-        max_hole: holes of at most this many pixels (with what lies in them) are filled; 0 keeps all;
+        max_hole: holes of at most this many pixels, islands in them counted, are filled; 0 keeps all;
             None for :func:`default_area`.
 
     Raises:

@@ -30,6 +30,7 @@ _INSIDE = 255
 _SAMPLE_BITS = 8
 _FIELD_BITS = np.array([3, 4, 8, 16])
 _LONGEST_RUN = 1 << 16
+_MOST_SAMPLES = (1 << 32) - 1
 _HEADER_BITS = 32 + 5 + 4 * 4
 _BLOCK_RUNS = 1 << 18  # runs packed at a time: bounds the memory for masks of noise
 
@@ -45,7 +46,7 @@ def encode(mask: Mask) -> list[int]:
     """
     mask = require_mask(mask)
     samples = mask.size * _CHANNELS
-    if samples >= 1 << 32:
+    if samples > _MOST_SAMPLES:
         raise DataError(f"a mask of {mask.size} pixels is too large for Label Studio's code (below 2^30).")
     runs = lengths(toggles(mask), mask.size) * _CHANNELS
     values = np.arange(runs.size) % 2 * _INSIDE

@@ -183,8 +183,7 @@ def _assembled(
 def _lost_iou(wanted: Mask, parts: Sequence[Polygon], box: Box) -> float:
     """Return 1 - intersection over union of ``wanted``, the mask in ``box``, and the polygons."""
     drawn = _drawn(parts, box)
-    union = np.count_nonzero(wanted | drawn)
-    return 1 - np.count_nonzero(wanted & drawn) / union
+    return 1 - int(np.count_nonzero(wanted & drawn)) / int(np.count_nonzero(wanted | drawn))
 
 
 def _drawn(parts: Iterable[Polygon], box: Box) -> Mask:

@@ -3,7 +3,8 @@
 The exact outline of a mask is a staircase. Its steps are cut at the middle of their edges, which
 lies closer to the drawn line than the corners do (real corners, between two edges of at least two
 pixels, stay), and the result is thinned by the Ramer-Douglas-Peucker algorithm. On 398 masks of
-photographs this loses a quarter less than thinning the staircase itself to as many points.
+photographs that left 39 points and 1.9 % lost IoU on average, where thinning the staircase itself to
+41 points lost 3.2 %.
 """
 
 from __future__ import annotations
