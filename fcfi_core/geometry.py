@@ -212,13 +212,13 @@ class Frame:
     def moved(self, view: Map, target: Frame) -> Map:
         """Return ``view``, the content of this frame, as seen in the frame ``target`` of the same image.
 
-        Where ``target`` looks beyond this frame the result is 0. The two are of similar scale, or
-        ``target`` is the finer one, so bilinear sampling is enough.
+        ``view`` may have any network size. Where ``target`` looks beyond this frame the result is 0. The
+        two are of similar scale, or ``target`` is the finer one, so bilinear sampling is enough.
 
         Returns:
             (target.height, target.width) float32.
         """
-        if target == self:
+        if target == self and view.shape == self.size:
             return view
         own, others = self._axes(), target._axes()
         rows, columns = (

@@ -94,13 +94,13 @@ class Protocol:
 def product(variant: str = "mobilenetv2") -> Protocol:
     """Return the product's rules for a network of ``variant`` whose checkpoint states none.
 
-    Official networks were trained on crops of 320 x 480 and evaluated at targets from 400 to 720; a
-    target of 480 with the ratio 2.3 (the official SBD setting) keeps a click affordable on a CPU, and the
-    zoom box follows the fused feedback, as the published numbers do.
+    Official networks were trained on crops of 320 x 480 and evaluated at targets from 400 to 720; 480
+    with the ratio 2.3 (the official SBD setting) keeps a click affordable on a CPU, and the zoom box
+    follows the fused feedback, as the published numbers do.
     """
     if variant == "mobilenetv2":
         return Protocol()
-    return Protocol(first_side=640, target_size=480, expansion_ratio=2.3, zoom_from="fused")
+    return Protocol(first_side=480, target_size=480, expansion_ratio=2.3, zoom_from="fused")
 
 
 def parity(target_size: int | None = None, expansion_ratio: float = 1.4, *, flip: bool = True) -> Protocol:

@@ -7,6 +7,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcfi_core.cli._common import add_model_arguments, core_settings, print_json
@@ -77,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--side", type=int, help="longer side of the frame (default: each model's own)")
     parser.add_argument(
-        "--repeats", type=int, default=7, help="rounds of five clicks for each path (default: %(default)s)"
+        "--repeats", type=int, default=5, help="rounds of five clicks for each path (default: %(default)s)"
     )
     parser.add_argument(
         "--force", action="store_true", help="measure even on a busy machine; the verdict stays out"
@@ -122,7 +123,7 @@ def _pairs(arguments: argparse.Namespace) -> Iterator[tuple[str, InteractiveNetw
     try:
         checkpoint = read_checkpoint(resolve(name))
         protocol = Protocol.from_dict({**product(checkpoint.variant).to_dict(), **checkpoint.protocol})
-        yield f"{name} ({checkpoint.variant})", checkpoint.network(), protocol
+        yield f"{Path(name).stem} ({checkpoint.variant})", checkpoint.network(), protocol
     except WeightsError as error:
         if name != "default":
             raise

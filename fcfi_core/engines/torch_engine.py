@@ -72,6 +72,8 @@ class TorchEngine:
             tensor = torch.tensor(images, device=self._device).permute(0, 3, 1, 2)
             encoding = self._network.encode(tensor.contiguous(memory_format=self._layout))
             size = sum(part.numel() * part.element_size() for part in encoding)
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)  # or the time would be charged to the next call
             return Encoded(encoding, size)
 
     def decode(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
+from fcfi_core.model import Model
 from fcfi_core.predictor import NO_OBJECT, Predictor
 from fcfi_core.protocol import parity
 
@@ -205,3 +209,35 @@ def test_the_mask_is_kept_in_the_frame_until_asked_for(tiny_model):
     result = predictor.segment(large, [(2000, 1500)])
     assert result.view.size <= 64 * 64
     assert predictor.memo.statistics()["bytes"] < 1_000_000
+
+
+def test_official_rules_with_a_limited_first_frame(tiny_network, photo):
+    """Maps at the image's size, a first frame that is not: what bench compares with."""
+    protocol = replace(parity(None), first_side=64)
+    model = Model.from_network(tiny_network(), protocol=protocol, device="cpu", threads=1)
+    assert Predictor(model).segment(photo, [(70, 40), (30, 20, False)]).mask.shape == (90, 120)
+
+
+def test_a_fresh_process_gives_the_same_bits(photo, tmp_path):
+    """The same clicks in two processes: network, model, session made anew; one of them takes a detour."""
+    np.save(tmp_path / "photo.npy", photo)
+    script = """
+import hashlib, sys, numpy, torch
+from fcfi_core import Model, Predictor
+from fcfi_core.networks import registry
+torch.manual_seed(5)
+model = Model.from_network(registry.build("mobilenetv2"), device="cpu", threads=1)
+session = Predictor(model).open(numpy.load(sys.argv[1]))
+session.click(70, 40)
+if sys.argv[2] == "detour":
+    session.click(100, 80)
+    session.undo()
+result = session.click(20, 20, positive=False)
+print(hashlib.sha256(result.probability.tobytes()).hexdigest())
+"""
+    words = [sys.executable, "-c", script, str(tmp_path / "photo.npy")]
+    digests = {
+        subprocess.run([*words, way], capture_output=True, check=True).stdout
+        for way in ("straight", "detour")
+    }
+    assert len(digests) == 1
