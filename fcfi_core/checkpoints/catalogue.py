@@ -27,7 +27,7 @@ class CatalogueEntry:
         variant: name of the architecture.
         file: name of the file in this folder; None if the user has to bring it.
         sha256: digest of the file, hexadecimal; None if the file was never at hand.
-        megabytes: size of the file, as stored here or as its source states it.
+        megabytes: size of the file in MiB, as stored here or as its source states it.
         licence: of the weights.
         source: who made the weights, or where they are published.
         training_data: names of the data sets.

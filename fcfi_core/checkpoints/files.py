@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from fcfi_core.errors import WeightsError
@@ -170,10 +170,11 @@ def write_checkpoint(
     stored = {key: _stored(key, tensor, _DTYPES[dtype]) for key, tensor in network_state.items()}
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        save_file(stored, part, metadata=metadata)
+        # Not save_file, whose files nobody but the owner may read.
+        part.write_bytes(save(stored, metadata=metadata))
         part.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"cannot write the checkpoint {str(path)!r} ({error}).") from None
+    except OSError as error:
+        raise WeightsError(f"cannot write the checkpoint {str(path)!r} ({error.strerror}).") from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({"models": rows}, indent=2))
         return 0
     for entry in CATALOGUE.values():
-        print(f"{entry.name}  ({entry.variant}, {entry.megabytes:g} MB)")
+        print(f"{entry.name}  ({entry.variant}, {entry.megabytes:g} MiB)")
         print(f"  file      {entry.path or 'not here: get it from its source, then run fcfi convert'}")
         print(f"  sha256    {entry.sha256 or 'unknown'}")
         print(f"  licence   {entry.licence}")

@@ -270,5 +270,5 @@ def test_damaged_files_are_refused(tmp_path, save, small_state):
 
 
 def test_a_width_without_variant_is_refused():
-    with pytest.raises(FcfiError, match="48.*hrnet18"):
+    with pytest.raises(FcfiError, match=r"48.*hrnet18"):
         variant_of(HRNET, arguments_of(HRNET, {"width": 48, "small": False}))
