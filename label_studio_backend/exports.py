@@ -46,12 +46,14 @@ def read_export(path: Path, images: Path | None) -> RegionDataset | None:
     finder = PhotoFinder(images or path.parent)
     photos = [photo for task in tasks if (photo := _photo(task, finder)) is not None]
     if not photos:
-        raise DataError(f"{path} holds no brush or polygon region; accept and submit some masks, then export again.")
+        raise DataError(
+            f"{path} holds no brush or polygon region; accept and submit some masks, then export again."
+        )
     return RegionDataset(path.stem, photos)
 
 
 def _is_task(task: object) -> bool:
-    return isinstance(task, Mapping) and isinstance(task.get("data"), Mapping) and "annotations" in task
+    return isinstance(task, Mapping) and isinstance(task.get("data"), Mapping) and {"id", "annotations"} <= task.keys()
 
 
 def _photo(task: Mapping[str, Any], finder: PhotoFinder) -> RegionPhoto | None:
@@ -65,7 +67,7 @@ def _photo(task: Mapping[str, Any], finder: PhotoFinder) -> RegionPhoto | None:
         return None
     width, height = int(results[0]["original_width"]), int(results[0]["original_height"])
     return RegionPhoto(
-        name=f"task-{task.get('id', finder)}",
+        name=f"task-{task['id']}",
         path=finder.find(*_file_names(task)),
         width=width,
         height=height,

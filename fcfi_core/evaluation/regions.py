@@ -88,7 +88,7 @@ class RegionDataset:
         if pixels.shape[:2] != (photo.height, photo.width):
             raise DataError(
                 f"photo {photo.path} has {pixels.shape[1]} x {pixels.shape[0]} pixels upright, annotations "
-                "of it were made on {photo.width} x {photo.height}; give the folder of the annotated photos."
+                f"of it were made on {photo.width} x {photo.height}; give the folder of the annotated photos."
             )
         return OpenedPhoto(photo, pixels)
 
