@@ -47,9 +47,8 @@ def serve(settings: Settings, environment: Mapping[str, str]) -> int:
     def failed() -> None:
         server.should_exit = True
 
-    logger.info(
-        "http://%s:%d with %s; playground at /playground", settings.host, settings.port, model.version
-    )
+    address = f"http://{settings.host}:{settings.port}"
+    logger.info("%s at %s, the playground at %s/playground", model.version, address, address)
     model.start(failed)
     threading.Thread(target=_check_label_studio, args=(settings,), daemon=True).start()
     server.run()
