@@ -31,7 +31,7 @@ def is_background(
     )
 
 
-@dataclass
+@dataclass(eq=False)
 class _Object:
     """An object being clicked: its two lists, and the order in which clicks came."""
 
@@ -83,14 +83,13 @@ class BackgroundClicks:
             objects = self._recent(task)
             known = next((one for one in objects if one.knows(prompt.clicks)), None)
             if known is None and background:
-                known = max(objects, key=lambda one: one.touched, default=None) or _from_drafts(
-                    prompt, drafts
-                )
+                known = objects[-1] if objects else _from_drafts(prompt, drafts)
             if known is None:
                 known = _Object()
-            if known not in objects:
-                objects.append(known)
-                del objects[:-_OBJECTS_OF_A_TASK]
+            if known in objects:
+                objects.remove(known)
+            objects.append(known)  # the one touched last stands last
+            del objects[:-_OBJECTS_OF_A_TASK]
             known.touched = self._clock()
             if background:
                 known.unwanted = tuple(replace(click, positive=False) for click in prompt.clicks)

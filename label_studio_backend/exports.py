@@ -53,7 +53,11 @@ def read_export(path: Path, images: Path | None) -> RegionDataset | None:
 
 
 def _is_task(task: object) -> bool:
-    return isinstance(task, Mapping) and isinstance(task.get("data"), Mapping) and {"id", "annotations"} <= task.keys()
+    return (
+        isinstance(task, Mapping)
+        and isinstance(task.get("data"), Mapping)
+        and {"id", "annotations"} <= task.keys()
+    )
 
 
 def _photo(task: Mapping[str, Any], finder: PhotoFinder) -> RegionPhoto | None:

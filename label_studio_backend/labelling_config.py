@@ -210,7 +210,17 @@ def _look_up(pattern: str, data: Mapping[str, Any]) -> Any:
     """Return what ``pattern`` ("$key", "$outer.inner" or text around keys) means for ``data``."""
     if re.fullmatch(r"\$[^$/\s]+", pattern):
         return _value(pattern[1:], data)
-    return re.sub(r"\$(\w+(?:\.\w+)*)", lambda match: str(_value(match[1], data) or ""), pattern)
+    return re.sub(r"\$(\w+(?:\.\w+)*)", lambda match: _filled(match[1], data), pattern)
+
+
+def _filled(path: str, data: Mapping[str, Any]) -> str:
+    """Return the text for ``path``, whose last parts may be no key: "$name.png" is a name and a suffix."""
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        value = _value(".".join(parts[:length]), data)
+        if isinstance(value, str | int | float):
+            return ".".join((str(value), *parts[length:]))
+    return ""
 
 
 def _value(path: str, data: Mapping[str, Any]) -> Any:

@@ -169,8 +169,8 @@ def exchange(
                     **(headers or {}),
                 },
             )
-            response = connection.getresponse()
-            content = _read(response, most_bytes, place)
+            with connection.getresponse() as response:
+                content = _read(response, most_bytes, place)
         except ImageError:
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -191,6 +191,7 @@ class _Connection(http.client.HTTPConnection):
         super().__init__(host, port, timeout=timeout)
         self._addresses = addresses
         self._secure = secure
+        self._socket: socket.socket | None = None
 
     def connect(self) -> None:
         last: OSError = OSError("no address")
@@ -203,9 +204,20 @@ class _Connection(http.client.HTTPConnection):
             self.sock.settimeout(self.timeout)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._secure:
-                self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
+                self.sock = ssl.create_default_context().wrap_socket(
+                    self.sock, server_hostname=self.host, do_handshake_on_connect=False
+                )
+            self._socket = self.sock
+            if isinstance(self.sock, ssl.SSLSocket):
+                self.sock.do_handshake()
             return
         raise last
+
+    def break_off(self) -> None:
+        """End whatever is under way, from another thread, also when only the answer holds the socket."""
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -215,9 +227,7 @@ def _deadline(connection: _Connection, seconds: float) -> Iterator[threading.Eve
 
     def break_off() -> None:
         over.set()
-        if connection.sock is not None:
-            with suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+        connection.break_off()
 
     timer = threading.Timer(seconds, break_off)
     timer.daemon = True

@@ -1,0 +1,87 @@
+"""Regions as Label Studio wants them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from fcfi_core.masks import label_studio as code
+from label_studio_backend.answers import Place, regions
+from label_studio_backend.labelling_config import LabellingConfig
+
+PLACE = Place("image", 8, 6, 90, 2)
+
+
+def output(controls):
+    return LabellingConfig.parse(f'<View><Image name="image" value="$i"/>{controls}</View>').output("image")
+
+
+def labels(tag):
+    return output(f'<{tag} name="out" toName="image"><Label value="cell"/></{tag}>')
+
+
+@pytest.fixture
+def mask():
+    made = np.zeros((6, 8), bool)
+    made[1:4, 1:5] = True
+    made[2, 2] = False
+    made[5, 6:8] = True
+    return made
+
+
+def test_brush(mask):
+    (region,) = regions(mask, PLACE, labels("BrushLabels"), "cell", 0.5)
+    assert region.pop("id")
+    value = region.pop("value")
+    assert region == {
+        "type": "brushlabels",
+        "from_name": "out",
+        "to_name": "image",
+        "original_width": 8,
+        "original_height": 6,
+        "image_rotation": 90,
+        "item_index": 2,
+        "score": 0.5,
+    }
+    assert (value["format"], value["brushlabels"]) == ("rle", ["cell"])
+    assert (code.decode(value["rle"], 8, 6) == mask).all()
+
+
+def test_polygons_are_parts_largest_first(mask):
+    large, small = regions(mask, PLACE, labels("PolygonLabels"), "cell", 0.5)
+    assert large["id"] != small["id"]
+    assert large["value"]["closed"] is True
+    points = np.array(large["value"]["points"])
+    assert points.min(0).tolist() == [12.5, pytest.approx(100 / 6)]
+    assert points.max(0).tolist() == [62.5, pytest.approx(400 / 6)]
+    assert large["value"]["points"][0] != large["value"]["points"][-1]
+    assert np.array(small["value"]["points"]).max() == 100
+
+
+def test_rectangle_is_the_box_of_the_mask(mask):
+    (region,) = regions(mask, PLACE, labels("RectangleLabels"), "cell", 0.5)
+    value = region["value"]
+    assert (value["x"], value["width"], value["rotation"]) == (12.5, 87.5, 0)
+    assert (value["y"], value["height"]) == (pytest.approx(100 / 6), pytest.approx(500 / 6))
+
+
+def test_plain_tags_are_named_by_a_second_result_of_the_same_id(mask):
+    naming = '<Labels name="names" toName="image"><Label value="cell"/></Labels>'
+    drawn, named = regions(mask, PLACE, output(f'<Brush name="b" toName="image"/>{naming}'), "cell", 0.5)
+    assert (drawn["type"], named["type"], named["from_name"]) == ("brush", "labels", "names")
+    assert drawn["id"] == named["id"]
+    assert named["value"]["labels"] == ["cell"]
+    assert "labels" not in drawn["value"]
+    (alone,) = regions(mask, PLACE, output('<Polygon name="b" toName="image"/>'), None, 0.5)[:1]
+    assert alone["type"] == "polygon"
+
+
+def test_nothing_comes_of_an_empty_mask():
+    assert regions(np.zeros((6, 8), bool), PLACE, labels("BrushLabels"), "cell", 0.0) == []
+
+
+@pytest.mark.parametrize("tag", ["BrushLabels", "PolygonLabels", "RectangleLabels"])
+def test_everything_is_plain_json(mask, tag):
+    json.dumps(regions(mask, PLACE, labels(tag), "cell", 0.5), allow_nan=False)

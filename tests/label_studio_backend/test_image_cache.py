@@ -1,0 +1,100 @@
+"""Decoded images by content, under a byte cap."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from fcfi_core import images
+from label_studio_backend.image_cache import ImageCache, Known
+
+
+def load(value, side=10):
+    return images.load(np.full((side, side, 3), value, np.uint8))  # 300 bytes
+
+
+class Origin:
+    """Fetches for one address; counts."""
+
+    def __init__(self, cache, image, digest):
+        self.cache, self.image, self.digest = cache, image, digest
+        self.known = []
+
+    def __call__(self, known):
+        self.known.append(known)
+        return self.image, Known(self.digest, ("etag", "1"), self.cache.now())
+
+
+@pytest.fixture
+def clock():
+    return [0.0]
+
+
+@pytest.fixture
+def cache(clock):
+    return ImageCache(700, 60.0, lambda: clock[0])
+
+
+def test_a_fresh_address_is_not_asked_again_and_an_old_one_is(cache, clock):
+    origin = Origin(cache, load(1), "a")
+    assert cache.get("x", origin) is cache.get("x", origin)
+    assert origin.known == [None]
+    clock[0] = 61.0
+    cache.get("x", origin)
+    assert origin.known[1].validator == ("etag", "1")
+    assert cache.statistics() == {"hits": 1, "misses": 2, "evictions": 0, "bytes": 300}
+
+
+def test_one_picture_behind_two_addresses_is_kept_once(cache):
+    for address in ("x", "y"):
+        cache.get(address, Origin(cache, load(1), "a"))
+    assert cache.statistics()["bytes"] == 300
+
+
+def test_the_least_recently_used_leaves_first(cache):
+    for name in ("a", "b"):
+        cache.get(name, Origin(cache, load(1), name))
+    cache.get("a", Origin(cache, load(1), "a"))
+    cache.get("c", Origin(cache, load(1), "c"))
+    assert [cache.image(name) is not None for name in "abc"] == [True, False, True]
+    assert cache.statistics()["bytes"] == 600
+
+
+def test_what_is_larger_than_the_cap_is_used_but_not_kept(cache):
+    image = load(1, side=20)
+    assert cache.get("x", Origin(cache, image, "a")) is image
+    assert cache.statistics()["bytes"] == 0
+    origin = Origin(cache, image, "a")
+    cache.get("x", origin)
+    assert origin.known == [None]
+
+
+def test_requests_at_the_same_time_share_one_fetch(cache):
+    release, calls, image = threading.Event(), [], load(1)
+
+    def fetch(known):
+        calls.append(known)
+        release.wait(5)
+        return image, Known("a", None, cache.now())
+
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(cache.get("x", fetch))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    release.set()
+    for thread in threads:
+        thread.join(5)
+    assert found == [image] * 4
+    assert len(calls) == 1
+
+
+def test_a_failed_fetch_is_tried_again_by_the_next(cache):
+    def fail(known):
+        raise KeyError("x")
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            cache.get("x", fail)
+    assert cache.get("x", Origin(cache, load(1), "a"))

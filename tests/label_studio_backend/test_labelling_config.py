@@ -1,0 +1,113 @@
+"""Reading labelling configs: tags in any order, with any names."""
+
+from __future__ import annotations
+
+import pytest
+
+from fcfi_core.errors import DataError, ImageError
+from label_studio_backend.labelling_config import LabellingConfig
+
+BRUSH = (
+    '<BrushLabels name="mask" toName="image"><Label value="a &amp; b"/><Label value="Zähler"/></BrushLabels>'
+)
+POLYGON = '<PolygonLabels name="outline" toName="image"><Label value="road"/></PolygonLabels>'
+IMAGE = '<Image name="image" value="$image"/>'
+
+
+def parse(*parts):
+    return LabellingConfig.parse(f"<View>{''.join(parts)}</View>")
+
+
+def test_brush_comes_first_unless_another_shape_is_preferred():
+    config = parse(POLYGON, IMAGE, BRUSH)
+    assert config.output("image").control.name == "mask"
+    assert config.output("image", "polygon").control.name == "outline"
+    assert config.output("image", "rectangle").control.name == "mask"
+
+
+def test_only_tags_of_the_prompted_image_count():
+    other = BRUSH.replace("image", "left,right").replace("mask", "both")
+    config = parse(other, IMAGE, POLYGON)
+    assert config.output("right").control.name == "both"
+    assert config.output("image").control.name == "outline"
+    with pytest.raises(DataError, match="BrushLabels"):
+        config.output("elsewhere")
+
+
+def test_tags_are_known_in_any_spelling_and_depth():
+    config = parse(
+        f"<View><Style>.x</Style><View>{BRUSH.lower().replace('toname', 'toName')}</View></View>", IMAGE
+    )
+    assert config.output("image").control.kind == "brushlabels"
+
+
+def test_a_plain_brush_is_named_by_the_labels_tag():
+    naming = '<Labels name="names" toName="image"><Label value="object"/></Labels>'
+    output = parse(IMAGE, '<Brush name="b" toName="image"/>', naming).output("image")
+    assert (output.control.name, output.naming.name) == ("b", "names")
+    assert output.label_for("object") == "object"
+    assert parse(IMAGE, '<Brush name="b" toName="image"/>').output("image").label_for("x") is None
+
+
+def test_a_plain_rectangle_is_the_last_resort():
+    assert parse(IMAGE, '<Rectangle name="r" toName="image"/>').output("image").control.shape == "rectangle"
+
+
+def test_the_clicked_class_is_kept_and_never_guessed():
+    output = parse(IMAGE, BRUSH).output("image")
+    assert output.label_for("Zähler") == "Zähler"
+    assert output.label_for("a & b") == "a & b"
+    for label in ("other", None):
+        with pytest.raises(DataError, match="offers 'a & b', 'Zähler'"):
+            output.label_for(label)
+    assert parse(IMAGE, POLYGON).output("image").label_for("other") == "road"
+
+
+def test_aliases_and_labels_from_the_task_are_accepted():
+    alias = '<BrushLabels name="m" toName="image"><Label value="Long" alias="l"/></BrushLabels>'
+    assert parse(IMAGE, alias).output("image").labels.labels == ("l",)
+    dynamic = '<BrushLabels name="m" toName="image" value="$names"/>'
+    assert parse(IMAGE, dynamic).output("image").label_for("whatever") == "whatever"
+
+
+@pytest.mark.parametrize(
+    ("value", "data", "expected"),
+    [
+        ("$image", {"image": "/a.png"}, "/a.png"),
+        ("$img-url", {"img-url": " http://x/y.png "}, "http://x/y.png"),
+        ("$photo.url", {"photo": {"url": "/b.png"}}, "/b.png"),
+        ("$photo.url", {"photo.url": "/c.png"}, "/c.png"),
+        ("https://host/$name.png", {"name": "d"}, "https://host/d.png"),
+        ("$pages", {"pages": ["/0.png", "/1.png"]}, "/1.png"),
+    ],
+)
+def test_the_reference_is_what_the_task_holds(value, data, expected):
+    config = parse(f'<Image name="p" value="{value}"/>')
+    assert config.reference("p", data, 1) == expected
+
+
+@pytest.mark.parametrize("data", [{}, {"image": ""}, {"image": 5}, {"image": None}, {"image": []}])
+def test_a_missing_image_is_said(data):
+    with pytest.raises(ImageError, match=r"\$image"):
+        parse(IMAGE).reference("image", data)
+    with pytest.raises(ImageError, match="no <Image"):
+        parse(IMAGE).reference("other", data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        5,
+        "",
+        "<View>",
+        "text",
+        "<View>\ud800</View>",
+        "<View>\0</View>",
+        '<!DOCTYPE x [<!ENTITY a "aaaa">]><View>&a;</View>',
+        "<View>" + "x" * 1_000_001 + "</View>",
+    ],
+)
+def test_anything_else_is_refused_in_one_sentence(text):
+    with pytest.raises(DataError):
+        LabellingConfig.parse(text)

@@ -1,0 +1,159 @@
+"""Bounded waiting, and no work for answers nobody will see."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from fcfi_core.errors import BusyError
+from label_studio_backend.scheduler import Scheduler, Superseded, Turn
+
+
+@pytest.fixture
+def make():
+    made = []
+
+    def make(workers=1, waiting=8, seconds=10.0):
+        made.append(Scheduler(workers, waiting, seconds))
+        return made[-1]
+
+    yield make
+    for scheduler in made:
+        scheduler.stop(5)
+
+
+class Gate:
+    """Work that waits to be let through."""
+
+    def __init__(self):
+        self.open = threading.Event()
+        self.begun = threading.Event()
+
+    def __call__(self, job):
+        self.begun.set()
+        assert self.open.wait(10)
+        job.checkpoint()
+        return "done"
+
+
+def turn(*regions, of="object", content=None):
+    return Turn(of, regions, content or regions)
+
+
+def blocked(scheduler, **kwargs):
+    gate = Gate()
+    future = scheduler.submit(gate, **kwargs)
+    assert gate.begun.wait(5)
+    return gate, future
+
+
+def test_results_and_errors_reach_the_asker(make):
+    scheduler = make()
+
+    def fail(job):
+        raise KeyError("x")
+
+    assert scheduler.submit(lambda job: 7).result(5) == 7
+    with pytest.raises(KeyError):
+        scheduler.submit(fail).result(5)
+    assert scheduler.submit(lambda job: 8).result(5) == 8
+
+
+def test_a_waiting_request_makes_room_for_a_newer_one_of_the_same_object(make):
+    scheduler = make()
+    gate, running = blocked(scheduler)
+    computed = []
+    first = scheduler.submit(lambda job: computed.append(1), turn("a"))
+    other = scheduler.submit(lambda job: computed.append("other"), turn("z", of="another object"))
+    second = scheduler.submit(lambda job: computed.append(2), turn("a", "b"))
+    with pytest.raises(Superseded):
+        first.result(5)
+    gate.open.set()
+    second.result(5)
+    other.result(5)
+    assert running.result(5) == "done"
+    assert computed == ["other", 2]
+
+
+def test_a_running_request_stops_at_its_next_checkpoint(make):
+    scheduler = make(workers=2)
+    gate, running = blocked(scheduler, turn=turn("a"))
+    assert scheduler.submit(lambda job: "new", turn("a", "b")).result(5) == "new"
+    gate.open.set()
+    with pytest.raises(Superseded):
+        running.result(5)
+
+
+def test_a_request_that_was_overtaken_on_the_way_is_the_one_that_goes(make):
+    scheduler = make()
+    gate, _ = blocked(scheduler)
+    newer = scheduler.submit(lambda job: "newer", turn("a", "b"))
+    with pytest.raises(Superseded):
+        scheduler.submit(lambda job: "older", turn("a")).result(5)
+    gate.open.set()
+    assert newer.result(5) == "newer"
+
+
+def test_a_dragged_dot_replaces_and_a_repetition_does_not(make):
+    scheduler = make()
+    gate, _ = blocked(scheduler)
+    first = scheduler.submit(lambda job: 1, turn("a", content="here"))
+    again = scheduler.submit(lambda job: 2, turn("a", content="here"))
+    dragged = scheduler.submit(lambda job: 3, turn("a", content="there"))
+    for gone in (first, again):
+        with pytest.raises(Superseded):
+            gone.result(5)
+    repeated = scheduler.submit(lambda job: 4, turn("a", content="there"))
+    gate.open.set()
+    assert (dragged.result(5), repeated.result(5)) == (3, 4)
+
+
+def test_a_full_queue_refuses_with_a_hint(make):
+    scheduler = make(waiting=2)
+    gate, _ = blocked(scheduler)
+    waiting = [scheduler.submit(lambda job: None) for _ in range(2)]
+    with pytest.raises(BusyError) as refused:
+        scheduler.submit(lambda job: None)
+    assert refused.value.retry_after >= 1
+    gate.open.set()
+    for future in waiting:
+        future.result(5)
+    assert scheduler.submit(lambda job: "free again").result(5) == "free again"
+
+
+def test_a_request_that_waited_too_long_is_not_computed(make):
+    scheduler = make(seconds=0.05)
+    gate, running = blocked(scheduler)
+    late = scheduler.submit(lambda job: "computed")
+    time.sleep(0.1)
+    gate.open.set()
+    for future in (running, late):
+        with pytest.raises(BusyError, match="too late"):
+            future.result(5)
+
+
+def test_a_cancelled_request_is_not_computed_and_harms_nobody(make):
+    scheduler = make()
+    gate, _ = blocked(scheduler)
+    given_up = scheduler.submit(lambda job: 1, turn("a"))
+    assert given_up.cancel()
+    after = scheduler.submit(lambda job: 2, turn("a", "b"))
+    gate.open.set()
+    assert after.result(5) == 2
+
+
+def test_stopping_lets_running_work_end_and_refuses_the_rest():
+    scheduler = Scheduler(1, 8, 10.0)
+    gate, running = blocked(scheduler)
+    waiting = scheduler.submit(lambda job: 1)
+    stopper = threading.Thread(target=scheduler.stop, args=(5,))
+    stopper.start()
+    with pytest.raises(BusyError, match="stopping"):
+        waiting.result(5)
+    gate.open.set()
+    stopper.join(5)
+    assert running.result(0) == "done"
+    with pytest.raises(BusyError):
+        scheduler.submit(lambda job: 2)
