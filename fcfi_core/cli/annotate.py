@@ -1,0 +1,138 @@
+"""``fcfi annotate``: many images with prompts become masks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fcfi_core.cli._common import add_model_arguments, load_predictor, print_json
+from fcfi_core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from fcfi_core.pipelines.annotate import Options
+    from fcfi_core.pipelines.review import Summary
+
+HELP = "turn prompts on many images into masks, resumable"
+
+_EPILOG = """examples:
+  fcfi annotate boxes.json --images photos --out masks
+  fcfi annotate clicks.csv --out masks --format polygon --png
+  fcfi annotate VOC/Annotations --out masks --workers 4
+
+SOURCE is COCO JSON (bbox, polygons, run-length codes, keypoints, clicks), CSV (image, x, y, positive,
+object, label, x1, y1, x2, y2), JSON lines (image, clicks, box, mask, object, label), a VOC XML file
+or a folder of them, an annotation platform's export, or a folder with images/ and masks/.
+
+The folder OUT receives annotations.json (COCO), report.json and review.html (errors, and objects of low
+confidence), masks/*.png with --png, and journal.jsonl: run the same command again to go on after an
+interruption. Exit code 1: done, but something failed; see report.json."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``fcfi annotate``."""
+    parser.epilog = _EPILOG
+    parser.add_argument("source", metavar="SOURCE", type=Path, help="prompts, see below")
+    parser.add_argument(
+        "--images", metavar="DIR", type=Path, help="folder of the images (default: beside SOURCE)"
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--use",
+        choices=("auto", "clicks", "box", "mask"),
+        default="auto",
+        help="use one kind of prompt only, where there are several (default: all there is)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("rle", "polygon"),
+        default="rle",
+        help="of masks in the COCO file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=1.0,
+        help="for polygons: pixels off the edge (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-points", type=int, default=200, help="for polygons: points per object (default: %(default)s)"
+    )
+    parser.add_argument("--raw", action="store_true", help="keep specks and pinholes")
+    parser.add_argument("--png", action="store_true", help="also write masks/NAME.png with object numbers")
+    parser.add_argument(
+        "--review-below",
+        metavar="C",
+        type=float,
+        default=0.8,
+        help="list objects of lower confidence for review (default: %(default)s)",
+    )
+    parser.add_argument("--workers", metavar="N", type=int, default=2, help="threads (default: %(default)s)")
+    parser.add_argument("--restart", action="store_true", help="forget what OUT holds of an earlier run")
+    parser.add_argument("--retry-errors", action="store_true", help="do failed images again")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    add_model_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Annotate, write the outputs, and say what was done."""
+    from fcfi_core.pipelines import outputs, review
+    from fcfi_core.pipelines.annotate import JOURNAL, annotate
+    from fcfi_core.pipelines.sources import open_source
+
+    if not 0 <= arguments.review_below <= 1:
+        raise SettingsError(f"--review-below is {arguments.review_below}; give a confidence from 0 to 1.")
+    options = _options(arguments)
+    source = open_source(arguments.source, arguments.images)
+    predictor = load_predictor(arguments)
+    out: Path = arguments.out
+    if arguments.restart:
+        (out / JOURNAL).unlink(missing_ok=True)
+    with annotate(
+        predictor,
+        source,
+        out,
+        options=options,
+        workers=arguments.workers,
+        retry_errors=arguments.retry_errors,
+        progress=not arguments.quiet,
+    ) as journal:
+        summary = review.summarise(journal, arguments.review_below)
+        outputs.write_coco(journal, source, out / "annotations.json")
+        if arguments.png:
+            outputs.write_id_masks(journal, out / "masks")
+        review.write_review(journal, source, summary, out / "review.html")
+    with outputs.replaced(out / "report.json") as file:
+        json.dump(summary.to_dict(), file, indent=1)
+    if arguments.json:
+        print_json({"out": str(out), **summary.to_dict()})
+    else:
+        print(_told(summary, out))
+    return 1 if summary.errors else 0
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    from fcfi_core.pipelines.annotate import Options
+
+    return Options(
+        use=arguments.use,
+        segmentation=arguments.format,
+        tolerance=arguments.tolerance,
+        max_points=arguments.max_points,
+        clean=not arguments.raw,
+    )
+
+
+def _told(summary: Summary, out: Path) -> str:
+    lines = [f"{out / 'annotations.json'}: {summary.objects} objects in {summary.images} images"]
+    if summary.doubts:
+        lines.append(f"{len(summary.doubts)} objects of low confidence: see {out / 'review.html'}")
+    if summary.errors:
+        image, name, what = summary.errors[0]
+        place = image if name is None else f"{image}, object {name}"
+        lines.append(
+            f"{len(summary.errors)} failed (the first: {place}: {what}); all are in {out / 'report.json'}"
+        )
+    return "\n".join(lines)

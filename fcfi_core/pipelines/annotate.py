@@ -1,0 +1,184 @@
+"""Many images with prompts become masks: resumable, in several threads, in bounded memory.
+
+Every finished image is a line in the journal (:mod:`fcfi_core.pipelines.journal`). What can go wrong
+with one image or object (missing file, damaged picture, a click outside) is written there too, and the
+run goes on. When all images are through, the outputs are written from the journal in the order of
+the source, so they are the same bytes whatever was interrupted, and however many threads worked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from fcfi_core.errors import FcfiError, SettingsError
+from fcfi_core.images import LoadedImage
+from fcfi_core.pipelines.journal import Journal
+from fcfi_core.pipelines.prompts import ImagePrompts, ObjectPrompt, PromptSource, Use
+from fcfi_core.predictor import Predictor
+
+JOURNAL = "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What determines the masks, beside prompts and model.
+
+    Args:
+        use: which kind of hints to use.
+        segmentation: "rle" (exact), or "polygon" (holes bridged, within tolerance and budget).
+        tolerance: of polygons, pixels.
+        max_points: of polygons, for one object.
+        clean: remove specks and fill pinholes.
+    """
+
+    use: Use = "auto"
+    segmentation: Literal["rle", "polygon"] = "rle"
+    tolerance: float = 1.0
+    max_points: int = 200
+    clean: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.tolerance >= 0:
+            raise SettingsError(f"polygon tolerance is {self.tolerance}; give 0 or more pixels.")
+        if self.max_points < 4:
+            raise SettingsError(f"polygon budget is {self.max_points} points; give 4 or more.")
+
+
+def annotate(
+    predictor: Predictor,
+    source: PromptSource,
+    out: Path,
+    *,
+    options: Options | None = None,
+    workers: int = 2,
+    retry_errors: bool = False,
+    progress: bool = False,
+) -> Journal:
+    """Cut out every object of ``source`` and return the journal of the finished run, open.
+
+    Args:
+        predictor: shared by all threads.
+        source: images and prompts.
+        out: folder of the journal; made if needed. An unfinished journal in it is continued.
+        options: None: the defaults.
+        workers: threads that read and encode images; the network runs one pass at a time.
+        retry_errors: do images again that failed, or that hold an object that failed.
+        progress: show a bar on standard error.
+
+    Raises:
+        SettingsError: if the folder holds another run, or cannot be written.
+    """
+    options = options or Options()
+    if workers < 1:
+        raise SettingsError(f"number of workers is {workers}; give 1 or more.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"cannot make the folder {out}: {error.strerror}; give another one.") from None
+    journal = Journal(out / JOURNAL, describe_run(predictor, source, options))
+    try:
+        done = {index for index, entry in journal.entries() if not (retry_errors and failed(entry))}
+        pending = [index for index in range(len(source.images)) if index not in done]
+        total = len(source.images)
+        with tqdm(
+            total=total, initial=len(done), unit="image", disable=not progress, dynamic_ncols=True
+        ) as bar:
+            for index, entry in _finished(predictor, source.images, pending, options, workers):
+                journal.append(index, entry)
+                bar.update()
+    except BaseException:
+        journal.__exit__(None, None, None)
+        raise
+    return journal
+
+
+def describe_run(predictor: Predictor, source: PromptSource, options: Options) -> dict[str, Any]:
+    """Return all that the masks depend on; two runs with equal descriptions give equal results."""
+    return {
+        "source": source.name,
+        "prompts": source.digest,
+        "model": predictor.model.digest,
+        "protocol": predictor.protocol.to_dict(),
+        "options": asdict(options),
+    }
+
+
+def failed(entry: Mapping[str, Any]) -> bool:
+    """Return whether a journal entry tells of an error, of the image or of one of its objects."""
+    return "error" in entry or any("error" in one for one in entry["objects"])
+
+
+def _finished(
+    predictor: Predictor,
+    sources: Sequence[ImagePrompts],
+    pending: Sequence[int],
+    options: Options,
+    workers: int,
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield ``(index, entry)`` as images are finished; at most two per worker are under way."""
+    waiting = iter(pending)
+    running: dict[Future[dict[str, Any]], int] = {}
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="annotate")
+    try:
+        while True:
+            while len(running) < 2 * workers and (index := next(waiting, None)) is not None:
+                running[pool.submit(annotate_image, predictor, sources[index], options)] = index
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def annotate_image(predictor: Predictor, source: ImagePrompts, options: Options) -> dict[str, Any]:
+    """Return the journal entry of one image: its size and its objects, or why it failed."""
+    entry: dict[str, Any] = {"image": source.name}
+    try:
+        opened = source.read()
+        loaded = predictor.scene(opened.picture).image
+    except (FcfiError, OSError) as error:
+        return {**entry, "error": str(error)}
+    entry |= {"width": loaded.width, "height": loaded.height}
+    if loaded.notes:
+        entry["notes"] = list(loaded.notes)
+    entry["objects"] = [_annotate_object(predictor, loaded, prompt, options) for prompt in opened.objects]
+    return entry
+
+
+def _annotate_object(
+    predictor: Predictor, loaded: LoadedImage, prompt: ObjectPrompt, options: Options
+) -> dict[str, Any]:
+    entry: dict[str, Any] = {"object": prompt.name, "label": prompt.label}
+    if prompt.id is not None:
+        entry["id"] = prompt.id
+    try:
+        used = prompt.narrowed(options.use)
+        prior = None if used.prior_mask is None else used.prior_mask()
+        result = predictor.segment(loaded, used.clicks, box=used.box, prior_mask=prior)
+    except FcfiError as error:
+        return {**entry, "error": str(error)}
+    if options.clean:
+        result = result.cleaned()
+    box = result.box
+    if box is None:
+        return {**entry, "error": "the mask is empty; give this object other clicks."}
+    if options.segmentation == "polygon":
+        polygons = result.polygons(options.tolerance, options.max_points, holes="bridge")
+        segmentation: Any = [part.exterior.round(2).ravel().tolist() for part in polygons]
+        entry["lost_iou"] = round(polygons.lost_iou, 4)
+    else:
+        segmentation = result.rle("coco")
+    return {
+        **entry,
+        "segmentation": segmentation,
+        "bbox": [box.x1, box.y1, box.width, box.height],
+        "area": int(result.mask.sum()),
+        "confidence": round(result.confidence, 4),
+    }

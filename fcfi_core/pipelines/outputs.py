@@ -1,0 +1,138 @@
+"""What a finished run leaves: COCO JSON and id masks.
+
+Both are written from the journal, image by image, under another name first and then renamed: a file
+that is there is whole.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image
+
+from fcfi_core.errors import SettingsError
+from fcfi_core.evaluation.coco import decode_segmentation
+from fcfi_core.pipelines.journal import Journal
+from fcfi_core.pipelines.prompts import PromptSource
+
+
+def write_coco(journal: Journal, source: PromptSource, path: Path) -> None:
+    """Write all masks as one COCO instance file, with the source's numbers where it has them all."""
+    number_of = {label: number for number, label in source.categories.items()}
+    image_ids = _numbers([image.id for image in source.images])
+    annotation_ids = iter(_numbers([one.get("id") for _, one in _objects(journal)]))
+    image_lines = (
+        {
+            "id": image_ids[index],
+            "file_name": entry["image"],
+            "width": entry["width"],
+            "height": entry["height"],
+        }
+        for index, entry in journal.entries()
+        if "error" not in entry
+    )
+    annotation_lines = (
+        {
+            "id": next(annotation_ids),
+            "image_id": image_ids[index],
+            "category_id": number_of[one["label"]],
+            **{key: one[key] for key in ("segmentation", "bbox", "area")},
+            "iscrowd": 0,
+            "confidence": one["confidence"],
+        }
+        for index, one in _objects(journal)
+    )
+    categories = ({"id": number, "name": name} for number, name in source.categories.items())
+    with replaced(path) as file:
+        file.write('{"info":{"description":"made by fcfi annotate"}')
+        for key, lines in (
+            ("categories", categories),
+            ("images", image_lines),
+            ("annotations", annotation_lines),
+        ):
+            file.write(f',\n"{key}":[')
+            for number, line in enumerate(lines):
+                file.write((",\n" if number else "\n") + json.dumps(line, separators=(",", ":")))
+            file.write("]")
+        file.write("}\n")
+
+
+def write_id_masks(journal: Journal, folder: Path) -> None:
+    """Write one PNG of object numbers per image: 0 background, 1..n in the order of the source.
+
+    Where objects overlap the smaller one is on top. 8 bits, or 16 if there are more than 254 objects.
+    With the photos in ``images/`` beside it the folder ``masks/`` makes a data set.
+    """
+    names = mask_names([entry["image"] for _, entry in journal.entries()])
+    for (_, entry), name in zip(journal.entries(), names, strict=True):
+        if "error" in entry:
+            continue
+        depth = np.uint8 if len(entry["objects"]) < 255 else np.uint16
+        ids = np.zeros((entry["height"], entry["width"]), depth)
+        numbered = [
+            (one["area"], number, one) for number, one in enumerate(entry["objects"], 1) if "error" not in one
+        ]
+        for _, number, one in sorted(numbered, key=lambda item: (-item[0], item[1])):
+            ids[decode_segmentation(one["segmentation"], *ids.shape)] = number
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        Image.fromarray(ids).save(buffer, "PNG")
+        with replaced(path, binary=True) as file:
+            file.write(buffer.getvalue())
+
+
+def mask_names(image_names: Sequence[str]) -> list[str]:
+    """Return a relative PNG path for each image; folders stay, and nothing leads outside.
+
+    >>> mask_names(["a.jpg", "a.png", "../b/c.jpg"])
+    ['a.jpg.png', 'a.png.png', 'b/c.png']
+    """
+    parts = [
+        [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..")]
+        or ["image"]
+        for name in image_names
+    ]
+    stems = ["/".join([*folders, PurePosixPath(last).stem]) for *folders, last in parts]
+    occurrences = Counter(stems)
+    return [
+        f"{stem if occurrences[stem] == 1 else '/'.join(whole)}.png"
+        for stem, whole in zip(stems, parts, strict=True)
+    ]
+
+
+@contextmanager
+def replaced(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
+    """Open ``path`` for writing; it takes the place of an older file only when it is complete.
+
+    Raises:
+        SettingsError: if it cannot be written.
+    """
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        with unfinished.open("wb" if binary else "w", encoding=None if binary else "utf-8") as file:
+            yield file
+        unfinished.replace(path)
+    except OSError as error:
+        raise SettingsError(f"cannot write {path}: {error.strerror}; give another output folder.") from None
+
+
+def _objects(journal: Journal) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield ``(index of the image, object)`` of all objects that have a mask, in order."""
+    for index, entry in journal.entries():
+        for one in entry.get("objects", ()):
+            if "error" not in one:
+                yield index, one
+
+
+def _numbers(own: Sequence[int | None]) -> list[int]:
+    """Return the given numbers if all are there and different, else 1, 2, 3 ..."""
+    given = [number for number in own if number is not None]
+    return given if len(set(given)) == len(own) else list(range(1, len(own) + 1))

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fcfi_core.errors import SettingsError
+from fcfi_core.pipelines.journal import Journal
+
+RUN = {"model": "a", "options": {"clean": True}}
+
+
+def test_entries_come_back_in_order_of_the_source(tmp_path) -> None:
+    with Journal(tmp_path / "j", RUN) as journal:
+        for index in (2, 0, 1):
+            journal.append(index, {"image": f"{index}.jpg"})
+    with Journal(tmp_path / "j", RUN) as journal:
+        assert [index for index, _ in journal.entries()] == [0, 1, 2]
+        assert journal.get(2) == {"index": 2, "image": "2.jpg"}
+        assert 1 in journal
+        assert 3 not in journal
+
+
+def test_newest_entry_counts(tmp_path) -> None:
+    with Journal(tmp_path / "j", RUN) as journal:
+        journal.append(0, {"error": "no"})
+        journal.append(0, {"objects": []})
+    with Journal(tmp_path / "j", RUN) as journal:
+        assert journal.get(0) == {"index": 0, "objects": []}
+        assert len(journal) == 1
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+def test_killed_at_any_byte(tmp_path_factory, data) -> None:
+    path = tmp_path_factory.mktemp("journal") / "j"
+    with Journal(path, RUN) as journal:
+        for index in range(4):
+            journal.append(index, {"image": "é" * index})
+    content = path.read_bytes()
+    size = data.draw(st.integers(0, len(content)))
+    path.write_bytes(content[:size])
+    with Journal(path, RUN) as journal:
+        survivors = len(journal)
+        assert survivors == max(content[:size].count(b"\n") - 1, 0)
+        for index in range(survivors, 4):
+            journal.append(index, {"image": "é" * index})
+    assert path.read_bytes() == content
+
+
+def test_another_run_is_refused(tmp_path) -> None:
+    Journal(tmp_path / "j", RUN).__exit__(None, None, None)
+    with pytest.raises(SettingsError, match=r"another run \(model differ"):
+        Journal(tmp_path / "j", {**RUN, "model": "b"})
+    with pytest.raises(SettingsError, match="another run"):
+        Journal(tmp_path / "j", {**RUN, "more": 1})
+
+
+def test_what_is_no_journal_is_left_alone(tmp_path) -> None:
+    path = tmp_path / "j"
+    path.write_text("my diary\n")
+    with pytest.raises(SettingsError, match="no journal"):
+        Journal(path, RUN)
+    assert path.read_text() == "my diary\n"
+    path.write_text(json.dumps({"fcfi_journal": 99, "run": RUN}) + "\n")
+    with pytest.raises(SettingsError, match="no journal"):
+        Journal(path, RUN)
+
+
+def test_two_runs_at_once_are_refused(tmp_path) -> None:
+    with Journal(tmp_path / "j", RUN), pytest.raises(SettingsError, match="in use"):
+        Journal(tmp_path / "j", RUN)
+
+
+def test_unwritable_place_is_named(tmp_path) -> None:
+    with pytest.raises(SettingsError, match="nowhere"):
+        Journal(tmp_path / "nowhere" / "j", RUN)

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from fcfi_core import images
+from fcfi_core.clicks import Box, Click
+from fcfi_core.errors import DataError, PromptError
+from fcfi_core.pipelines.prompts import ObjectPrompt, coco_box, numbered
+from fcfi_core.pipelines.sources import open_source
+
+VOC = """<annotation><filename>{name}</filename><object><name>cat</name><bndbox><xmin>11</xmin><ymin>21</ymin>
+<xmax>60</xmax><ymax>70</ymax></bndbox></object></annotation>"""
+
+
+@pytest.fixture
+def write(photos):
+    """Return a function that writes a source beside the photos."""
+
+    def write(name: str, content: object) -> object:
+        path = photos / name
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    return write
+
+
+def coco(*annotations: dict, **extra: object) -> dict:
+    shown = [{"id": 7 + k, "file_name": f"{k}.png", "width": 120, "height": 90} for k in range(3)]
+    categories = [{"id": 3, "name": "disk"}]
+    return {"images": shown, "annotations": list(annotations), "categories": categories, **extra}
+
+
+def test_csv_of_clicks(write) -> None:
+    path = write(
+        "clicks.csv",
+        "image,x,y,positive,object,label\n1.png,5,6,1,a,cat\n0.png,1.6,2,,,\n1.png,7,8,0,a,\n1.png,9,9,1,b,dog\n",
+    )
+    source = open_source(path)
+    assert [image.name for image in source.images] == ["1.png", "0.png"]
+    assert source.categories == {1: "cat", 2: "object", 3: "dog"}
+    opened = source.images[0].read()
+    assert images.load(opened.picture).pixels.shape == (90, 120, 3)
+    assert [(one.name, one.label) for one in opened.objects] == [("a", "cat"), ("b", "dog")]
+    assert opened.objects[0].clicks == (Click(5, 6), Click(7, 8, False))
+    assert source.images[1].read().objects[0].clicks == (Click(2, 2),)
+
+
+def test_csv_of_boxes_only(write) -> None:
+    path = write("boxes.csv", "image,x,y,x1,y1,x2,y2\n0.png,,,10,20,30,40\n")
+    assert open_source(path).images[0].read().objects[0].box == Box(10, 20, 30, 40)
+
+
+def test_json_lines(write, photos) -> None:
+    cv2.imwrite(str(photos / "prior.png"), np.pad(np.full((20, 20), 255, np.uint8), ((30, 40), (40, 60))))
+    lines = [
+        {"image": "0.png", "clicks": [[1, 2], [3, 4, False]], "label": "cat", "object": "left"},
+        {"image": "0.png", "box": [1, 2, 30, 40], "mask": "prior.png"},
+    ]
+    source = open_source(write("p.jsonl", "\n".join(map(json.dumps, lines)) + "\n\n"))
+    first, second = source.images[0].read().objects
+    assert first.clicks == (Click(1, 2), Click(3, 4, False))
+    assert (second.name, second.box) == ("2", Box(1, 2, 30, 40))
+    assert second.prior_mask is not None
+    assert second.prior_mask().sum() == 400
+    assert open_source(photos / "p.jsonl").digest == source.digest
+
+
+@pytest.mark.parametrize("as_folder", [True, False])
+def test_voc_boxes(write, photos, as_folder) -> None:
+    path = write("0.xml", VOC.format(name="0.png"))
+    source = open_source(photos if as_folder else path)
+    assert source.categories == {1: "cat"}
+    assert source.images[0].read().objects[0].box == Box(10, 20, 59, 69)
+
+
+def test_voc_photos_in_the_usual_place(write, photos, tmp_path) -> None:
+    notes = tmp_path / "Annotations"
+    notes.mkdir()
+    (notes / "1.xml").write_text(VOC.format(name="1.png"))
+    source = open_source(notes)
+    with pytest.raises(DataError, match=r"1\.png of 1\.xml is not in"):
+        source.images[0].read()
+    shutil.copytree(photos, tmp_path / "JPEGImages")
+    assert source.images[0].read().picture == tmp_path / "JPEGImages" / "1.png"
+    assert open_source(notes, photos).images[0].read().picture == photos / "1.png"
+
+
+def test_coco_keeps_its_numbers(write) -> None:
+    polygon = [10, 10, 30, 10, 30, 30, 10, 30]
+    path = write(
+        "instances.json",
+        coco(
+            {"id": 50, "image_id": 8, "category_id": 3, "bbox": [10, 10, 20, 20]},
+            {"id": 51, "image_id": 8, "category_id": 3, "segmentation": [polygon], "bbox": [10, 10, 20, 20]},
+            {"id": 52, "image_id": 8, "category_id": 3, "keypoints": [5, 6, 2, 0, 0, 0, 7, 8, 1]},
+            {"id": 53, "image_id": 8, "category_id": 3, "clicks": [[5, 6, True], [7, 8, False]]},
+            {"id": 54, "image_id": 8, "category_id": 3, "segmentation": [polygon], "iscrowd": 1},
+        ),
+    )
+    source = open_source(path)
+    assert [(image.id, image.name) for image in source.images] == [(7, "0.png"), (8, "1.png"), (9, "2.png")]
+    assert source.categories == {3: "disk"}
+    boxed, drawn, keyed, clicked = source.images[1].read().objects
+    assert [one.id for one in (boxed, drawn, keyed, clicked)] == [50, 51, 52, 53]
+    assert boxed.box == Box(10, 10, 29, 29)
+    assert drawn.prior_mask is not None
+    assert drawn.prior_mask().sum() == 400
+    assert keyed.clicks == (Click(5, 6), Click(7, 8))
+    assert clicked.clicks == (Click(5, 6), Click(7, 8, False))
+
+
+def test_coco_without_categories(write) -> None:
+    annotation = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [1, 1, 9, 9]}
+    source = open_source(write("c.json", coco(annotation, categories=[])))
+    assert source.categories == {1: "object"}
+    assert source.images[0].read().objects[0].label == "object"
+
+
+def test_folder_of_masks(photos, tmp_path) -> None:
+    root = tmp_path / "set"
+    (root / "masks").mkdir(parents=True)
+    shutil.copytree(photos, root / "images")
+    ids = np.zeros((90, 120), np.uint8)
+    ids[30:50, 60:80] = 4
+    cv2.imwrite(str(root / "masks" / "1.png"), ids)
+    source = open_source(root)
+    (only,) = source.images[0].read().objects
+    assert only.name == "4"
+    assert only.prior_mask is not None
+    assert only.prior_mask().sum() == 400
+    digest = source.digest
+    cv2.imwrite(str(root / "masks" / "2.png"), ids)
+    assert open_source(root).digest != digest
+
+
+def test_one_kind_of_prompt_only() -> None:
+    mask = np.zeros((9, 9), np.bool_)
+    mask[2:5, 3:7] = True
+    prompt = ObjectPrompt("1", clicks=(Click(1, 1),), box=Box(0, 0, 5, 5), prior_mask=lambda: mask)
+    assert prompt.narrowed("auto") is prompt
+    assert prompt.narrowed("clicks").box is None
+    assert prompt.narrowed("box").clicks == ()
+    assert prompt.narrowed("mask").box is None
+    assert ObjectPrompt("1", prior_mask=lambda: mask).narrowed("box").box == Box(3, 2, 6, 4)
+    for use in ("clicks", "box", "mask"):
+        with pytest.raises(PromptError, match=f"no {use}"):
+            ObjectPrompt("1").narrowed(use)
+
+
+def test_coco_boxes_lie_on_pixel_edges() -> None:
+    assert coco_box([10, 20, 1, 1]) == Box(10, 20, 10, 20)
+    assert coco_box([0.4, 0.4, 0.2, 0.2]) == Box(0, 0, 0, 0)
+    with pytest.raises(PromptError, match="width"):
+        coco_box([1, 2, 3])
+    assert numbered([]) == {1: "object"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", "image,x\n", "'y'"),
+        ("a.csv", "image,x,y\n", "no prompt"),
+        ("a.csv", "image,x,y\n0.png,here,3\n", "line 2"),
+        ("a.csv", "image,x,y,positive\n0.png,3,3,maybe\n", "maybe"),
+        ("a.csv", "image,x,y,x1\n0.png,3,3,4\n", "line 2"),
+        ("a.jsonl", "{\n", "line 1"),
+        ("a.jsonl", '{"clicks": []}\n', "lacks 'image'"),
+        ("a.jsonl", '{"image": "0.png", "clicks": [3]}\n', "line 1"),
+        ("a.jsonl", '{"image": "0.png", "object": 1}\n{"image": "0.png", "object": 1}\n', "comes twice"),
+        ("a.xml", "<annotation>", "no VOC"),
+        ("a.xml", "<!DOCTYPE a><annotation/>", "document type"),
+        ("a.xml", "<annotation><object/></annotation>", "no VOC"),
+        ("a.json", {"images": [{"id": "x", "file_name": "0.png", "width": 1, "height": 1}]}, "whole numbers"),
+        ("a.json", {"images": [{"id": 1}]}, "file_name"),
+        ("a.json", "[]", "no list 'images'|cannot be read"),
+    ],
+)
+def test_wrong_sources_are_named(write, name, content, told) -> None:
+    with pytest.raises(DataError, match=told):
+        open_source(write(name, content))
+
+
+def test_missing_and_unreadable_sources(photos, tmp_path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        open_source(tmp_path / "nothing.csv")
+    (photos / "b.csv").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(DataError, match="UTF-8"):
+        open_source(photos / "b.csv")
+    with pytest.raises(DataError, match="no data set"):
+        open_source(photos)
