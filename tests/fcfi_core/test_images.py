@@ -409,6 +409,14 @@ def test_truncated_deep_colour(data):
         load(data[: len(data) * 3 // 4])
 
 
+def test_pretended_chunk_lengths_of_a_png_cost_nothing():
+    data = png16(deep(3))
+    lie = struct.pack(">I", 0x7FFF_FFFF) + b"tEXt"
+    assert (load(data + lie).pixels == load(data).pixels).all()
+    with pytest.raises(ImageError):
+        load(data[:-12] + lie)
+
+
 @settings(deadline=None, max_examples=150)
 @given(st.sampled_from(FORMATS), st.data())
 def test_damaged_files_load_or_are_refused(kind, data):
