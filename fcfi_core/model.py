@@ -86,8 +86,8 @@ def load_model(
     """Return a model of the catalogue, or of a checkpoint file; never downloads anything.
 
     Args:
-        name_or_path: "default" (shipped with the package), a name that ``fcfi models`` lists, or the
-            path of a ``.safetensors`` file.
+        name_or_path: "default" (shipped with the package), a name that ``fcfi models`` lists, the path
+            of a ``.safetensors`` file, or "chosen": what ``fcfi models use`` named.
         device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
         engine: "auto" or "torch".
         threads: CPU threads; None or 0: the container's share.

@@ -45,7 +45,11 @@ class Variable:
 
 
 CORE_VARIABLES: tuple[Variable, ...] = (
-    Variable("FCFI_MODEL", "default", "Name of a catalogued model, or path of a .safetensors file."),
+    Variable(
+        "FCFI_MODEL",
+        "chosen",
+        "Name of a catalogued model, path of a .safetensors file, or chosen: what `fcfi models use` named.",
+    ),
     Variable("FCFI_DEVICE", "auto", "auto, cpu, cuda or cuda:N."),
     Variable("FCFI_THREADS", 0, "CPU threads of the network; 0 follows the container's share.", int),
     Variable("FCFI_MAX_MEGAPIXELS", 200.0, "Largest image accepted, in millions of pixels.", float),

@@ -4,6 +4,17 @@ Nothing here ever opens a network connection.
 """
 
 from fcfi_core.checkpoints.catalogue import CATALOGUE, CatalogueEntry, resolve
+from fcfi_core.checkpoints.choice import CHOSEN, choose, chosen
 from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_checkpoint
 
-__all__ = ["CATALOGUE", "CatalogueEntry", "Checkpoint", "read_checkpoint", "resolve", "write_checkpoint"]
+__all__ = [
+    "CATALOGUE",
+    "CHOSEN",
+    "CatalogueEntry",
+    "Checkpoint",
+    "choose",
+    "chosen",
+    "read_checkpoint",
+    "resolve",
+    "write_checkpoint",
+]

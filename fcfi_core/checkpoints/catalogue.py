@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fcfi_core.checkpoints.choice import CHOSEN, chosen
 from fcfi_core.errors import WeightsError
 
 FOLDER = Path(__file__).parent
@@ -92,11 +93,14 @@ def resolve(name_or_path: str | Path) -> Path:
     """Return the checkpoint file for a catalogued name or a path; a file that exists always wins.
 
     Args:
-        name_or_path: for example "default", or "models/mine.safetensors".
+        name_or_path: for example "default", "models/mine.safetensors", or "chosen" (see
+            :mod:`fcfi_core.checkpoints.choice`).
 
     Raises:
         WeightsError: if there is neither such a file nor such a name, or a shipped file was changed.
     """
+    if str(name_or_path) == CHOSEN:
+        return _resolve_chosen()
     path = Path(name_or_path).expanduser()
     if path.is_file():
         if path.suffix in (".pth", ".pt"):
@@ -110,3 +114,13 @@ def resolve(name_or_path: str | Path) -> Path:
             f"file or one of {', '.join(CATALOGUE)}."
         )
     return entry.verify()
+
+
+def _resolve_chosen() -> Path:
+    name = chosen()
+    try:
+        return resolve(name)
+    except WeightsError as error:
+        raise WeightsError(
+            f"the chosen model cannot be used: {error} Go back with: fcfi models use default"
+        ) from None

@@ -1,28 +1,50 @@
-"""``fcfi models``: what can be loaded by name, and what is here."""
+"""``fcfi models``: what can be loaded by name, what is here, and which model is in use."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from dataclasses import asdict
+from pathlib import Path
 
-HELP = "list the models known by name"
+HELP = "list the models known by name, or choose the one to use"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi models``."""
-    parser.add_argument("--json", action="store_true", help="print the catalogue as JSON")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    actions = parser.add_subparsers(dest="action", metavar="use")
+    use = actions.add_parser("use", help="choose the model that servers and commands take from now on")
+    use.add_argument("model", metavar="NAME|FILE", help="a .safetensors file, or default to go back")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the catalogue."""
-    from fcfi_core.checkpoints import CATALOGUE
+    """Print the catalogue, or write the choice."""
+    return _use(arguments) if arguments.action == "use" else _list(arguments)
+
+
+def _use(arguments: argparse.Namespace) -> int:
+    from fcfi_core.checkpoints import choose, read_checkpoint, resolve
+
+    path = resolve(arguments.model)
+    read_checkpoint(path).network()  # refuses weights that would not load, before anything depends on them
+    name = str(path.resolve()) if Path(arguments.model).expanduser().is_file() else arguments.model
+    choose(name)
+    if arguments.json:
+        print(json.dumps({"chosen": name}))
+    else:
+        print(f"chosen: {name}\nRunning servers take it when they are started again.")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from fcfi_core.checkpoints import CATALOGUE, chosen
 
     if arguments.json:
         rows = [
             {**asdict(entry), "path": str(entry.path) if entry.path else None} for entry in CATALOGUE.values()
         ]
-        print(json.dumps({"models": rows}, indent=2))
+        print(json.dumps({"models": rows, "chosen": chosen()}, indent=2))
         return 0
     for entry in CATALOGUE.values():
         print(f"{entry.name}  ({entry.variant}, {entry.megabytes:g} MiB)")
@@ -31,4 +53,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"  licence   {entry.licence}")
         print(f"  source    {entry.source}")
         print(f"  trained   {entry.training_data}")
+    print(f"in use: {chosen()}  (change it with: fcfi models use NAME|FILE)")
     return 0

@@ -25,7 +25,7 @@ def test_a_real_click_is_tried(doctor):
     assert (code == 0) == good
     assert "mobilenetv2" in findings["model"]["text"]
     assert "a click" in findings
-    assert findings["FCFI_MODEL"]["text"].startswith("'default' (default)")
+    assert findings["FCFI_MODEL"]["text"].startswith("'chosen' (default)")
 
 
 def test_wrong_weights_are_bad(doctor, tmp_path):

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fcfi_core import load_model
+from fcfi_core.checkpoints import chosen, resolve, write_checkpoint
+from fcfi_core.cli import main
+from fcfi_core.errors import WeightsError
+from fcfi_core.networks.registry import build
+
+ARGUMENTS = {"width": 16, "decoder_width": 16, "middle_channels": 8}
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "tuned.safetensors"
+    network = build("mobilenetv2", **ARGUMENTS)
+    write_checkpoint(path, network.state_dict(), {"variant": "mobilenetv2", "arguments": ARGUMENTS})
+    return path
+
+
+def test_there_and_back(weights, capsys):
+    assert chosen() == "default"
+    assert main(["models", "use", str(weights)]) == 0
+    assert chosen() == str(weights)
+    assert load_model("chosen", device="cpu").name == "tuned"
+    capsys.readouterr()
+    assert main(["models", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["chosen"] == str(weights)
+    assert main(["models", "use", "default"]) == 0
+    assert chosen() == "default"
+
+
+def test_weights_that_do_not_load_are_not_chosen(tmp_path, capsys):
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(b"nonsense")
+    assert main(["models", "use", str(bad)]) == 2
+    assert chosen() == "default"
+
+
+def test_a_choice_that_vanished_says_how_to_go_back(weights):
+    main(["models", "use", str(weights)])
+    weights.unlink()
+    with pytest.raises(WeightsError, match="fcfi models use default"):
+        resolve("chosen")
