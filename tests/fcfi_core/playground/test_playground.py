@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -217,6 +218,34 @@ def test_without_a_model_the_reason_is_told():
         assert client.get("/playground").status_code == 200
     with TestClient(Starlette(routes=routes(loading))) as client:
         assert client.get("/playground/model").headers["retry-after"] == "2"
+
+
+def test_request_given_up_by_its_page_is_not_computed(predictor, encoded):
+    computed, answers = [], []
+
+    def counted():
+        computed.append(True)
+        return predictor
+
+    application = Starlette(routes=routes(counted))
+    messages = [{"type": "http.request", "body": encoded}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        answers.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/playground/images",
+        "headers": [],
+        "query_string": b"",
+    }
+    asyncio.run(application(scope, receive, send))
+    assert answers[0]["status"] == 499
+    assert computed == []
 
 
 def test_too_many_waiting_requests_are_refused(predictor, encoded):
