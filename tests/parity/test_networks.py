@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from fcfi_core.networks.folding import folded
+
 LOGITS, PROBABILITIES = 5e-3, 1e-3  # absolute
 
 
@@ -51,9 +53,16 @@ def assert_maps(output, case, tools, prefix):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=limit, err_msg=name)
 
 
+def fast(network):
+    """Return the network as the fast engine runs it: norms folded, channels last in memory."""
+    return folded(network).to(memory_format=torch.channels_last)
+
+
 @pytest.mark.cases("network")
-def test_network(case, networks, tools):
-    network = networks(case.parameters["variant"])
+@pytest.mark.parametrize("form", [lambda network: network, fast], ids=["plain", "fast"])
+@pytest.mark.timeout(1800)  # the larger variants of a whole kit, on one slow core
+def test_network(case, form, networks, tools):
+    network = form(networks(case.parameters["variant"]))
     image = torch.from_numpy(np.array(case.take("image"))).permute(2, 0, 1)[None].float() / 255
     clicks = case.take("clicks").tolist()
     previous = [torch.zeros_like(image[:, :1])]

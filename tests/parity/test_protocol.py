@@ -55,6 +55,7 @@ def replaced(state, before, clicks, threshold):
 
 
 @pytest.mark.cases("protocol")
+@pytest.mark.timeout(1800)  # the larger variants of a whole kit, on one slow core
 def test_protocol(case, networks, tools):
     overrides = {key: case.take(f"override/{key}") for key in case.parameters["override"]}
     protocol = protocol_of(case.parameters)
