@@ -30,10 +30,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.axes import Axis, Map, Positions, interpolated, sample
 from fcfi_core.clicks import Click
-
-Map = NDArray[np.float32]
-Positions = NDArray[np.float64]
 
 _STRIP = 256
 """Image rows that are up-sampled at a time when a mask is cut out."""
@@ -154,6 +152,11 @@ class Frame:
         """(height, width) in network pixels."""
         return self.height, self.width
 
+    @property
+    def scale(self) -> float:
+        """Network pixels per image pixel, along the longer side."""
+        return max(self.size) / max(self.region.height, self.region.width)
+
     def apply(self, image: NDArray[np.uint8]) -> Map:
         """Return the frame's view of ``image``.
 
@@ -201,7 +204,7 @@ class Frame:
         Returns:
             (part.height, part.width) float32, bilinear.
         """
-        return _sample(view, *self._grid(view, part or self.region))
+        return sample(view, *self._grid(view, part or self.region))
 
     def paste(self, view: Map) -> Map:
         """Return ``view`` at the image's resolution and size, 0 outside the frame: (H, W) float32."""
@@ -225,7 +228,7 @@ class Frame:
             axis.within(other.centres(), size)
             for axis, other, size in zip(own, others, view.shape, strict=True)
         )
-        moved = _sample(view, rows, columns)
+        moved = sample(view, rows, columns)
         moved[~own[0].holds(others[0].centres())] = 0
         moved[:, ~own[1].holds(others[1].centres())] = 0
         return moved
@@ -241,11 +244,11 @@ class Frame:
         if part is None:
             return full
         rows, columns = self._grid(view, part)
-        wide = _interpolated(view, columns, axis=1)
+        wide = interpolated(view, columns, axis=1)
         for start in range(0, part.height, _STRIP):
             strip = rows[start : start + _STRIP]
             top = part.top + start
-            full[top : top + len(strip), part.slices[1]] = _interpolated(wide, strip, axis=0) > threshold
+            full[top : top + len(strip), part.slices[1]] = interpolated(wide, strip, axis=0) > threshold
         return full
 
     def foreground(self, view: Map, threshold: float, margin: int = 0) -> Region | None:
@@ -281,48 +284,17 @@ class Frame:
             return crop
         if self.align_corners:
             rows, columns = self._axes()
-            return _sample(crop, rows.centres() - rows.start, columns.centres() - columns.start)
+            return sample(crop, rows.centres() - rows.start, columns.centres() - columns.start)
         shrinks = self.height <= crop.shape[0] and self.width <= crop.shape[1]
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         return np.asarray(cv2.resize(crop, (self.width, self.height), interpolation=method))
 
-    def _axes(self) -> tuple[_Axis, _Axis]:
+    def _axes(self) -> tuple[Axis, Axis]:
         region, convention = self.region, self.align_corners
         return (
-            _Axis(region.top, region.height, self.height, convention),
-            _Axis(region.left, region.width, self.width, convention),
+            Axis(region.top, region.height, self.height, convention),
+            Axis(region.left, region.width, self.width, convention),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """One direction of a frame: ``extent`` image pixels from ``start`` on, shown as ``size`` pixels."""
-
-    start: int
-    extent: int
-    size: int
-    align_corners: bool
-
-    def centres(self) -> Positions:
-        """Return where the centres of the frame's pixels lie in the image."""
-        if self.align_corners:
-            # In float32, as torch computes it: the official maps are reproduced to rounding.
-            scale = np.float32((self.extent - 1) / (self.size - 1)) if self.size > 1 else np.float32(0)
-            return self.start + (np.arange(self.size, dtype=np.float32) * scale).astype(np.float64)
-        return np.asarray(self.start + (np.arange(self.size) + 0.5) * (self.extent / self.size) - 0.5)
-
-    def within(self, positions: NDArray[Any], size: int) -> Positions:
-        """Return where ``positions`` of the image lie among ``size`` pixels that show this axis."""
-        if self.align_corners:
-            scale = np.float32((size - 1) / (self.extent - 1)) if self.extent > 1 else np.float32(0)
-            places = ((positions - self.start).astype(np.float32) * scale).astype(np.float64)
-        else:
-            places = (positions - self.start + 0.5) * (size / self.extent) - 0.5
-        return np.asarray(np.clip(places, 0, size - 1))
-
-    def holds(self, positions: Positions) -> NDArray[np.bool_]:
-        """Return which ``positions`` of the image lie on a pixel of this axis."""
-        return (positions >= self.start - 0.5) & (positions <= self.start + self.extent - 0.5)
 
 
 def next_region(
@@ -359,22 +331,3 @@ def _covered(first: int, last: int, size: int, extent: int) -> tuple[int, int]:
     """Return the first and last of ``extent`` pixels that the network pixels ``first..last`` cover."""
     first, last = max(0, int(first)), min(size - 1, int(last))
     return first * extent // size, min(extent, -(-(last + 1) * extent // size)) - 1
-
-
-def _sample(view: Map, rows: Positions, columns: Positions) -> Map:
-    """Return ``view`` (h, w[, c]) at the grid of fractional ``rows`` x ``columns``, bilinear."""
-    return _interpolated(_interpolated(view, columns, axis=1), rows, axis=0)
-
-
-def _interpolated(view: Map, positions: Positions, axis: int) -> Map:
-    lower = np.floor(positions).astype(np.intp)
-    upper = np.minimum(lower + 1, view.shape[axis] - 1)
-    shape = [1] * view.ndim
-    shape[axis] = -1
-    weight = (positions - lower).astype(np.float32).reshape(shape)
-    start = view.take(lower, axis=axis)
-    difference = view.take(upper, axis=axis)
-    difference -= start
-    difference *= weight
-    start += difference
-    return start

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcfi_core.engines.base import Engine
-from fcfi_core.errors import SettingsError
+from fcfi_core.errors import SettingsError, WeightsError
 from fcfi_core.protocol import Protocol, product
 
 if TYPE_CHECKING:
+    from fcfi_core.checkpoints import Checkpoint
     from fcfi_core.networks.base import InteractiveNetwork
 
 ENGINES = ("torch",)
@@ -111,6 +112,20 @@ def load_model(
         version=str(card.get("version", digest[:12])),
         variant=checkpoint.variant,
         engine=TorchEngine(checkpoint.network(), device, threads, fast=fast),
-        protocol=Protocol.from_dict({**product(checkpoint.variant).to_dict(), **checkpoint.protocol}),
+        protocol=protocol_of(checkpoint, path),
         digest=digest,
     )
+
+
+def protocol_of(checkpoint: Checkpoint, path: Path) -> Protocol:
+    """Return the rules that the header of a checkpoint states; missing ones are the product's.
+
+    Raises:
+        WeightsError: if the header states something impossible.
+    """
+    try:
+        return Protocol.from_dict({**product(checkpoint.variant).to_dict(), **checkpoint.protocol})
+    except SettingsError as error:
+        raise WeightsError(
+            f"the header of {str(path)!r} is wrong: {error} Train or convert it again with this version."
+        ) from None

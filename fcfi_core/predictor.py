@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,21 +26,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcfi_core import images
+from fcfi_core import batches, images
+from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click, Number, ordered
 from fcfi_core.engines.base import Encoded
 from fcfi_core.errors import PromptError
-from fcfi_core.geometry import Frame, Map, Region, next_region
+from fcfi_core.geometry import Frame, Region, next_region
 from fcfi_core.images import LoadedImage
 from fcfi_core.memo import Memo
 from fcfi_core.model import Model
 from fcfi_core.prior import Prior, initial_feedback
 from fcfi_core.protocol import Protocol
 from fcfi_core.results import Result
+from fcfi_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fcfi_core.session import Session
 
 NO_OBJECT = "no positive click yet: the mask is empty; click on the object first"
@@ -54,7 +53,7 @@ class Scene:
     Args:
         image: upright RGB.
         prior: what is known before the first click, or None.
-        decode_time: milliseconds spent reading the image.
+        decode_time: milliseconds spent reading the image, as far as not told yet.
     """
 
     image: LoadedImage
@@ -231,7 +230,10 @@ class Predictor:
         if state is None and scene.prior is not None:
             state = self._start(scene.prior, scene.size)
         for length in reversed(lengths[:missing]):
+            again = state is None
             state = self.advance(scene, state, clicks[:length], watch)
+            if again and self._is_too_coarse(scene.size, state, clicks[:length]):
+                state = self.advance(scene, state, clicks[:length], watch)
             self.memo.put((*context, clicks[:length]), state, state.size)
         return state
 
@@ -244,6 +246,13 @@ class Predictor:
             frame = self._zoomed(zoomed, size)
         feedback = initial_feedback(frame, prior.box, prior.mask)
         return State(frame, feedback, feedback, feedback, zoomed)
+
+    def _is_too_coarse(self, size: tuple[int, int], state: State, clicks: tuple[Click, ...]) -> bool:
+        """Return whether the zoomed frame would show so much more than the first one that it pays to look."""
+        if not self.protocol.second_look:
+            return False
+        seen, _ = self._look(size, state, clicks)
+        return seen.scale >= self.protocol.second_look * state.frame.scale
 
     def advance(
         self, scene: Scene, state: State | None, clicks: tuple[Click, ...], watch: Stopwatch
@@ -258,14 +267,12 @@ class Predictor:
         with watch.measure("network"):
             maps = self.model.engine.decode(
                 encoded,
-                _with_mirrored(feedback) if self.protocol.flip else feedback[None],
-                *_click_rows(seen, clicks, flip=self.protocol.flip),
+                batches.of(feedback, self.protocol.flip),
+                *batches.of_clicks(seen, clicks, self.protocol.flip),
                 gate=0.0 if state is None else 1.0,
             )
-        probability, corrected, fused = (
-            _averaged(view) for view in (maps.logits, maps.corrected, maps.fused)
-        )
-        probability = _sigmoid(probability)
+        logits, corrected, fused = map(batches.averaged, (maps.logits, maps.corrected, maps.fused))
+        probability = batches.sigmoid(logits)
         if self.protocol.official:
             # The stale box: whatever was seen, the answer is put where the last zoomed region is.
             whole = self._whole(scene.size)
@@ -323,64 +330,6 @@ class Predictor:
         key = ("encoded", self.model.digest, image.digest, frame, self.protocol.flip)
         encoded: Encoded | None = self.memo.get(key)
         if encoded is None:
-            view = frame.apply(image.pixels)
-            encoded = self.model.engine.encode(_with_mirrored(view) if self.protocol.flip else view[None])
+            encoded = self.model.engine.encode(batches.of(frame.apply(image.pixels), self.protocol.flip))
             self.memo.put(key, encoded, encoded.size)
         return encoded
-
-
-def _click_rows(
-    frame: Frame, clicks: Sequence[Click], *, flip: bool
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return ``points`` and ``new_points`` of the engine's call; the last click is the new one."""
-    places = frame.apply_clicks(clicks)
-    batch = [places]
-    if flip:
-        batch.append([(row, frame.width - 1 - column) for row, column in places])
-    count = max(1, sum(click.positive for click in clicks), sum(not click.positive for click in clicks))
-    points = np.full((len(batch), 2 * count, 3), -1, np.float32)
-    for sample, sample_places in zip(points, batch, strict=True):
-        used = {True: 0, False: count}
-        for order, (click, place) in enumerate(zip(clicks, sample_places, strict=True)):
-            sample[used[click.positive]] = (*place, order)
-            used[click.positive] += 1
-    # Truncated towards zero where the disks keep fractions: the official networks were trained so.
-    label = int(clicks[-1].positive)
-    newest = [[[int(row), int(column), label]] for row, column in (one[-1] for one in batch)]
-    return points, np.array(newest, np.int64)
-
-
-def _with_mirrored(view: Map) -> Map:
-    """Return (2, h, w[, 3]): the view and its mirror image."""
-    return np.stack([view, view[:, ::-1]])
-
-
-def _averaged(maps: Map) -> Map:
-    """Return one (h, w) map of the batch of one, or of the view and its mirror image."""
-    if len(maps) == 1:
-        return np.asarray(maps[0])
-    return np.asarray(np.float32(0.5) * (maps[0] + maps[1][:, ::-1]))
-
-
-def _sigmoid(logits: Map) -> Map:
-    """Return the probabilities; written with tanh, which cannot overflow."""
-    half = np.float32(0.5)
-    return np.asarray(half * np.tanh(half * logits) + half)
-
-
-class Stopwatch:
-    """Milliseconds spent in named parts."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._parts = {"encode": 0.0, "network": 0.0}
-
-    @contextmanager
-    def measure(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self._parts[name] += 1000 * (time.perf_counter() - start)
-
-    def finished(self) -> dict[str, float]:
-        total = 1000 * (time.perf_counter() - self._start)
-        return {**self._parts, "rest": total - sum(self._parts.values()), "total": total}

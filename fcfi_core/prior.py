@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core import masks
+from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
-from fcfi_core.geometry import Frame, Map, Region
+from fcfi_core.geometry import Frame, Region
 
 BOX_FEEDBACK = 0.6
 """Probability inside a box: more likely object than not, and soft enough to be overruled."""

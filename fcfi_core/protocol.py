@@ -29,6 +29,8 @@ class Protocol:
             feedback; officially so, by an accident of order).
         zoom_threshold: the object is where that map is above this.
         mask_threshold: the mask is where the probability is above this.
+        second_look: after the first pass on an object of which nothing was known, look again with the same
+            click in the zoomed frame, if that shows at least this many times as much; 0: never.
         flip: average with the mirrored image (logits before the sigmoid): a little quality for 1.5 to
             2 times the cost.
         official: keep the maps at the original size between clicks, with corner-aligned bilinear resizing,
@@ -45,6 +47,7 @@ class Protocol:
     zoom_from: Literal["prediction", "fused"] = "prediction"
     zoom_threshold: float = 0.50
     mask_threshold: float = 0.49
+    second_look: float = 0.0
     flip: bool = False
     official: bool = False
 
@@ -58,6 +61,7 @@ class Protocol:
             ("zoom_threshold", 0, 1),
             ("mask_threshold", 0, 1),
             ("expansion_ratio", 1, 100),
+            ("second_look", 0, 1000),
         ):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not lowest <= value <= highest:

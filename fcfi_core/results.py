@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core import masks
+from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import SettingsError
-from fcfi_core.geometry import Frame, Map, Region
+from fcfi_core.geometry import Frame, Region
 from fcfi_core.masks import Polygons, coco, cvat, label_studio
 
 _CODES: Mapping[str, Callable[[NDArray[np.bool_]], Any]] = {

@@ -9,6 +9,7 @@ entries replays its clicks and gets the same bits.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fcfi_core.clicks import Click, Number
@@ -58,7 +59,7 @@ class Session:
         """
         with self._lock:
             clicks = (*self._clicks, Click.nearest(x, y, positive))
-            result = self._predictor.result(self._scene, clicks)
+            result = self._result(clicks)
             self._clicks = clicks
             return result
 
@@ -85,4 +86,9 @@ class Session:
         with self._lock:
             if not self._clicks and self._scene.prior is None:
                 return None
-            return self._predictor.result(self._scene, self._clicks)
+            return self._result(self._clicks)
+
+    def _result(self, clicks: tuple[Click, ...]) -> Result:
+        result = self._predictor.result(self._scene, clicks)
+        self._scene = replace(self._scene, decode_time=0.0)  # told once: the image is read once
+        return result

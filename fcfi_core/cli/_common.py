@@ -23,7 +23,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--model",
         metavar="NAME|FILE",
-        help="name that `fcfi models` lists, or a .safetensors file (default: FCFI_MODEL, else what `fcfi models use` chose)",
+        help="name that `fcfi models` lists, or a .safetensors file "
+        "(default: FCFI_MODEL, else what `fcfi models use` chose)",
     )
     group.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: FCFI_DEVICE, else auto)")
     group.add_argument(

@@ -7,12 +7,11 @@ import statistics
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcfi_core.cli._common import add_model_arguments, core_settings, print_json
 from fcfi_core.cli._machine import OtherLoad, other_load
-from fcfi_core.errors import SettingsError, WeightsError
+from fcfi_core.errors import SettingsError
 
 if TYPE_CHECKING:
     from fcfi_core.networks.base import InteractiveNetwork
@@ -115,21 +114,14 @@ def _pairs(arguments: argparse.Namespace) -> Iterator[tuple[str, InteractiveNetw
     import torch
 
     from fcfi_core.checkpoints import read_checkpoint, resolve
+    from fcfi_core.model import protocol_of
     from fcfi_core.networks import registry
-    from fcfi_core.protocol import Protocol, product
+    from fcfi_core.protocol import product
 
-    name = core_settings(arguments)["FCFI_MODEL"]
-    random = list(arguments.variants)
-    try:
-        checkpoint = read_checkpoint(resolve(name))
-        protocol = Protocol.from_dict({**product(checkpoint.variant).to_dict(), **checkpoint.protocol})
-        yield f"{Path(name).stem} ({checkpoint.variant})", checkpoint.network(), protocol
-    except WeightsError as error:
-        if name != "default":
-            raise
-        print(f"fcfi bench: {error} Its variant is measured with random weights.", file=sys.stderr)
-        random.append("mobilenetv2")
-    for variant in random:
+    path = resolve(core_settings(arguments)["FCFI_MODEL"])
+    checkpoint = read_checkpoint(path)
+    yield f"{path.stem} ({checkpoint.variant})", checkpoint.network(), protocol_of(checkpoint, path)
+    for variant in arguments.variants:
         torch.manual_seed(0)
         yield f"{variant} (random weights)", registry.build(variant), product(variant)
 
@@ -146,7 +138,9 @@ def _measure(
 
     side = arguments.side or protocol.first_side or max(_IMAGE_SIZE)
     # Without zoom both paths see the same frame with every click, whatever the weights make of it.
-    fast = replace(protocol, name="fast", first_side=side, target_size=None, flip=False, official=False)
+    fast = replace(
+        protocol, name="fast", first_side=side, target_size=None, second_look=0, flip=False, official=False
+    )
     plain = replace(fast, name="plain", flip=True, official=True)
     values = core_settings(arguments)
     device, threads = values["FCFI_DEVICE"], values["FCFI_THREADS"] or None
@@ -185,7 +179,7 @@ def _one_round(predictor: Predictor, pixels: Any) -> list[float]:
     The chain is walked by hand, state by state, because the plain path has no memo to do it.
     """
     from fcfi_core.clicks import ordered
-    from fcfi_core.predictor import Stopwatch
+    from fcfi_core.stopwatch import Stopwatch
 
     predictor.memo.clear()
     scene = predictor.scene(pixels)

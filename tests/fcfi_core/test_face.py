@@ -39,7 +39,8 @@ def test_the_core_knows_no_platform_and_no_torchvision():
     ("room", "below"),
     [
         ("networks", ("networks", "errors")),
-        ("geometry.py", ("clicks",)),
+        ("geometry.py", ("axes", "clicks")),
+        ("axes.py", ()),
         ("memo.py", ()),
         ("clicks.py", ("errors",)),
         ("masks", ("masks", "clicks", "errors")),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
+from fcfi_core.geometry import Region
 from fcfi_core.model import Model
 from fcfi_core.predictor import NO_OBJECT, Predictor
 from fcfi_core.protocol import parity
@@ -27,12 +28,13 @@ def same(first, second):
     return np.array_equal(first.probability, second.probability) and np.array_equal(first.mask, second.mask)
 
 
-@pytest.fixture(params=["product", "parity", "flip"])
+@pytest.fixture(params=["product", "parity", "flip", "second look"])
 def predictor(request, tiny_model):
     protocol = {
         "product": tiny_model.protocol,
         "parity": parity(64, 1.4),
         "flip": tiny_model.protocol.with_flip(),
+        "second look": replace(tiny_model.protocol, second_look=1.2),
     }[request.param]
     return Predictor(tiny_model, protocol=protocol)
 
@@ -46,6 +48,16 @@ def test_a_click_cuts_something_out(tiny_model, photo):
     assert np.array_equal(result.mask, result.probability > 0.49)
     assert result.box is not None
     assert set(result.timings) == {"decode", "encode", "network", "rest", "total"}
+
+
+def test_a_second_look_sees_more(tiny_model, photo):
+    protocol = replace(tiny_model.protocol, zoom_threshold=0.9)
+    once, twice = (
+        Predictor(tiny_model, protocol=replace(protocol, second_look=factor)).segment(photo, [(70, 40)])
+        for factor in (0, 1.2)
+    )
+    assert once.frame.region == Region(0, 89, 0, 119)
+    assert twice.frame.scale > once.frame.scale
 
 
 def test_a_negative_click_lowers_the_probability_there(tiny_model, photo):

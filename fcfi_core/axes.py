@@ -1,0 +1,66 @@
+"""One direction of a frame, and bilinear sampling along it.
+
+Rows and columns separate: a frame is two axes, and sampling a map at a grid is sampling it along one axis
+and then along the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Map = NDArray[np.float32]
+Positions = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One direction of a frame: ``extent`` image pixels from ``start`` on, shown as ``size`` pixels."""
+
+    start: int
+    extent: int
+    size: int
+    align_corners: bool
+
+    def centres(self) -> Positions:
+        """Return where the centres of the frame's pixels lie in the image."""
+        if self.align_corners:
+            # In float32, as torch computes it: the official maps are reproduced to rounding.
+            scale = np.float32((self.extent - 1) / (self.size - 1)) if self.size > 1 else np.float32(0)
+            return self.start + (np.arange(self.size, dtype=np.float32) * scale).astype(np.float64)
+        return np.asarray(self.start + (np.arange(self.size) + 0.5) * (self.extent / self.size) - 0.5)
+
+    def within(self, positions: NDArray[Any], size: int) -> Positions:
+        """Return where ``positions`` of the image lie among ``size`` pixels that show this axis."""
+        if self.align_corners:
+            scale = np.float32((size - 1) / (self.extent - 1)) if self.extent > 1 else np.float32(0)
+            places = ((positions - self.start).astype(np.float32) * scale).astype(np.float64)
+        else:
+            places = (positions - self.start + 0.5) * (size / self.extent) - 0.5
+        return np.asarray(np.clip(places, 0, size - 1))
+
+    def holds(self, positions: Positions) -> NDArray[np.bool_]:
+        """Return which ``positions`` of the image lie on a pixel of this axis."""
+        return (positions >= self.start - 0.5) & (positions <= self.start + self.extent - 0.5)
+
+
+def sample(view: Map, rows: Positions, columns: Positions) -> Map:
+    """Return ``view`` (h, w[, c]) at the grid of fractional ``rows`` x ``columns``, bilinear."""
+    return interpolated(interpolated(view, columns, axis=1), rows, axis=0)
+
+
+def interpolated(view: Map, positions: Positions, axis: int) -> Map:
+    lower = np.floor(positions).astype(np.intp)
+    upper = np.minimum(lower + 1, view.shape[axis] - 1)
+    shape = [1] * view.ndim
+    shape[axis] = -1
+    weight = (positions - lower).astype(np.float32).reshape(shape)
+    start = view.take(lower, axis=axis)
+    difference = view.take(upper, axis=axis)
+    difference -= start
+    difference *= weight
+    start += difference
+    return start
