@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fcfi_core.clicks import Click
 from fcfi_core.errors import DataError
 from fcfi_core.masks.extent import Mask, require_mask
-from fcfi_core.masks.outlines import Corners, area, encloses, trace
+from fcfi_core.masks.outlines import Corners, Outline, encloses, trace
 
 SMALLEST_PART = 4
 SMALLEST_SHARE = 1e-3
@@ -65,39 +65,39 @@ def clean(
     if min_area == max_hole == 0:
         return cleaned
     clicks = [click for click in keep if 0 <= click.x < mask.shape[1] and 0 <= click.y < mask.shape[0]]
-    outlines = trace(mask)
-    pointed = _around([outline.exterior for outline in outlines], clicks, positive=True, mask=mask)
-    holes: list[Corners] = []
-    for index, outline in enumerate(outlines):
-        if index == 0 or index in pointed or area(outline.exterior) >= min_area:
-            holes.extend(outline.holes)
+    parts = trace(mask)
+    pointed = _around(parts, clicks, positive=True, mask=mask)
+    holes: list[Outline] = []
+    for index, part in enumerate(parts):
+        if index == 0 or index in pointed or part.area >= min_area:
+            holes.extend(part.holes)
         else:
-            _flood(pixels, outline.exterior, 0)
-    holes.sort(key=area)
+            _flood(pixels, part.path, 0)
+    holes.sort(key=lambda hole: hole.area, reverse=True)
     pointed = _around(holes, clicks, positive=False, mask=mask)
     for index, hole in enumerate(holes):
-        if index not in pointed and -area(hole) <= max_hole:
-            _flood(pixels, hole, 1)
+        if index not in pointed and hole.area <= max_hole:
+            _flood(pixels, hole.path, 1)
     return cleaned
 
 
-def _around(paths: list[Corners], clicks: list[Click], *, positive: bool, mask: Mask) -> set[int]:
-    """Return the indices of those ``paths`` (largest first) that are the innermost around a click.
+def _around(outlines: list[Outline], clicks: list[Click], *, positive: bool, mask: Mask) -> set[int]:
+    """Return the indices of those ``outlines`` (largest first) that are the innermost around a click.
 
     Only clicks that agree with the mask count: positive ones inside it, negative ones outside.
     """
     found = set()
     for click in clicks:
         if click.positive == positive == bool(mask[click.y, click.x]):
-            around = [index for index, path in enumerate(paths) if encloses(path, click.x, click.y)]
-            found.update(around[-1:])
+            around = (index for index, outline in enumerate(outlines) if encloses(outline, click.x, click.y))
+            found.add(max(around, default=-1))
     return found
 
 
 def _flood(pixels: NDArray[np.uint8], path: Corners, value: int) -> None:
     """Set all pixels that hang together with the first one of a part (value 0) or hole (value 1)."""
-    left, top = path.min(axis=0)
-    right, bottom = path.max(axis=0)
+    left, top = path.min(axis=0).tolist()
+    right, bottom = path.max(axis=0).tolist()
     x, y = path[0].tolist()
     window = pixels[top:bottom, left:right]
-    cv2.floodFill(window, None, (x - int(left), y - int(top)), value, flags=8 if value == 0 else 4)
+    cv2.floodFill(window, None, (x - left, y - top), value, flags=8 if value == 0 else 4)

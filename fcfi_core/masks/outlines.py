@@ -30,17 +30,19 @@ _RISING, _FALLING = 6, 9  # two diagonal pixels: / and \\
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """One connected part of a mask.
+    """A closed path around a part or a hole.
 
     Attributes:
-        exterior: (N, 2) int32 corners (x, y), clockwise as seen on screen, beginning with the leftmost
-            of the topmost: the pixel of that name belongs to the part.
-        holes: the same for each hole, but counter-clockwise; the pixel named like the first corner
-            belongs to the hole.
+        path: (N, 2) int32 corners (x, y), beginning with the leftmost of the topmost: the pixel of that
+            name belongs to the part, or to the hole. Clockwise as seen on screen around a part,
+            counter-clockwise around a hole.
+        area: pixels that the path encloses.
+        holes: of a part, largest first.
     """
 
-    exterior: Corners
-    holes: tuple[Corners, ...]
+    path: Corners
+    area: float
+    holes: tuple[Outline, ...] = ()
 
 
 def trace(mask: Mask) -> list[Outline]:
@@ -49,16 +51,18 @@ def trace(mask: Mask) -> list[Outline]:
     if box is None:
         return []
     pixels = crop(mask, box).view(np.uint8)
-    paths = sorted(_paths(pixels), key=area, reverse=True)
-    exteriors = [path for path in paths if area(path) > 0]
-    holes = paths[: len(exteriors) - 1 : -1]  # their areas are negative: the largest comes last
-    owned: list[list[Corners]] = [[] for _ in exteriors]
-    for hole, owner in zip(holes, _owners(pixels, exteriors, holes), strict=True):
-        owned[owner].append(hole)
+    paths, areas = _paths(pixels)
+    largest_first = np.argsort(-np.abs(areas), kind="stable").tolist()
+    exteriors = [index for index in largest_first if areas[index] > 0]
+    holes = [index for index in largest_first if areas[index] < 0]
+    owners = _owners(pixels, [paths[index] for index in exteriors], [paths[index] for index in holes])
     corner = np.array((box.x1, box.y1), np.int32)
+    owned: list[list[Outline]] = [[] for _ in exteriors]
+    for index, owner in zip(holes, owners, strict=True):
+        owned[owner].append(Outline(paths[index] + corner, -areas[index]))
     return [
-        Outline(exterior + corner, tuple(hole + corner for hole in inner))
-        for exterior, inner in zip(exteriors, owned, strict=True)
+        Outline(paths[index] + corner, areas[index], tuple(inner))
+        for index, inner in zip(exteriors, owned, strict=True)
     ]
 
 
@@ -72,23 +76,19 @@ def _owners(pixels: NDArray[np.uint8], exteriors: list[Corners], holes: list[Cor
     return [index_of[int(labels[y - 1, x])] for x, y in (path[0] for path in holes)]
 
 
-def area(path: NDArray[np.integer] | NDArray[np.floating]) -> float:
-    """Return the area enclosed by an (N, 2) closed path, positive if clockwise on screen; pixels."""
-    x, y = path[:, 0].astype(np.float64), path[:, 1].astype(np.float64)
-    return float(np.dot(x, np.roll(y, -1)) - np.dot(np.roll(x, -1), y)) / 2
-
-
-def encloses(path: Corners, x: int, y: int) -> bool:
-    """Return whether the pixel (x, y) lies within the closed path: an odd number of edges left of it."""
-    start, end = path, np.roll(path, -1, axis=0)
-    upright = start[:, 0] == end[:, 0]
+def encloses(outline: Outline, x: int, y: int) -> bool:
+    """Return whether the pixel (x, y) lies within: an odd number of upright edges is left of it."""
+    start, end = outline.path, np.roll(outline.path, -1, axis=0)
     low, high = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
-    crossed = upright & (start[:, 0] <= x) & (low <= y) & (y < high)
+    crossed = (start[:, 0] <= x) & (low <= y) & (y < high)
     return bool(np.count_nonzero(crossed) % 2)
 
 
-def _paths(pixels: NDArray[np.uint8]) -> list[Corners]:
-    """Return all closed paths around (h, w) uint8 0/1, each from its first corner in reading order."""
+def _paths(pixels: NDArray[np.uint8]) -> tuple[list[Corners], list[float]]:
+    """Return all closed paths around (h, w) uint8 0/1, and their areas, which are below 0 for holes.
+
+    Both are in reading order of the paths' first corners.
+    """
     x, y, following = _corners(np.pad(pixels, 1))
     successor: list[int] = following.tolist()
     order: list[int] = []
@@ -103,8 +103,11 @@ def _paths(pixels: NDArray[np.uint8]) -> list[Corners]:
             seen[node] = 1
             order.append(node)
             node = successor[node]
+    # Along an edge to the right the area above it is taken away, along one to the left it is added.
+    strips = y * (x - x[following])
+    areas: list[float] = np.add.reduceat(strips[order], starts).astype(np.float64).tolist()
     vertices = np.stack((x, y), axis=1).astype(np.int32)[order]
-    return np.split(vertices, starts[1:])
+    return np.split(vertices, starts[1:]), areas
 
 
 def _corners(

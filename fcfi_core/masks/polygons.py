@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fcfi_core.clicks import Box
 from fcfi_core.errors import DataError
 from fcfi_core.masks.extent import Mask, box_of, crop, require_mask, require_size
-from fcfi_core.masks.outlines import Corners, area, trace
+from fcfi_core.masks.outlines import Outline, trace
 from fcfi_core.masks.rasterising import rasterise
 from fcfi_core.masks.simplification import Ring, coarsened, simplified
 
@@ -114,11 +114,11 @@ def to_polygons(
     mask = require_mask(mask)
     _require_options(tolerance, max_points, holes)
     box = box_of(mask)
-    outlines = trace(mask)
-    rings = [(index, outline.exterior) for index, outline in enumerate(outlines)]
+    parts_found = trace(mask)
+    rings = [_Ring(index, part, is_hole=False) for index, part in enumerate(parts_found)]
     if holes != "fill":
-        rings += [(index, hole) for index, outline in enumerate(outlines) for hole in outline.holes]
-    rings.sort(key=lambda ring: abs(area(ring[1])), reverse=True)
+        rings += [_Ring(index, hole, True) for index, part in enumerate(parts_found) for hole in part.holes]
+    rings.sort(key=lambda ring: ring.outline.area, reverse=True)
 
     best = Polygons((), mask.shape[1], mask.shape[0], 0.0 if box is None else 1.0)
     for parts in _candidates(rings, tolerance, max_points, bridge=holes == "bridge"):
@@ -138,44 +138,52 @@ def _require_options(tolerance: float, max_points: int | None, holes: str) -> No
         raise DataError(f"polygon holes are {holes!r}; give keep, fill or bridge.")
 
 
+class _Ring(NamedTuple):
+    """An outline, and the index of the part that it belongs to."""
+
+    part: int
+    outline: Outline
+    is_hole: bool
+
+
 def _candidates(
-    rings: Sequence[tuple[int, Corners]], tolerance: float, max_points: int | None, *, bridge: bool
+    rings: Sequence[_Ring], tolerance: float, max_points: int | None, *, bridge: bool
 ) -> Iterator[tuple[Polygon, ...]]:
     """Yield the parts within the budget: all rings if they fit, else the largest, ever fewer of them.
 
     Args:
-        rings: (index of the part, path), largest first, so that a part precedes its holes.
+        rings: largest first, so that a part precedes its holes.
     """
-    paths = [path for _, path in rings]
+    outlines = [ring.outline for ring in rings]
 
     def fits(simple: list[Ring]) -> bool:
-        bridges = sum(area(path) < 0 for path in paths[: len(simple)]) if bridge else 0
+        bridges = sum(ring.is_hole for ring in rings[: len(simple)]) if bridge else 0
         points = sum(len(ring) for ring in simple) + _BRIDGE_POINTS * bridges
         return max_points is None or points <= max_points
 
-    simple = [simplified(path, tolerance) for path in paths]
-    if fits(simple):
-        yield _assembled(rings, simple, bridge=bridge)
-        return
-    count = min(len(rings), (max_points or 0) // _FEWEST_OF_A_RING)
+    most = len(rings) if max_points is None else max_points // _FEWEST_OF_A_RING
+    if len(rings) <= most:
+        simple = [simplified(outline, tolerance) for outline in outlines]
+        if fits(simple):
+            yield _assembled(rings, simple, bridge=bridge)
+            return
+    count = min(len(rings), most)
     while count:
-        found = coarsened(paths[:count], tolerance, fits)
+        found = coarsened(outlines[:count], tolerance, fits)
         if found is not None:
             yield _assembled(rings, found, bridge=bridge)
         count //= 2
 
 
-def _assembled(
-    rings: Sequence[tuple[int, Corners]], simple: Sequence[Ring], *, bridge: bool
-) -> tuple[Polygon, ...]:
-    """Return the polygons of the simplified ``rings``, largest first."""
+def _assembled(rings: Sequence[_Ring], simple: Sequence[Ring], *, bridge: bool) -> tuple[Polygon, ...]:
+    """Return the polygons of the first ``rings``, simplified, largest first."""
     exteriors: dict[int, Ring] = {}
     holes: dict[int, list[Ring]] = {}
-    for (part, path), ring in zip(rings, simple, strict=False):
-        if area(path) > 0:
-            exteriors[part] = ring
+    for ring, points in zip(rings, simple, strict=False):
+        if ring.is_hole:
+            holes.setdefault(ring.part, []).append(points)
         else:
-            holes.setdefault(part, []).append(ring)
+            exteriors[ring.part] = points
     parts = (Polygon(exterior, tuple(holes.get(part, ()))) for part, exterior in exteriors.items())
     return tuple(part.bridged() if bridge else part for part in parts)
 

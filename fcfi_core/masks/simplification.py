@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcfi_core.masks.outlines import Corners, area
+from fcfi_core.masks.outlines import Corners, Outline
 
 Ring = NDArray[np.float64]
 
@@ -27,24 +27,24 @@ _FINEST_COARSENING = 0.25  # pixels: where coarsening starts if the tolerance wa
 _BISECTIONS = 4  # finds the factor to within 5 %
 
 
-def simplified(path: Corners, tolerance: float, strength: float = 1.0) -> Ring:
-    """Return the closed path with fewer points, in the same direction, at least 3 of them.
+def simplified(outline: Outline, tolerance: float, strength: float = 1.0) -> Ring:
+    """Return the path of an outline with fewer points, in the same direction, at least 3 of them.
 
     Args:
-        path: (N, 2) corners of an exact outline, as :func:`fcfi_core.masks.outlines.trace` finds them.
+        outline: as :func:`fcfi_core.masks.outlines.trace` finds it.
         tolerance: pixels by which the line may move; 0 keeps the path. Thin parts move less.
         strength: factor on top of that, for the thin parts as well.
     """
-    exact = path.astype(np.float64)
-    enclosed = abs(area(path))
+    exact = outline.path.astype(np.float64)
     perimeter = float(np.abs(exact - np.roll(exact, 1, axis=0)).sum())
-    allowed = strength * min(tolerance, _WIDTH_SHARE * 2 * enclosed / perimeter)
+    allowed = strength * min(tolerance, _WIDTH_SHARE * 2 * outline.area / perimeter)
     if allowed <= 0:
         return exact
     smooth = _without_steps(exact).astype(np.float32)
     thinned = cv2.approxPolyDP(smooth[:, None], allowed, closed=True)[:, 0].astype(np.float64)
-    if len(thinned) < 3 or area(thinned) * area(path) <= 0:
-        thinned = _rectangle(path)
+    direction = signed_area(exact)
+    if len(thinned) < 3 or signed_area(thinned) * direction <= 0:
+        thinned = _rectangle(outline.path, direction)
     return exact if len(exact) <= len(thinned) else thinned
 
 
@@ -64,20 +64,26 @@ def _without_steps(exact: Ring) -> Ring:
     return smooth
 
 
-def _rectangle(path: Corners) -> Ring:
-    """Return the smallest rectangle, at any angle, around a path; in the path's direction."""
+def _rectangle(path: Corners, direction: float) -> Ring:
+    """Return the smallest rectangle, at any angle, around a path; clockwise if ``direction`` is above 0."""
     corners = cv2.boxPoints(cv2.minAreaRect(path.astype(np.float32))).astype(np.float64)
-    return corners if area(corners) * area(path) > 0 else corners[::-1]
+    return corners if signed_area(corners) * direction > 0 else corners[::-1]
+
+
+def signed_area(ring: Ring) -> float:
+    """Return the area within an (N, 2) closed path, above 0 if it is clockwise as seen on screen."""
+    x, y = ring.T
+    return float(np.dot(x, np.roll(y, -1)) - np.dot(np.roll(x, -1), y)) / 2
 
 
 def coarsened(
-    paths: Sequence[Corners], tolerance: float, fits: Callable[[list[Ring]], bool]
+    outlines: Sequence[Outline], tolerance: float, fits: Callable[[list[Ring]], bool]
 ) -> list[Ring] | None:
     """Return the paths simplified beyond ``tolerance``, but no more than ``fits`` demands.
 
     Args:
-        paths: exact outlines, which do not fit when simplified by ``tolerance`` alone.
-        tolerance: pixels, as in :func:`simplified`; all paths are coarsened by one common factor.
+        outlines: they do not fit when simplified by ``tolerance`` alone.
+        tolerance: pixels, as in :func:`simplified`; all are coarsened by one common factor.
         fits: tells whether the simplified paths are few enough points.
 
     Returns:
@@ -86,7 +92,7 @@ def coarsened(
     tolerance = max(tolerance, _FINEST_COARSENING)
 
     def attempt(strength: float) -> list[Ring]:
-        return [simplified(path, tolerance, strength) for path in paths]
+        return [simplified(outline, tolerance, strength) for outline in outlines]
 
     low, high = 1.0, 2.0
     while not fits(best := attempt(high)):
