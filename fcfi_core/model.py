@@ -91,7 +91,8 @@ def load_model(
             of a ``.safetensors`` file, or "chosen": what ``fcfi models use`` named.
         device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
         engine: "auto" or "torch".
-        threads: CPU threads; None or 0: the container's share.
+        threads: CPU threads; None or 0: the container's share. The last bits of a mask's probabilities
+            depend on it, as they do on the device.
         fast: False runs the network the plain way (no folding, no channels-last), for comparison.
 
     Raises:

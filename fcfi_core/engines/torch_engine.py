@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -45,8 +46,7 @@ class TorchEngine:
         fast: bool = True,
     ) -> None:
         self._device = choose_device(device)
-        if self._device.type == "cpu":
-            torch.set_num_threads(threads or container_share())
+        self._threads = (threads or container_share()) if self._device.type == "cpu" else None
         self._layout = torch.channels_last if fast else torch.contiguous_format
         network = folded(network) if fast else copy.deepcopy(network).eval()
         self._network = network.requires_grad_(False).to(self._device)
@@ -67,7 +67,7 @@ class TorchEngine:
 
     def encode(self, images: Array) -> Encoded:
         """See :class:`~fcfi_core.engines.base.Engine`."""
-        with self._lock, torch.inference_mode(), _reproducible():
+        with self._pass():
             # torch.tensor copies into memory of a fixed alignment, on which the bits may depend.
             tensor = torch.tensor(images, device=self._device).permute(0, 3, 1, 2)
             encoding = self._network.encode(tensor.contiguous(memory_format=self._layout))
@@ -80,7 +80,7 @@ class TorchEngine:
         self, encoded: Encoded, feedback: Array, points: Array, new_points: NDArray[np.int64], gate: float
     ) -> Maps:
         """See :class:`~fcfi_core.engines.base.Engine`."""
-        with self._lock, torch.inference_mode(), _reproducible():
+        with self._pass():
             output = self._network.decode(
                 encoded.value,
                 torch.tensor(feedback, device=self._device)[:, None],
@@ -93,6 +93,16 @@ class TorchEngine:
                 for tensor in (output.logits, output.corrected, output.fused)
             )
             return Maps(logits, corrected, fused)
+
+    @contextmanager
+    def _pass(self) -> Iterator[None]:
+        """Have the network for oneself, under the conditions in which it gives the same bits every time."""
+        reproducible = cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+        with self._lock, torch.inference_mode(), reproducible:
+            # The number is kept per calling thread, and the order of sums may depend on it.
+            if self._threads and torch.get_num_threads() != self._threads:
+                torch.set_num_threads(self._threads)
+            yield
 
 
 def choose_device(device: str) -> torch.device:
@@ -115,8 +125,3 @@ def choose_device(device: str) -> torch.device:
             "devices here; give cpu, or install a CUDA build of torch on a machine with a GPU."
         )
     return chosen
-
-
-def _reproducible() -> AbstractContextManager[None]:
-    """Return the context in which a GPU gives the same bits every time."""
-    return cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 
 import numpy as np
@@ -61,9 +62,19 @@ def test_a_device_that_is_not_here_is_named(tiny_network, device):
         TorchEngine(tiny_network(), device)
 
 
-def test_threads_are_as_asked(tiny_network):
-    TorchEngine(tiny_network(), "cpu", 1)
-    assert torch.get_num_threads() == 1
+def test_threads_are_as_asked_in_every_calling_thread(tiny_network):
+    engine = TorchEngine(tiny_network(), "cpu", 1)
+    seen = []
+
+    def work():
+        torch.set_num_threads(2)
+        engine.encode(np.zeros((1, 16, 16, 3), np.float32))
+        seen.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [1]
 
 
 @pytest.mark.gpu
