@@ -35,13 +35,8 @@ def read_export(path: Path, images: Path | None) -> RegionDataset | None:
     Raises:
         DataError: if no task holds a brush or polygon region, or a photo is missing.
     """
-    if path.suffix.lower() != ".json":
-        return None
-    try:
-        tasks = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not (isinstance(tasks, list) and tasks and all(_is_task(task) for task in tasks)):
+    tasks = read_tasks(path)
+    if tasks is None:
         return None
     finder = PhotoFinder(images or path.parent)
     photos = [photo for task in tasks if (photo := _photo(task, finder)) is not None]
@@ -50,6 +45,25 @@ def read_export(path: Path, images: Path | None) -> RegionDataset | None:
             f"{path} holds no brush or polygon region; accept and submit some masks, then export again."
         )
     return RegionDataset(path.stem, photos)
+
+
+def read_tasks(path: Path) -> list[Mapping[str, Any]] | None:
+    """Return the tasks in the JSON export ``path``, or None if that is no Label Studio export."""
+    if path.suffix.lower() != ".json":
+        return None
+    try:
+        tasks = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return tasks if isinstance(tasks, list) and tasks and all(_is_task(task) for task in tasks) else None
+
+
+def newest_results(task: Mapping[str, Any]) -> list[Any]:
+    """Return the results of the task's newest annotation that was not cancelled; [] if there is none."""
+    annotations = [one for one in task["annotations"] if not one.get("was_cancelled")]
+    if not annotations:
+        return []
+    return list(max(annotations, key=lambda one: str(one.get("updated_at", ""))).get("result", []))
 
 
 def _is_task(task: object) -> bool:
@@ -62,17 +76,13 @@ def _is_task(task: object) -> bool:
 
 def _photo(task: Mapping[str, Any], finder: PhotoFinder) -> RegionPhoto | None:
     """Return the task's photo with its regions; None if it has no region."""
-    annotations = [one for one in task["annotations"] if not one.get("was_cancelled")]
-    if not annotations:
-        return None
-    newest = max(annotations, key=lambda one: str(one.get("updated_at", "")))
-    results = [result for result in newest.get("result", []) if _has_region(result)]
+    results = [result for result in newest_results(task) if _has_region(result)]
     if not results:
         return None
     width, height = int(results[0]["original_width"]), int(results[0]["original_height"])
     return RegionPhoto(
         name=f"task-{task['id']}",
-        path=finder.find(*_file_names(task)),
+        path=finder.find(*file_names(task)),
         width=width,
         height=height,
         regions=tuple(_region(result, width, height) for result in results),
@@ -97,7 +107,7 @@ def _polygon(points: list[list[float]], width: int, height: int) -> BoolMask:
     return masks.from_polygons([masks.Polygon(ring)], width, height)
 
 
-def _file_names(task: Mapping[str, Any]) -> list[str]:
+def file_names(task: Mapping[str, Any]) -> list[str]:
     """Return the names under which the task's photo may lie in a folder, likeliest first."""
     names = []
     for reference in _references(task):

@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--review-below",
         metavar="C",
         type=float,
-        default=0.8,
+        default=0.7,
         help="list objects of lower confidence for review (default: %(default)s)",
     )
     parser.add_argument("--workers", metavar="N", type=int, default=2, help="threads (default: %(default)s)")

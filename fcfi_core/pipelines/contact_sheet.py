@@ -33,14 +33,21 @@ class Tile:
 
 
 def tile(image: LoadedImage, mask: NDArray[np.bool_], area: Box, caption: str, side: int = 192) -> Tile:
-    """Return a picture of the surroundings of ``area`` with ``mask`` drawn in.
+    """Return :func:`drawn` in a square of ``side`` pixels, with one line of ``caption``."""
+    shown = drawn(image, mask, area, side)
+    picture = np.full((side, side, 3), 32, np.uint8)
+    picture[: shown.shape[0], : shown.shape[1]] = shown
+    return Tile(picture, caption)
+
+
+def drawn(image: LoadedImage, mask: NDArray[np.bool_], area: Box, side: int) -> NDArray[np.uint8]:
+    """Return a picture of the surroundings of ``area`` with ``mask`` drawn in, (h, w, 3) uint8 RGB.
 
     Args:
         image: the photo.
         mask: (H, W) bool, the object.
         area: what to show; a margin is added, and it is cut at the image's border.
-        caption: one line.
-        side: pixels of the square picture.
+        side: longer side of the picture, pixels.
     """
     margin = round(MARGIN * max(area.width, area.height)) + 4
     around = Box(area.x1 - margin, area.y1 - margin, area.x2 + margin, area.y2 + margin)
@@ -48,16 +55,13 @@ def tile(image: LoadedImage, mask: NDArray[np.bool_], area: Box, caption: str, s
     window = slice(around.y1, around.y2 + 1), slice(around.x1, around.x2 + 1)
     scale = side / max(around.width, around.height)
     size = max(1, round(around.width * scale)), max(1, round(around.height * scale))
-    photo = cv2.resize(
-        image.pixels[window], size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    )
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    photo = np.asarray(cv2.resize(image.pixels[window], size, interpolation=method), np.uint8)
     shown = cv2.resize(mask[window].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     outlines, _ = cv2.findContours(shown, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     photo[shown > 0] = (0.7 * photo[shown > 0] + 0.3 * np.array(COLOUR)).astype(np.uint8)
     cv2.drawContours(photo, outlines, -1, COLOUR, 1)
-    picture = np.full((side, side, 3), 32, np.uint8)
-    picture[: size[1], : size[0]] = photo
-    return Tile(picture, caption)
+    return photo
 
 
 def save(tiles: Sequence[Tile], path: Path, columns: int = 6) -> None:

@@ -18,7 +18,7 @@ from fcfi_core import images
 from fcfi_core.clicks import Box
 from fcfi_core.errors import FcfiError
 from fcfi_core.evaluation.coco import decode_segmentation
-from fcfi_core.pipelines.contact_sheet import tile
+from fcfi_core.pipelines.contact_sheet import drawn
 from fcfi_core.pipelines.journal import Journal
 from fcfi_core.pipelines.outputs import replaced
 from fcfi_core.pipelines.prompts import PromptSource
@@ -144,7 +144,7 @@ def _picture(
         return None
     mask = decode_segmentation(one["segmentation"], entry["height"], entry["width"])
     x, y, width, height = one["bbox"]
-    shown = tile(loaded, mask, Box(x, y, x + width - 1, y + height - 1), "", side=320).picture
+    shown = drawn(loaded, mask, Box(x, y, x + width - 1, y + height - 1), 320)
     buffer = io.BytesIO()
     Image.fromarray(shown).save(buffer, "JPEG", quality=80)
     return buffer.getvalue()
