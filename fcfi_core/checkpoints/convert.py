@@ -8,6 +8,7 @@ the configuration.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -232,10 +233,15 @@ def _load(path: Path) -> Any:
             warnings.simplefilter("ignore")  # torch warns about old formats before it refuses them
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever a damaged or hostile file provokes
-        reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+        # Torch's own message advises to switch the restriction off; only the offending name is worth telling.
+        wanted = re.search(r"[Uu]nsupported (?:global: )?(?:GLOBAL|class) (\S+)", str(error))
+        if wanted:
+            raise WeightsError(
+                f"{str(path)!r} wants to run {wanted.group(1)!r}; only tensors and plain values are loaded, "
+                "so get the file from another source."
+            ) from None
         raise WeightsError(
-            f"{str(path)!r} cannot be read as plain weights ({reason}); the file is damaged, or it holds "
-            "more than tensors and plain values, which is never loaded."
+            f"{str(path)!r} cannot be read as weights; it is damaged, or no file of tensors and plain values."
         ) from None
 
 
