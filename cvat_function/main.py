@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from cvat_function import click_order, request, response
+from cvat_function.frames import Frames
 from cvat_function.settings import Settings
 from cvat_function.stages import Stages
 
@@ -17,6 +18,7 @@ from cvat_function.stages import Stages
 def init_context(context: Any) -> None:
     """Load the model into ``context.user_data`` and run one dummy click."""
     context.user_data.settings = Settings.from_environment(os.environ)
+    context.user_data.frames = Frames(context.user_data.settings)
     context.user_data.predictor = context.user_data.settings.open_predictor()
     context.logger.info_with("ready", model=context.user_data.predictor.model.name)
 
@@ -27,7 +29,7 @@ def handler(context: Any, event: Any) -> Any:
     try:
         asked = request.parse(event.body)
         stages.done("request")
-        image = settings.load_frame(asked.image)
+        image = context.user_data.frames.load(asked.image)
         stages.done("image")
         objects = [one for one in asked.objects(image.width, image.height) if one.usable]
         found = [click_order.segment(context.user_data.predictor, image, one, settings) for one in objects]

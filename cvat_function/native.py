@@ -24,7 +24,7 @@ from fcfi_core.images import LoadedImage
 
 def create(
     kind: str = "interactor",
-    model: str = "default",
+    model: str = "chosen",
     device: str = "auto",
     threads: int = 0,
     max_megapixels: float = 200.0,
@@ -35,7 +35,7 @@ def create(
 
     Args:
         kind: ``interactor`` or ``tracker``.
-        model: name of a catalogued model or path of a checkpoint.
+        model: name of a catalogued model, path of a checkpoint, or ``chosen`` (by ``fcfi models use``).
         device: auto, cpu, cuda or cuda:N.
         threads: CPU threads of the network; 0 follows the container's share.
         max_megapixels: largest frame accepted.

@@ -38,6 +38,12 @@ VARIABLES: tuple[Variable, ...] = (
         _form,
     ),
     Variable(
+        "FCFI_CVAT_FRAME_MEGABYTES",
+        128.0,
+        "Memory for frames decoded lately, per worker; CVAT sends the whole file with every click.",
+        float,
+    ),
+    Variable(
         "FCFI_CVAT_MIN_AREA",
         0,
         "Drop mask parts smaller than this many pixels that hold no positive click; 0 keeps all.",
@@ -57,23 +63,25 @@ class Settings:
     """What a worker needs to know.
 
     Attributes:
-        model: name of a catalogued model or path of a checkpoint.
+        model: name of a catalogued model, path of a checkpoint, or ``chosen``.
         device: auto, cpu, cuda or cuda:N.
         threads: CPU threads of the network; None follows the container's share.
         max_pixels: largest image accepted.
         memo_bytes: memory for remembered click prefixes.
         memo_seconds: how long an unused prefix is remembered.
+        frame_bytes: memory for decoded frames.
         form: answer form, ``shapes`` or ``mask``.
         min_area: mask parts below this many pixels are dropped; 0 keeps all.
         max_hole: holes up to this many pixels are filled; 0 keeps all.
     """
 
-    model: str = "default"
+    model: str = "chosen"
     device: str = "auto"
     threads: int | None = None
     max_pixels: int = 200 * MEGA
     memo_bytes: int = 256 * MEGA
     memo_seconds: float = 900.0
+    frame_bytes: int = 128 * MEGA
     form: str = "shapes"
     min_area: int = 0
     max_hole: int = 0
@@ -89,6 +97,7 @@ class Settings:
             max_pixels=round(value["FCFI_MAX_MEGAPIXELS"] * MEGA),
             memo_bytes=round(value["FCFI_MEMO_MEGABYTES"] * MEGA),
             memo_seconds=value["FCFI_MEMO_SECONDS"],
+            frame_bytes=round(value["FCFI_CVAT_FRAME_MEGABYTES"] * MEGA),
             form=value["FCFI_CVAT_RESPONSE"],
             min_area=value["FCFI_CVAT_MIN_AREA"],
             max_hole=value["FCFI_CVAT_MAX_HOLE"],

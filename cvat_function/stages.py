@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 
@@ -14,13 +15,14 @@ class Stages:
         milliseconds: name of each finished stage -> how long it took.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.milliseconds: dict[str, float] = {}
-        self._last = time.perf_counter()
+        self._clock = clock
+        self._last = clock()
 
     def done(self, name: str) -> None:
         """Note that everything since the last call was the stage ``name``."""
-        now = time.perf_counter()
+        now = self._clock()
         self.milliseconds[name] = round(1000 * (now - self._last), 2)
         self._last = now
 

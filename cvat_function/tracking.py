@@ -108,14 +108,14 @@ def follow(state: State, predictor: Predictor, image: LoadedImage) -> tuple[list
 def to_points(kind: str, mask: NDArray[np.bool_]) -> list[float] | None:
     """Return ``mask`` as the points of a shape of CVAT; None if no such shape shows it.
 
-    A polygon is the outline of the largest part.
+    A polygon is the outline of the largest part, with holes bridged to it.
     """
     if kind == "mask":
         return [*cvat.encode(mask)]
     if kind == "rectangle":
         box = box_of(mask)
         return None if box is None else [float(box.x1), float(box.y1), box.x2 + 1.0, box.y2 + 1.0]
-    parts = polygons.to_polygons(mask).parts
+    parts = polygons.to_polygons(mask, holes="bridge").parts
     if not parts:
         return None
     return [float(value) for value in parts[0].exterior.ravel()]

@@ -19,6 +19,7 @@ from cvat_function.upgrade.run import Options, Upgraded, pending, upgrade
 from cvat_function.upgrade.server import Work, connect
 from fcfi_core.errors import SettingsError
 from fcfi_core.images import LoadedImage
+from fcfi_core.masks import box_of
 from fcfi_core.pipelines import contact_sheet
 
 HELP = "turn rectangles, polygons or points of a task or job into masks"
@@ -122,7 +123,7 @@ def _work_through(
     with tqdm(total=total, unit="shape", file=sys.stderr) as bar:
         for _, image, found in upgrade(work, settings, predictor, options, journal):
             if options.dry_run and image is not None:
-                tiles += [_tile(image, one) for one in found if one.result is not None][
+                tiles += [_tile(image, one) for one in found if one.mask is not None][
                     : MOST_TILES - len(tiles)
                 ]
             bar.update(len(found))
@@ -130,11 +131,11 @@ def _work_through(
 
 
 def _tile(image: LoadedImage, one: Upgraded) -> contact_sheet.Tile:
-    assert one.result is not None, "only shapes with a mask are drawn"
-    area = one.result.box or prompts.read(one.shape, image.width, image.height).box
+    assert one.mask is not None, "only shapes with a mask are drawn"
+    area = box_of(one.mask) or prompts.read(one.shape, image.width, image.height).box
     assert area is not None, "an upgraded shape has a mask"
     caption = f"#{one.entry.frame} {one.entry.label} {one.entry.confidence:.2f}"
-    return contact_sheet.tile(image, one.result.mask, area, caption)
+    return contact_sheet.tile(image, one.mask, area, caption)
 
 
 def _report(arguments: Namespace, work: Work, journal: Journal) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cvat_function.settings import Settings
 from cvat_function.upgrade import prompts
 from cvat_function.upgrade.journal import Entry, Journal
@@ -14,7 +17,6 @@ from cvat_function.upgrade.server import Work
 from fcfi_core.errors import FcfiError, ImageError
 from fcfi_core.images import LoadedImage
 from fcfi_core.predictor import Predictor
-from fcfi_core.results import Result
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,11 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Upgraded:
-    """One shape and what became of it; ``result`` is None if there is a problem."""
+    """One shape and what became of it; ``mask`` (H, W) bool is None if there is a problem."""
 
     shape: dict[str, Any]
     entry: Entry
-    result: Result | None
+    mask: NDArray[np.bool_] | None
 
 
 def pending(work: Work, options: Options, journal: Journal) -> dict[int, list[dict[str, Any]]]:
@@ -99,8 +101,8 @@ def _one(
         problem = f"the label {name} does not take shapes of type {options.kind}; change its type to any."
         return _failed(work, shape, problem), []
     try:
-        result = prompts.segment(predictor, image, shape)
-        new = prompts.replacements(shape, result, options.kind, group)
+        found = prompts.segment(predictor, image, shape)
+        new = prompts.replacements(shape, found.mask, options.kind, group)
     except FcfiError as error:
         return _failed(work, shape, str(error)), []
     if not options.keep:
@@ -110,10 +112,10 @@ def _one(
         shape["frame"],
         work.label_name(shape["label_id"]),
         shape["type"],
-        round(result.confidence, 4),
-        round(prompts.fit(shape, result.mask), 4),
+        round(found.confidence, 4),
+        round(prompts.fit(shape, found.mask), 4),
     )
-    return Upgraded(shape, entry, result), new
+    return Upgraded(shape, entry, found.mask), new
 
 
 def _failed(work: Work, shape: dict[str, Any], problem: str) -> Upgraded:

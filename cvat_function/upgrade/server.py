@@ -6,6 +6,8 @@ that the server refuses for now (429, 503) are repeated when it asks, or after g
 
 from __future__ import annotations
 
+import getpass
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,48 +27,73 @@ LONGEST_PAUSE = 120.0
 
 
 def connect(arguments: Namespace) -> Client:
-    """Return a client logged in as ``arguments`` say, with cvat-sdk's own option names.
+    """Return a client logged in as the command line's ``arguments`` say.
+
+    Uses what every cvat-sdk since 2.12 offers: the SDK should be as old as the server.
 
     Raises:
-        DataError: if cvat-sdk is not installed, or the server refuses.
+        DataError: if cvat-sdk is not installed, the server is not there, or it refuses.
     """
     try:
-        from cvat_sdk import exceptions
-        from cvat_sdk.core.auth import get_auth_factory, make_client_from_cli
+        from cvat_sdk import Client, Config, exceptions
     except ImportError:
-        raise DataError("cvat-sdk is not installed; run: pip install 'cvat-sdk[masks]>=2.80'.") from None
+        raise DataError(
+            "cvat-sdk is not installed; run pip install cvat-sdk (of your server's version)."
+        ) from None
     from urllib3.exceptions import HTTPError
 
-    arguments.auth = get_auth_factory(arguments.user) if arguments.user else None
+    host = arguments.server_host.rstrip("/")
+    url = f"{host}:{arguments.server_port}" if arguments.server_port else host
     try:
-        client = make_client_from_cli(arguments)
+        client = Client(url, config=Config(verify_ssl=not arguments.insecure), check_server_version=False)
+        client.login(_credentials(arguments.user))
     except exceptions.ApiException as error:
-        raise DataError(
-            f"{arguments.server_host} refused the login: {error.status} {error.reason}."
-        ) from None
+        raise DataError(f"{url} refused the login: {error.status} {error.reason}.") from None
     except (HTTPError, exceptions.CvatSdkException) as error:
-        raise DataError(f"{arguments.server_host} cannot be reached: {error}") from None
+        raise DataError(f"{url} cannot be reached: {error}.") from None
+    if arguments.organization is not None:
+        client.organization_slug = arguments.organization
+    # A lost answer to a write must not be asked for again blindly: see Work.write.
     client.api_client.configuration.retries.allowed_methods = frozenset({"GET", "HEAD", "OPTIONS"})
     return client
 
 
-def patiently(call: Callable[[], Answer], pause: Callable[[float], None] = time.sleep) -> Answer:
+def _credentials(user: str | None) -> Any:
+    """Return what the login needs: ``USER[:PASSWORD]``, or the token in CVAT_ACCESS_TOKEN."""
+    if user is not None:
+        name, _, password = user.partition(":")
+        return name, password or os.environ.get("PASS") or getpass.getpass(f"Password of {name}: ")
+    token = os.environ.get("CVAT_ACCESS_TOKEN")
+    if not token:
+        raise DataError("no login was given; add --user NAME, or set CVAT_ACCESS_TOKEN.")
+    from cvat_sdk.core.client import AccessTokenCredentials
+
+    return AccessTokenCredentials(token)
+
+
+def patiently(call: Callable[[], Answer]) -> Answer:
     """Return ``call()``, repeated while the server refuses for now.
 
     Raises:
-        DataError: if the server refuses for good, or too often.
+        DataError: if the server refuses for good or too often, is gone, or speaks another version.
     """
-    from cvat_sdk.exceptions import ApiException
+    from cvat_sdk.exceptions import ApiException, OpenApiException
+    from urllib3.exceptions import HTTPError
 
     for attempt in range(ATTEMPTS):
         try:
             return call()
         except ApiException as error:
             if error.status not in REFUSED_FOR_NOW or attempt == ATTEMPTS - 1:
-                raise DataError(
-                    f"the server answered {error.status} {error.reason}; nothing was changed."
-                ) from None
-            pause(asked_pause(error.headers) or min(2.0**attempt, LONGEST_PAUSE))
+                why = f"{error.status} {error.reason}"
+                raise DataError(f"the server answered {why}; this request changed nothing.") from None
+            time.sleep(asked_pause(error.headers) or min(2.0**attempt, LONGEST_PAUSE))
+        except HTTPError as error:
+            raise DataError(f"the server cannot be reached: {error}.") from None
+        except (OpenApiException, TypeError) as error:
+            raise DataError(
+                f"cvat-sdk cannot read the server's answer ({error}); install the server's version of it."
+            ) from None
     raise AssertionError("the last attempt returns or raises")
 
 

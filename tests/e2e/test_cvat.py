@@ -69,7 +69,14 @@ class Stub:
         if path == "/api/server/about":
             return {"name": "CVAT", "description": "", "version": "2.80.0", "logo_url": "", "subtitle": ""}
         if path == "/api/tasks/3":
-            return {"id": 3, "name": "task"}
+            summary = {"count": 0, "url": f"{self.url}/api/jobs"}
+            return {
+                "id": 3,
+                "name": "task",
+                "organization": None,
+                "jobs": {**summary, "completed": 0, "validation": 0},
+                "labels": summary,
+            }
         if path == "/api/labels":
             kinds = {1: "any", 2: "any", 3: "rectangle"}
             found = [
@@ -81,8 +88,10 @@ class Stub:
             frames = [
                 {"width": WIDTH, "height": HEIGHT, "name": f"{n}.png", "related_files": 0} for n in range(3)
             ]
-            return {"size": 3, "start_frame": 0, "stop_frame": 2, "image_quality": 70, "deleted_frames": [1],
-                    "included_frames": None, "frames": frames}  # fmt: skip
+            return {
+                "size": 3, "start_frame": 0, "stop_frame": 2, "image_quality": 70, "deleted_frames": [1],
+                "included_frames": None, "chunks_updated_date": "2026-10-01T12:00:00Z", "frames": frames,
+            }  # fmt: skip
         if path == "/api/tasks/3/annotations":
             return {"version": 0, "tags": [], "shapes": copy.deepcopy(self.shapes), "tracks": []}
         if path == "/api/tasks/3/data":
@@ -235,7 +244,8 @@ def test_a_dry_run_writes_a_picture_and_nothing_else(stub, upgrade, tmp_path):
     assert report["upgraded"] == 3
     assert stub.writes == []
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
-    assert Image.open(tmp_path / "sheet.png").size[0] > 300
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size[0] > 300
 
 
 def test_waits_as_long_as_the_server_asks(stub, upgrade, monkeypatch):

@@ -1,0 +1,158 @@
+"""Does the tracker follow an object better than copying the previous mask?
+
+    python benchmarks/tracking.py DATA_FOLDER... [--model FILE] [--objects 10] [--frames 30]
+
+Videos with known truth are made from photos: an object is cut out and moves over another photo, or the whole
+photo moves as a camera would make it. Printed per motion: mean IoU over the frames (a lost object counts
+0), IoU in the last frame, how often objects were lost, and the same for the first mask copied into all.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core import Predictor, images, load_model
+from fcfi_core.evaluation import metrics
+from fcfi_core.evaluation.datasets import Folder, Sample, choose
+from fcfi_core.pipelines.propagation import propagate
+
+SIDE = 400
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What changes from frame to frame.
+
+    Args:
+        name: for the table.
+        shift: pixels to the right (and half of it down), turning back at half time.
+        scale: factor of the size.
+        turn: degrees.
+        camera: the whole photo moves, not the object alone.
+        occluder: a bar as wide as this share of the object passes over it.
+    """
+
+    name: str
+    shift: float = 0.0
+    scale: float = 1.0
+    turn: float = 0.0
+    camera: bool = False
+    occluder: float = 0.0
+
+    def matrix(self, step: int, frames: int, centre: tuple[float, float]) -> NDArray[np.float64]:
+        """Return the (2, 3) affine map from the first frame to frame ``step``."""
+        matrix = cv2.getRotationMatrix2D(centre, self.turn * step, self.scale**step)
+        travelled = self.shift * (step if step < frames / 2 else frames - step)
+        matrix[:, 2] += (travelled, travelled / 2)
+        return matrix
+
+
+MOTIONS = (
+    Motion("object shifts by 4 pixels", shift=4),
+    Motion("object grows by 2 %", scale=1.02),
+    Motion("object turns by 3 degrees", turn=3),
+    Motion("object shifts by 3 pixels behind a bar", shift=3, occluder=0.3),
+    Motion("camera shifts by 4 pixels", shift=4, camera=True),
+    Motion("camera shifts by 10 pixels", shift=10, camera=True),
+    Motion("camera turns by 2 degrees, comes 1 % nearer", turn=2, scale=1.01, camera=True),
+)
+
+
+def video(sample: Sample, backdrop: Pixels, motion: Motion, frames: int) -> Iterator[tuple[Pixels, Mask]]:
+    """Yield each frame of the video, (SIDE-limited H, W, 3) uint8, with the object's true mask."""
+    photo, truth = (
+        _small(sample.pixels, cv2.INTER_AREA),
+        _small(sample.truth.astype(np.uint8), cv2.INTER_NEAREST),
+    )
+    height, width = truth.shape
+    behind = photo if motion.camera else cv2.resize(backdrop, (width, height), interpolation=cv2.INTER_AREA)
+    rows, columns = np.nonzero(truth)
+    centre = float(columns.mean()), float(rows.mean())
+    bar = max(4, round(motion.occluder * (np.ptp(columns) + 1)))
+    for step in range(frames):
+        matrix = motion.matrix(step, frames, centre)
+        moved = cv2.warpAffine(photo, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
+        mask = cv2.warpAffine(truth, matrix, (width, height), flags=cv2.INTER_NEAREST) > 0
+        frame = moved if motion.camera else np.where(mask[..., None], moved, behind)
+        if motion.occluder:
+            left = round(step / frames * (width + bar)) - bar
+            frame[:, max(left, 0) : max(left + bar, 0)] = (90, 110, 100)
+            mask[:, max(left, 0) : max(left + bar, 0)] = False
+        yield frame, mask
+
+
+def _small(array: NDArray[np.uint8], method: int) -> NDArray[np.uint8]:
+    scale = min(1.0, SIDE / max(array.shape[:2]))
+    size = round(array.shape[1] * scale), round(array.shape[0] * scale)
+    return np.asarray(cv2.resize(array, size, interpolation=method), np.uint8)
+
+
+Step = Callable[[Pixels, Mask], Mask | None]
+
+
+def follow(frames: list[tuple[Pixels, Mask]], step: Step) -> tuple[list[float], int]:
+    """Return the IoU of every frame after the first, and in how many the object was lost."""
+    known = frames[0][1]
+    ious, lost = [], 0
+    for pixels, truth in frames[1:]:
+        found = step(pixels, known)
+        if found is None:
+            lost += 1
+            ious.append(0.0 if truth.any() else 1.0)
+            continue
+        known = found
+        ious.append(metrics.iou(found, truth))
+    return ious, lost
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="+", help="each with images/ and masks/")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--objects", type=int, default=10, help="per folder")
+    parser.add_argument("--frames", type=int, default=30)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    model = load_model(arguments.model, threads=arguments.threads)
+    predictor = Predictor(model)
+
+    def track(pixels: Pixels, known: Mask) -> Mask | None:
+        result = propagate(predictor, images.load(pixels), known)
+        return None if result is None else result.mask
+
+    samples = [
+        sample
+        for folder in arguments.folders
+        for sample in choose(Folder(folder), count=arguments.objects, seed=2, min_area=2500)
+    ]
+    print(f"{len(samples)} objects, {arguments.frames} frames, model {model.name} {model.version}\n")
+    print("| motion per frame | IoU | IoU, last frame | frames lost | IoU of a copy | last frame |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for motion in MOTIONS:
+        ours, copies, lost = [], [], 0
+        for sample, other in zip(samples, samples[1:] + samples[:1], strict=True):
+            frames = list(video(sample, other.pixels, motion, arguments.frames))
+            if not frames[0][1].any():
+                continue
+            ious, lost_here = follow(frames, track)
+            ours.append(ious)
+            lost += lost_here
+            copies.append(follow(frames, lambda _, known: known)[0])
+        share = lost / (len(ours) * (arguments.frames - 1))
+        cells = [np.mean(ours), np.mean([one[-1] for one in ours]), share]
+        cells += [np.mean(copies), np.mean([one[-1] for one in copies])]
+        cells = [f"{cell:.3f}" for cell in cells]
+        cells[2] = f"{100 * share:.1f} %"
+        print(f"| {motion.name} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
