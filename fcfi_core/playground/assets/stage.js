@@ -5,6 +5,7 @@
 
 const MARGIN = 24; // around the photo, in CSS pixels
 const SLACK = 5; // a pointer that moves less than this is a click, not a drag
+const LONG_PRESS = 500; // milliseconds
 const LARGEST_ZOOM = 40; // screen pixels per photo pixel
 
 const svg = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -40,7 +41,7 @@ export class Stage extends EventTarget {
     element.addEventListener("pointermove", (event) => this.#move(event));
     element.addEventListener("pointerup", (event) => this.#up(event));
     element.addEventListener("pointercancel", (event) => this.#cancel(event));
-    element.addEventListener("contextmenu", (event) => this.#longPress(event));
+    element.addEventListener("contextmenu", (event) => event.preventDefault());
     element.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     element.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -180,6 +181,7 @@ export class Stage extends EventTarget {
     }
     const drawsBox = event.button === 0 && (event.shiftKey || this.tool === "box");
     this.#gesture = { kind: "tap", start: event, drawsBox };
+    if (event.pointerType === "touch" && !drawsBox) setTimeout(() => this.#longPress(event), LONG_PRESS);
   }
 
   #move(event) {
@@ -227,10 +229,8 @@ export class Stage extends EventTarget {
     this.#gesture = null;
   }
 
-  #longPress(event) {
-    event.preventDefault();
-    const start = this.#gesture?.kind === "tap" ? this.#gesture.start : null;
-    if (start?.pointerType !== "touch") return; // a mouse's right button arrives as a pointer already
+  #longPress(start) {
+    if (this.#gesture?.start !== start || this.#gesture.kind !== "tap") return; // lifted or moved meanwhile
     this.#gesture = null;
     const pixel = this.#pixel(start);
     if (pixel) this.#click(pixel, true);

@@ -274,6 +274,31 @@ def test_by_keyboard_alone(visitor):
     visitor.screenshot("by keyboard")
 
 
+def test_by_touch(visitor):
+    visitor.open_sample("cat.jpg")
+    area = visitor["sheet"].rect
+
+    def touch(kind, *fractions):
+        points = [
+            {"x": area["x"] + x * area["width"], "y": area["y"] + y * area["height"]} for x, y in fractions
+        ]
+        event = {"type": kind, "touchPoints": [{**point, "id": index} for index, point in enumerate(points)]}
+        visitor.driver.execute_cdp_cmd("Input.dispatchTouchEvent", event)
+
+    touch("touchStart", (0.5, 0.5))
+    touch("touchEnd")
+    visitor.settled(1)
+    touch("touchStart", (0.9, 0.5))
+    visitor.settled(2)  # a long press counts before the finger is lifted
+    touch("touchEnd")
+    assert visitor.dots() == ["positive", "negative"]
+    touch("touchStart", (0.4, 0.5), (0.6, 0.5))
+    touch("touchMove", (0.3, 0.5), (0.7, 0.5))
+    touch("touchEnd")
+    visitor.until(lambda: visitor["sheet"].rect["width"] > 1.5 * area["width"])
+    visitor.settled(2)
+
+
 def test_photo_forgotten_by_the_server_is_sent_again(visitor, application):
     visitor.open_sample("cat.jpg")
     visitor.click(0.5, 0.5, clicks=1)
