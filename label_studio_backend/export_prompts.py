@@ -55,11 +55,19 @@ def read_prompts(path: Path, images: Path | None) -> PromptSource | None:
             raise DataError(f"{path}, task {task['id']}: {error}") from None
         if objects:
             labels += [one.label for one in objects]
-            found.append(ImagePrompts(file_names(task)[0], partial(_open, finder, task, objects), task["id"]))
+            found.append(ImagePrompts(_name(finder, task), partial(_open, finder, task, objects), task["id"]))
     if not found:
         return None
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return PromptSource(path.stem, digest, tuple(found), numbered(labels))
+
+
+def _name(finder: PhotoFinder, task: Mapping[str, Any]) -> str:
+    """Return the name of the task's photo in the folder; what the task says if it is not there."""
+    try:
+        return finder.find(*file_names(task)).name
+    except DataError:
+        return file_names(task)[0]
 
 
 def _open(finder: PhotoFinder, task: Mapping[str, Any], objects: tuple[ObjectPrompt, ...]) -> OpenedImage:

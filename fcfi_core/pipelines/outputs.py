@@ -90,10 +90,10 @@ def write_id_masks(journal: Journal, folder: Path) -> None:
 
 
 def mask_names(image_names: Sequence[str]) -> list[str]:
-    """Return a relative PNG path for each image; folders stay, and nothing leads outside.
+    """Return a different relative PNG path for each image; folders stay, and nothing leads outside.
 
-    >>> mask_names(["a.jpg", "a.png", "../b/c.jpg"])
-    ['a.jpg.png', 'a.png.png', 'b/c.png']
+    >>> mask_names(["a.jpg", "a.png", "../b/c.jpg", "b/c.jpg"])
+    ['a.jpg.png', 'a.png.png', 'b/c.jpg.png', 'b/c.jpg-2.png']
     """
     parts = [
         [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..")]
@@ -102,10 +102,15 @@ def mask_names(image_names: Sequence[str]) -> list[str]:
     ]
     stems = ["/".join([*folders, PurePosixPath(last).stem]) for *folders, last in parts]
     occurrences = Counter(stems)
-    return [
-        f"{stem if occurrences[stem] == 1 else '/'.join(whole)}.png"
-        for stem, whole in zip(stems, parts, strict=True)
-    ]
+    names: dict[str, None] = {}
+    for stem, whole in zip(stems, parts, strict=True):
+        base = name = stem if occurrences[stem] == 1 else "/".join(whole)
+        number = 1
+        while f"{name}.png" in names:
+            number += 1
+            name = f"{base}-{number}"
+        names[f"{name}.png"] = None
+    return list(names)
 
 
 @contextmanager

@@ -80,3 +80,17 @@ def test_what_holds_no_prompt_is_left_to_others(export, tmp_path) -> None:
 def test_size_must_be_known(export) -> None:
     with pytest.raises(DataError, match="task 7: a region lacks original_width"):
         read_prompts(export(rectangle(original_width=None)), None)
+
+
+def test_uploads_are_called_what_the_folder_calls_them(export) -> None:
+    path = export(rectangle())
+    path.write_text(path.read_text().replace("/data/cat.png", "/data/upload/3/0a1b2c3d-cat.png"))
+    source = read_prompts(path, None)
+    assert source is not None
+    assert source.images[0].name == "cat.png"
+    (path.parent / "cat.png").unlink()
+    source = read_prompts(path, None)
+    assert source is not None
+    assert source.images[0].name == "0a1b2c3d-cat.png"
+    with pytest.raises(DataError, match="0a1b2c3d-cat"):
+        source.images[0].read()

@@ -204,15 +204,16 @@ def test_source_numbers_are_kept(predictor, photos, tmp_path) -> None:
 
 
 def test_mask_names_stay_inside() -> None:
-    names = ["a/b.jpg", "../../etc/x.png", "/abs/y.png", "c.jpg", "c.png", "..", "w\\z.png"]
+    names = ["a/b.jpg", "../../etc/x.png", "/abs/y.png", "c.jpg", "c.png", "..", "w\\z.png", "a/b.jpg"]
     assert outputs.mask_names(names) == [
-        "a/b.png",
+        "a/b.jpg.png",
         "etc/x.png",
         "abs/y.png",
         "c.jpg.png",
         "c.png.png",
         "image.png",
         "w/z.png",
+        "a/b.jpg-2.png",
     ]
 
 
