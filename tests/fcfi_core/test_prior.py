@@ -22,7 +22,7 @@ def test_a_box_is_a_soft_rectangle():
     assert feedback.sum() == pytest.approx(BOX_FEEDBACK * 21 * 21)
 
 
-def test_a_boxs_edge_pixels_count_by_their_share():
+def test_edge_pixels_of_a_box_count_by_their_share():
     feedback = initial_feedback(frame(50), Box(11, 20, 30, 39), None)
     assert feedback[15, 5] == pytest.approx(BOX_FEEDBACK / 2)
     assert feedback[15, 6] == pytest.approx(BOX_FEEDBACK)

@@ -178,7 +178,7 @@ def test_another_class_is_refused(save, small_state, name):
         read_official(save(official(small_state, name)))
 
 
-def test_the_other_familys_class_is_refused(save, small_state):
+def test_the_class_of_the_other_family_is_refused(save, small_state):
     with pytest.raises(WeightsError, match="another family"):
         read_official(save(official(small_state, DEEPLAB, RESNET)))
 
