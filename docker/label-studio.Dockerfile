@@ -34,7 +34,7 @@ FROM base AS gpu
 RUN set -e; for wheel in /wheels/*.whl; do \
       pip install --no-cache-dir --constraint /tmp/constraints.txt "${wheel}[label-studio]"; \
     done; rm -rf /wheels /tmp/*.txt
-USER fcfi
+USER 10001
 
 FROM base AS cpu
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
@@ -43,4 +43,4 @@ RUN set -e; grep '^torch==' /tmp/constraints.txt > /tmp/torch.txt; \
     for wheel in /wheels/*.whl; do \
       pip install --no-cache-dir --constraint /tmp/constraints.txt "${wheel}[label-studio]"; \
     done; rm -rf /wheels /tmp/*.txt
-USER fcfi
+USER 10001

@@ -91,6 +91,11 @@ class Backend:
         """
         return self._interactive(request, job) if request.prompts is not None else self._batch(request, job)
 
+    def answer(self, request: PredictRequest) -> dict[str, Any]:
+        """Return the same without a scheduler, for servers that have their own."""
+        until = time.monotonic() + self._settings.predict_seconds
+        return self.predict(request, Job(lambda job: self.predict(request, job), None, until))
+
     def _interactive(self, request: PredictRequest, job: Job) -> dict[str, Any]:
         task, found, timings, clicks = request.tasks[0], _Objects(), Timings(), 0
         for prompt in request.prompts or ():

@@ -66,8 +66,8 @@ def test_the_health_check_runs(instructions, site, monkeypatch):
 def test_it_runs_as_nobody_in_particular(instructions):
     stages = [rest.split()[-1] for rest in values(instructions, "FROM")]
     assert stages == ["wheel", "base", "gpu", "cpu"]
-    assert values(instructions, "USER") == ["fcfi", "fcfi"]
-    assert instructions[-1] == ("USER", "fcfi")
+    assert values(instructions, "USER") == ["10001", "10001"]
+    assert instructions[-1] == ("USER", "10001")
 
 
 def test_variables_and_port_are_ours(instructions):

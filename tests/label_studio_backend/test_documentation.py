@@ -1,0 +1,51 @@
+"""docs/label-studio.md says what is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fcfi_core.cli import build_parser
+from label_studio_backend.labelling_advice import examine
+from label_studio_backend.settings import VARIABLES
+
+PAGE = (Path(__file__).parents[2] / "docs" / "label-studio.md").read_text(encoding="utf-8")
+
+
+def table():
+    """Return the table of settings as it must stand in the page."""
+    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for variable in VARIABLES:
+        default = variable.default
+        text = (
+            f"{default:g}"
+            if isinstance(default, float)
+            else ",".join(default)
+            if isinstance(default, tuple)
+            else default
+        )
+        shown = f"`{text}`" if text != "" else ""
+        lines.append(f"| `{variable.name}` | {shown} | {variable.help} |")
+    return "\n".join(lines)
+
+
+def test_settings_are_listed():
+    (listed,) = re.findall(r"<!-- settings: begin -->\n(.*?)<!-- settings: end -->", PAGE, flags=re.DOTALL)
+    assert listed.strip() == table()
+
+
+def test_the_config_to_paste_works():
+    (config,) = re.findall(r"```xml\n(.*?)```", PAGE, flags=re.DOTALL)
+    remarks, corrected = examine(config)
+    assert all(remark.good for remark in remarks)
+    assert corrected is None
+
+
+@pytest.mark.parametrize(
+    "line", sorted(set(re.findall(r"^\s*(?:\w+=\S+ )*fcfi ([a-z].*)$", PAGE, flags=re.MULTILINE)))
+)
+def test_commands_parse(line):
+    words = line.split("#")[0].split()
+    assert build_parser().parse_args(words).run
