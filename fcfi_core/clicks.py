@@ -145,7 +145,9 @@ class Box:
         try:
             x1, y1, x2, y2 = (float(part) for part in text.split(","))
         except ValueError:
-            raise PromptError(f"box {text!r} is not of the form X1,Y1,X2,Y2 (for example 10,20,90,80).") from None
+            raise PromptError(
+                f"box {text!r} is not of the form X1,Y1,X2,Y2 (for example 10,20,90,80)."
+            ) from None
         return cls.nearest(x1, y1, x2, y2)
 
     @classmethod
@@ -154,7 +156,9 @@ class Box:
         return cls(_pixel(x1, "box x1"), _pixel(y1, "box y1"), _pixel(x2, "box x2"), _pixel(y2, "box y2"))
 
 
-def ordered(clicks: Iterable[Click | tuple[Number, Number] | tuple[Number, Number, bool]]) -> tuple[Click, ...]:
+def ordered(
+    clicks: Iterable[Click | tuple[Number, Number] | tuple[Number, Number, bool]],
+) -> tuple[Click, ...]:
     """Return ``clicks`` as a tuple of :class:`Click`, in the given order.
 
     Accepts Click objects and plain ``(x, y)`` or ``(x, y, positive)`` tuples.

@@ -61,6 +61,12 @@ def _add_object_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--min-area", metavar="PIXELS", type=int, default=1, help="leave out smaller ones (default: 1)"
     )
+    group.add_argument(
+        "--held-out",
+        metavar="SHARE",
+        type=float,
+        help="only photos that a training run with this development_share keeps out (the default: 0.06)",
+    )
 
 
 def _add_annotator_arguments(group: argparse._ArgumentGroup) -> None:
@@ -133,6 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
             count=arguments.objects,
             seed=arguments.seed,
             min_area=arguments.min_area,
+            held_out=arguments.held_out,
         )
         for path in arguments.datasets
     ]

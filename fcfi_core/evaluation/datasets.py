@@ -26,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 
 from fcfi_core import images
 from fcfi_core.errors import DataError, SettingsError
+from fcfi_core.evaluation.split import is_held_out
 
 BoolMask = NDArray[np.bool_]
 
@@ -121,13 +122,22 @@ class Selection:
             )
 
 
-def choose(dataset: Dataset, *, count: int | None = None, seed: int = 0, min_area: int = 1) -> Selection:
+def choose(
+    dataset: Dataset,
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    min_area: int = 1,
+    held_out: float | None = None,
+) -> Selection:
     """Return the objects of ``dataset``, or a random choice of them.
 
     Args:
         count: how many objects; None (or more than there are) takes all.
         seed: of the choice; the same seed chooses the same objects.
         min_area: leave out objects with fewer pixels.
+        held_out: take only the share of the photos that a training run with the same
+            ``development_share`` keeps out; None takes all photos.
 
     Raises:
         DataError: if there is no such object.
@@ -140,6 +150,7 @@ def choose(dataset: Dataset, *, count: int | None = None, seed: int = 0, min_are
     objects = [
         (image_name, object_id)
         for image_name in dataset.image_names
+        if held_out is None or is_held_out(f"{dataset.name}/{image_name}", held_out)
         for object_id, area in dataset.areas(image_name).items()
         if area >= min_area
     ]

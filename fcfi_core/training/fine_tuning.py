@@ -22,6 +22,7 @@ from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_check
 from fcfi_core.errors import DataError
 from fcfi_core.evaluation.datasets import Sample
 from fcfi_core.evaluation.readers import open_dataset
+from fcfi_core.evaluation.split import name_rank
 from fcfi_core.protocol import Protocol, product
 from fcfi_core.training.configuration import (
     OptimizerConfiguration,
@@ -31,7 +32,7 @@ from fcfi_core.training.configuration import (
     TrainingConfiguration,
 )
 from fcfi_core.training.development import clicks_needed, development_samples
-from fcfi_core.training.photos import Photo, name_rank, read_photos
+from fcfi_core.training.photos import Photo, read_photos
 from fcfi_core.training.run import prepare
 
 REFERENCE = Path(__file__).parent / "reference"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from fcfi_core.errors import DataError
 from fcfi_core.evaluation.datasets import Dataset
+from fcfi_core.evaluation.split import is_held_out
 
 IGNORED = 65535
 """Id of pixels that count neither as object nor as background."""
@@ -39,20 +39,6 @@ class Photo:
     regions: NDArray[np.uint16]
     areas: NDArray[np.int64]
     source: int
-
-
-def name_rank(name: str) -> float:
-    """Return a number from 0 to 1 that depends on the photo's name alone."""
-    digest = hashlib.blake2b(name.encode(), digest_size=4).digest()
-    return int.from_bytes(digest) / 2**32
-
-
-def is_development(name: str, share: float) -> bool:
-    """Return whether the photo called ``name`` belongs to the development split.
-
-    The choice depends on the name alone, so it never changes when photos are added.
-    """
-    return name_rank(name) < share
 
 
 def read_photos(dataset: Dataset, source: int, longest_side: int) -> list[Photo]:
@@ -98,6 +84,6 @@ def make_photo(
 
 def split(photos: Sequence[Photo], share: float) -> tuple[list[Photo], list[Photo]]:
     """Return training photos and development photos."""
-    training = [photo for photo in photos if not is_development(photo.name, share)]
-    development = [photo for photo in photos if is_development(photo.name, share)]
+    training = [photo for photo in photos if not is_held_out(photo.name, share)]
+    development = [photo for photo in photos if is_held_out(photo.name, share)]
     return training, development

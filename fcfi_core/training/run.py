@@ -159,9 +159,7 @@ def prepare(
     ]
     training, development = split(photos, configuration.development_share)
     if not training:
-        raise DataError(
-            f"all {len(photos)} photos fell into the development split; lower development_share."
-        )
+        raise DataError(f"all {len(photos)} photos fell into the development split; lower development_share.")
     report(f"{len(training)} photos to train on, {len(development)} kept for choosing the best weights")
     network, header = _network(configuration)
     sampler = CropSampler(training, configuration.sources, configuration.sampling, configuration.seed)

@@ -111,3 +111,21 @@ def test_masks_of_0_and_255_are_explained(make_folder) -> None:
     cv2.imwrite(str(root / "masks" / "photo0.png"), np.full((60, 80), 255, np.uint8))
     with pytest.raises(DataError, match=r"255 in 8-bit .* mean 'ignore'"):
         choose(Folder(root))
+
+
+def test_held_out_photos_are_those_training_leaves_out(tmp_path):
+    from fcfi_core.training.photos import read_photos, split
+
+    folder = tmp_path / "many"
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+    for index in range(24):
+        ids = np.zeros((24, 32), np.uint8)
+        ids[4:20, 4:20] = 1
+        Image.fromarray(ids).save(folder / "masks" / f"{index}.png")
+        Image.new("RGB", (32, 24)).save(folder / "images" / f"{index}.jpg")
+    dataset = Folder(folder)
+    chosen = {f"many/{name}" for name, _ in choose(dataset, held_out=0.3).objects}
+    _, development = split(read_photos(dataset, 0, 512), 0.3)
+    assert chosen == {photo.name for photo in development}
+    assert 0 < len(chosen) < 24
