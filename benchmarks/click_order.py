@@ -45,7 +45,8 @@ def alternating(result: Result | None, left: Click, right: Click, merged: list[C
 
 
 def contradiction(result: Result | None, left: Click, right: Click, merged: list[Click]) -> bool:
-    return click_order.positive_is_next(result, left, right)
+    """The head that the present probability contradicts more."""
+    return result is None or 1 - result.probability_at(left) >= result.probability_at(right)
 
 
 def wrong_side(result: Result | None, left: Click, right: Click, merged: list[Click]) -> bool:
@@ -65,6 +66,11 @@ def distance_to_mask(result: Result | None, left: Click, right: Click, merged: l
     return bool(left_depth >= right_depth)
 
 
+def shipped(result: Result | None, left: Click, right: Click, merged: list[Click]) -> bool:
+    """The same in the network's frame, as the function does it."""
+    return click_order.positive_is_next(result, left, right)
+
+
 def _depth(part: np.ndarray) -> np.ndarray:
     padded = np.pad(part.astype(np.uint8), 1, mode="edge")
     return cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
@@ -76,8 +82,9 @@ RULES: dict[str, Rule | None] = {
     "first positive, then negatives": negatives_after_first,
     "alternating": alternating,
     "wrong side of the mask": wrong_side,
-    "distance to the mask's edge": distance_to_mask,
+    "distance to the mask's edge, full size": distance_to_mask,
     "contradiction of probability": contradiction,
+    "as shipped: distance, in the frame": shipped,
 }
 
 
@@ -146,7 +153,7 @@ def main() -> None:
     for name, rule in RULES.items():
         engine = CountingEngine(model.engine)
         segmenter = SplitLists(Predictor(replace(model, engine=engine)), rule)
-        series = [trace(segmenter, sample, rules).ious for sample in chosen]
+        series = [trace(segmenter, sample, rules)[0].ious for sample in chosen]
         table = metrics.table(series, last)
         figures = [metrics.noc(table, target) for target in (0.85, 0.90)]
         figures += [metrics.mean_at(table, click) for click in (3, 5, last)]

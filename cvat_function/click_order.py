@@ -5,9 +5,9 @@ network is fed its previous answer with every click, so the order matters, and n
 it: the same request must give the same mask wherever it lands.
 
 :func:`replay` therefore merges the lists by what an annotator does: click where the present mask is
-wrong. Before each step it looks at the head of both lists and takes the click that contradicts the
-present probability most; a left click on what is background so far, or a right click on what is object so
-far, must have come next. Ties go to the left click. The comparison with other orders is recorded in
+most wrong. Before each step it looks at the head of both lists, and takes the click that lies deeper on the
+wrong side of the mask's edge: a left click far outside the mask, or a right click far inside, must have come
+next. Ties go to the left click. The comparison with other orders is recorded in
 ``docs/decisions/0401-cvat-click-order.md``.
 """
 
@@ -15,13 +15,12 @@ from __future__ import annotations
 
 from collections import deque
 
-from fcfi_core.masks.cleaning import clean
-
 from cvat_function.request import Prompts
 from cvat_function.response import Found
 from cvat_function.settings import Settings
 from fcfi_core.clicks import Click
 from fcfi_core.images import LoadedImage
+from fcfi_core.masks.cleaning import clean
 from fcfi_core.predictor import Predictor
 from fcfi_core.results import Result
 from fcfi_core.session import Session
@@ -62,10 +61,10 @@ def replay(session: Session, positive: tuple[Click, ...], negative: tuple[Click,
 
 
 def positive_is_next(result: Result | None, positive: Click, negative: Click) -> bool:
-    """Return whether ``positive`` contradicts the present ``result`` at least as much as ``negative``.
+    """Return whether ``positive`` is at least as wrong under the present ``result`` as ``negative``.
 
     Without a result (no click and no box yet) the positive click is first.
     """
     if result is None:
         return True
-    return 1 - result.probability_at(positive) >= result.probability_at(negative)
+    return -result.depth_at(positive) >= result.depth_at(negative)

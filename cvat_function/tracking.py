@@ -1,8 +1,8 @@
 """Shapes and states of CVAT's trackers: what comes in, what is remembered between frames, what goes out.
 
 CVAT keeps the state for the function (signed, eight hours) and hands it back with the next frame. A
-state is a small JSON object: its version, the type of the tracked shape, the frame size and the
-object's last mask as run lengths. When an object is lost its state stays, so that it can be found again.
+state is a small JSON object: its version, the type of the tracked shape, the frame size, and the object's
+last mask (as run lengths) and colours. When an object is lost its state stays, so that it can be found again.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from fcfi_core.clicks import Box
 from fcfi_core.errors import FcfiError, PromptError
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks import box_of, cvat, polygons
-from fcfi_core.pipelines.propagation import propagate
+from fcfi_core.pipelines.propagation import SHADES, Sighting, propagate
 from fcfi_core.predictor import Predictor
 
 VERSION = 1
+FULL = 1000  # colours are kept in thousandths
 SHAPE_TYPES = ("mask", "polygon", "rectangle")
 
 
@@ -33,20 +34,21 @@ class State:
 
     Attributes:
         kind: the type of its shape, one of SHAPE_TYPES.
-        mask: (H, W) bool, where it was seen last.
+        seen: where it was seen last, and what it looked like.
     """
 
     kind: str
-    mask: NDArray[np.bool_]
+    seen: Sighting
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as CVAT keeps it."""
-        height, width = self.mask.shape
+        height, width = self.seen.mask.shape
         return {
             "version": VERSION,
             "type": self.kind,
             "size": [width, height],
-            "points": cvat.encode(self.mask),
+            "points": cvat.encode(self.seen.mask),
+            "colours": np.rint(self.seen.colours * FULL).astype(int).tolist(),
         }
 
     @classmethod
@@ -69,7 +71,8 @@ class State:
                 f"the frame is {width} x {height} pixels, the track began on "
                 f"{reprlib.repr(state.get('size'))}; track within frames of one size."
             )
-        return cls(state["type"], read_mask(state.get("points"), width, height))
+        mask = read_mask(state.get("points"), width, height)
+        return cls(state["type"], Sighting(mask, read_colours(state.get("colours"))))
 
 
 def begin(kind: object, points: object, predictor: Predictor, image: LoadedImage) -> State:
@@ -91,18 +94,16 @@ def begin(kind: object, points: object, predictor: Predictor, image: LoadedImage
         raise PromptError(
             f"shapes of type {reprlib.repr(kind)} cannot be tracked; track {', '.join(SHAPE_TYPES)}."
         )
-    if not mask.any():
-        raise PromptError(f"the {kind} covers no pixel of the frame; draw it on the object.")
-    return State(str(kind), mask)
+    return State(str(kind), Sighting.of(image, mask))
 
 
 def follow(state: State, predictor: Predictor, image: LoadedImage) -> tuple[list[float] | None, State]:
     """Return the object's points on the next frame, or None if it is lost, and its new state."""
-    result = propagate(predictor, image, state.mask)
-    points = None if result is None else to_points(state.kind, result.mask)
-    if result is None or points is None:
+    found = propagate(predictor, image, state.seen)
+    points = None if found is None else to_points(state.kind, found.mask)
+    if found is None or points is None:
         return None, state
-    return points, replace(state, mask=result.mask)
+    return points, replace(state, seen=found)
 
 
 def to_points(kind: str, mask: NDArray[np.bool_]) -> list[float] | None:
@@ -128,6 +129,17 @@ def read_mask(points: object, width: int, height: int) -> NDArray[np.bool_]:
         return cvat.decode(numbers, width, height)
     except FcfiError as error:
         raise PromptError(f"the mask's points do not fit the frame: {error}") from None
+
+
+def read_colours(colours: object) -> NDArray[np.float32]:
+    """Return the colours that a state holds; raises PromptError if they are not (3, SHADES) numbers."""
+    rows = colours if isinstance(colours, list) and len(colours) == 3 else [None]
+    if not all(
+        isinstance(row, list) and len(row) == SHADES and all(is_coordinate(value) for value in row)
+        for row in rows
+    ):
+        raise PromptError("the tracking state has no colours; start a new track.")
+    return np.array(rows, np.float32) / np.float32(FULL)
 
 
 def read_numbers(points: object, kind: str, least: int) -> Sequence[float]:

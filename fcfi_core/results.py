@@ -78,6 +78,32 @@ class Result:
             return 0.0
         return float(self.frame.invert(self.view, pixel)[0, 0])
 
+    def depth_at(self, click: Click) -> float:
+        """Return how far ``click`` lies from the mask's edge, in pixels of the image.
+
+        Positive inside the mask, negative outside, infinite where there is no edge. Measured in the frame
+        the network saw, so exact to one of its pixels; the image's border is no edge.
+        """
+        distances = np.hypot(*(self._edge - (click.x, click.y)).T)
+        distance = float(distances.min(initial=np.inf))
+        return distance if self.probability_at(click) > self.threshold else -distance
+
+    @cached_property
+    def _edge(self) -> NDArray[np.float64]:
+        """(N, 2) float64: the points (x, y) of the image between pixels in and out of the mask."""
+        frame, region = self.frame, self.frame.region
+        above, left = int(region.top > 0), int(region.left > 0)
+        below, right = int(region.bottom < frame.image_height - 1), int(region.right < frame.image_width - 1)
+        inside = np.pad(self.view > self.threshold, ((above, below), (left, right)))
+        rows, columns = np.nonzero(inside[1:] != inside[:-1])
+        beside_rows, beside_columns = np.nonzero(inside[:, 1:] != inside[:, :-1])
+        y = np.concatenate((rows + 1.0, beside_rows + 0.5)) - above
+        x = np.concatenate((columns + 0.5, beside_columns + 1.0)) - left
+        height, width = self.view.shape
+        x = region.left + x * region.width / width - 0.5
+        y = region.top + y * region.height / height - 0.5
+        return np.stack((x, y), axis=1)
+
     @cached_property
     def confidence(self) -> float:
         """How good the mask probably is, 0..1: the expected intersection over union with the truth.

@@ -14,13 +14,14 @@ from tqdm import tqdm
 
 from cvat_function.settings import Settings
 from cvat_function.upgrade import prompts
-from cvat_function.upgrade.journal import Entry, Journal
+from cvat_function.upgrade.outcomes import Outcomes
 from cvat_function.upgrade.run import Options, Upgraded, pending, upgrade
 from cvat_function.upgrade.server import Work, connect
 from fcfi_core.errors import SettingsError
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks import box_of
 from fcfi_core.pipelines import contact_sheet
+from fcfi_core.pipelines.journal import Journal
 
 HELP = "turn rectangles, polygons or points of a task or job into masks"
 DESCRIPTION = (
@@ -93,12 +94,26 @@ def run(arguments: Namespace) -> int:
         keep=arguments.keep_boxes,
         dry_run=arguments.dry_run,
     )
-    journal = Journal(None if arguments.dry_run else arguments.journal or Path(f"upgrade-{work.name}.jsonl"))
-    tiles = _work_through(work, settings, options, journal)
-    if tiles:
-        contact_sheet.save(tiles, arguments.sheet or Path(f"upgrade-{work.name}.png"))
-    _report(arguments, work, journal)
-    return 1 if any(entry.problem for entry in journal.entries) else 0
+    with _outcomes(arguments, work) as outcomes:
+        tiles = _work_through(work, settings, options, outcomes)
+        if tiles:
+            contact_sheet.save(tiles, arguments.sheet or Path(f"upgrade-{work.name}.png"))
+        _report(arguments, work, outcomes)
+        return 1 if outcomes.problems else 0
+
+
+def _outcomes(arguments: Namespace, work: Work) -> Outcomes:
+    """Return the outcomes so far; a dry run begins and ends without any."""
+    if arguments.dry_run:
+        return Outcomes()
+    path = arguments.journal or Path(f"upgrade-{work.name}.jsonl")
+    about = {
+        "server": arguments.server_host,
+        "work": work.name,
+        "to": arguments.to,
+        "keep": arguments.keep_boxes,
+    }
+    return Outcomes(Journal(path, about))
 
 
 def _known(names: frozenset[str], work: Work) -> frozenset[str]:
@@ -112,20 +127,19 @@ def _known(names: frozenset[str], work: Work) -> frozenset[str]:
 
 
 def _work_through(
-    work: Work, settings: Settings, options: Options, journal: Journal
+    work: Work, settings: Settings, options: Options, outcomes: Outcomes
 ) -> list[contact_sheet.Tile]:
     """Upgrade everything behind a progress bar; return the tiles of a dry run."""
-    total = sum(map(len, pending(work, options, journal).values()))
+    total = sum(map(len, pending(work, options, outcomes).values()))
     tiles: list[contact_sheet.Tile] = []
     if not total:
         return tiles
     predictor = settings.open_predictor()
     with tqdm(total=total, unit="shape", file=sys.stderr) as bar:
-        for _, image, found in upgrade(work, settings, predictor, options, journal):
+        for _, image, found in upgrade(work, settings, predictor, options, outcomes):
             if options.dry_run and image is not None:
-                tiles += [_tile(image, one) for one in found if one.mask is not None][
-                    : MOST_TILES - len(tiles)
-                ]
+                drawn = [_tile(image, one) for one in found if one.mask is not None]
+                tiles += drawn[: MOST_TILES - len(tiles)]
             bar.update(len(found))
     return tiles
 
@@ -134,20 +148,20 @@ def _tile(image: LoadedImage, one: Upgraded) -> contact_sheet.Tile:
     assert one.mask is not None, "only shapes with a mask are drawn"
     area = box_of(one.mask) or prompts.read(one.shape, image.width, image.height).box
     assert area is not None, "an upgraded shape has a mask"
-    caption = f"#{one.entry.frame} {one.entry.label} {one.entry.confidence:.2f}"
+    caption = f"#{one.outcome.frame} {one.outcome.label} {one.outcome.confidence:.2f}"
     return contact_sheet.tile(image, one.mask, area, caption)
 
 
-def _report(arguments: Namespace, work: Work, journal: Journal) -> None:
+def _report(arguments: Namespace, work: Work, outcomes: Outcomes) -> None:
     """Print what was done and what to look at."""
-    review = journal.to_review(arguments.review_below, arguments.review_fit)
-    upgraded = sum(not entry.problem for entry in journal.entries)
+    review = outcomes.to_review(arguments.review_below, arguments.review_fit)
+    upgraded = len(outcomes.upgraded)
     if arguments.json:
         summary: dict[str, Any] = {
             "upgraded": upgraded,
             "written": not arguments.dry_run,
             "tracks_left_alone": work.tracks,
-            "review": [asdict(entry) for entry in review],
+            "review": [{**asdict(outcome), "page": work.page(outcome.frame)} for outcome in review],
         }
         print(json.dumps(summary, indent=2))
         return
@@ -156,11 +170,6 @@ def _report(arguments: Namespace, work: Work, journal: Journal) -> None:
         print(f"{work.tracks} tracks are left as they are: they belong to the tracker.")
     if review:
         print(f"{len(review)} to review, worst first:")
-    for entry in review:
-        print(_line(entry, arguments, work))
-
-
-def _line(entry: Entry, arguments: Namespace, work: Work) -> str:
-    what = entry.problem or f"confidence {entry.confidence:.2f}, fits its shape {entry.fit:.2f}"
-    page = f"{arguments.server_host.rstrip('/')}/{work.name.replace('-', 's/')}?frame={entry.frame}"
-    return f"  frame {entry.frame}, {entry.label}, shape {entry.shape}: {what}  {page}"
+    for outcome in review:
+        what = outcome.problem or f"confidence {outcome.confidence:.2f}, fits its shape {outcome.fit:.2f}"
+        print(f"  {outcome.label}, shape {outcome.shape}: {what}  {work.page(outcome.frame)}")

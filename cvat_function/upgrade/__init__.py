@@ -2,7 +2,6 @@
 
 ``prompts``  a rectangle, polygon or set of points -> what the predictor needs
 ``server``   the task or job on the server, with its patience
-``journal``  what has been done, so that an interrupted run goes on where it stopped
+``outcomes`` what became of each shape, so that an interrupted run goes on where it stopped
 ``run``      the work itself
-``sheet``    the pictures of a dry run
 """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cvat_function.settings import Settings
 from cvat_function.upgrade import prompts
-from cvat_function.upgrade.journal import Entry, Journal
+from cvat_function.upgrade.outcomes import Outcome, Outcomes
 from cvat_function.upgrade.server import Work
 from fcfi_core.errors import FcfiError, ImageError
 from fcfi_core.images import LoadedImage
@@ -43,18 +43,18 @@ class Upgraded:
     """One shape and what became of it; ``mask`` (H, W) bool is None if there is a problem."""
 
     shape: dict[str, Any]
-    entry: Entry
+    outcome: Outcome
     mask: NDArray[np.bool_] | None
 
 
-def pending(work: Work, options: Options, journal: Journal) -> dict[int, list[dict[str, Any]]]:
+def pending(work: Work, options: Options, outcomes: Outcomes) -> dict[int, list[dict[str, Any]]]:
     """Return the shapes still to be upgraded, by frame number in ascending order."""
     frames = defaultdict(list)
     for shape in sorted(work.shapes, key=lambda shape: (shape["frame"], shape["id"])):
         if (
             shape["type"] in options.from_types
             and shape["type"] != options.kind
-            and shape["id"] not in journal.done
+            and shape["id"] not in outcomes.upgraded
             and shape["frame"] not in work.deleted_frames
             and (not options.only_labels or work.label_name(shape["label_id"]) in options.only_labels)
         ):
@@ -63,7 +63,7 @@ def pending(work: Work, options: Options, journal: Journal) -> dict[int, list[di
 
 
 def upgrade(
-    work: Work, settings: Settings, predictor: Predictor, options: Options, journal: Journal
+    work: Work, settings: Settings, predictor: Predictor, options: Options, outcomes: Outcomes
 ) -> Iterator[tuple[int, LoadedImage | None, list[Upgraded]]]:
     """Upgrade what is pending; yield ``(frame number, image, what became of its shapes)`` per frame.
 
@@ -74,12 +74,12 @@ def upgrade(
         DataError: if the server refuses for good.
     """
     groups = max((shape.get("group") or 0 for shape in work.shapes), default=0)
-    for number, shapes in pending(work, options, journal).items():
+    for number, shapes in pending(work, options, outcomes).items():
         try:
             image = settings.load_frame(work.frame(number))
         except ImageError as error:
             found = [_failed(work, shape, str(error)) for shape in shapes]
-            yield number, None, _noted(found, journal, options)
+            yield number, None, _noted(found, outcomes)
             continue
         found, new = [], []
         for shape in shapes:
@@ -89,7 +89,7 @@ def upgrade(
             new += replacements
         if new and not options.dry_run and not (options.keep and work.holds(new)):
             work.write(new, replace=not options.keep)
-        yield number, image, _noted(found, journal, options)
+        yield number, image, _noted(found, outcomes)
 
 
 def _one(
@@ -107,7 +107,7 @@ def _one(
         return _failed(work, shape, str(error)), []
     if not options.keep:
         new[0]["id"] = shape["id"]
-    entry = Entry(
+    outcome = Outcome(
         shape["id"],
         shape["frame"],
         work.label_name(shape["label_id"]),
@@ -115,17 +115,15 @@ def _one(
         round(found.confidence, 4),
         round(prompts.fit(shape, found.mask), 4),
     )
-    return Upgraded(shape, entry, found.mask), new
+    return Upgraded(shape, outcome, found.mask), new
 
 
 def _failed(work: Work, shape: dict[str, Any], problem: str) -> Upgraded:
     label = work.label_name(shape["label_id"])
-    return Upgraded(shape, Entry(shape["id"], shape["frame"], label, shape["type"], 0.0, 0.0, problem), None)
+    outcome = Outcome(shape["id"], shape["frame"], label, shape["type"], 0.0, 0.0, problem)
+    return Upgraded(shape, outcome, None)
 
 
-def _noted(found: list[Upgraded], journal: Journal, options: Options) -> list[Upgraded]:
-    if not options.dry_run:
-        journal.add(one.entry for one in found)
-    else:
-        journal.entries += [one.entry for one in found]
+def _noted(found: list[Upgraded], outcomes: Outcomes) -> list[Upgraded]:
+    outcomes.add(one.outcome for one in found)
     return found

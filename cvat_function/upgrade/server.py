@@ -116,6 +116,8 @@ class Work:
             lambda: client.tasks.retrieve(task) if job is None else client.jobs.retrieve(job)
         )
         self.name = f"task-{task}" if job is None else f"job-{job}"
+        self._host = client.api_client.configuration.host
+        self._jobs: list[Any] = patiently(self._entity.get_jobs) if job is None else [self._entity]
         self.labels = {label.id: label for label in patiently(self._entity.get_labels)}
         self.deleted_frames = frozenset(patiently(self._entity.get_meta).deleted_frames)
         self.shapes: list[dict[str, Any]] = []
@@ -131,6 +133,13 @@ class Work:
     def label_name(self, label: int) -> str:
         """Return the name of the label with this id."""
         return self.labels[label].name if label in self.labels else f"label {label}"
+
+    def page(self, frame: int) -> str:
+        """Return the address at which a person sees the frame."""
+        for job in self._jobs:
+            if job.start_frame <= frame <= job.stop_frame:
+                return f"{self._host}/tasks/{job.task_id}/jobs/{job.id}?frame={frame}"
+        return f"{self._host}/tasks"
 
     def accepts(self, label: int, kind: str) -> bool:
         """Return whether the label allows shapes of type ``kind``."""

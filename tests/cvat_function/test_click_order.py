@@ -27,13 +27,13 @@ def image(disc):
 
 
 class Known:
-    """A result with given probabilities."""
+    """A result with given depths."""
 
-    def __init__(self, probabilities):
-        self._probabilities = probabilities
+    def __init__(self, depths):
+        self._depths = depths
 
-    def probability_at(self, click):
-        return self._probabilities[click]
+    def depth_at(self, click):
+        return self._depths[click]
 
 
 LEFT, RIGHT = Click(1, 1), Click(2, 2, False)
@@ -42,14 +42,17 @@ LEFT, RIGHT = Click(1, 1), Click(2, 2, False)
 @pytest.mark.parametrize(
     ("left", "right", "expected"),
     [
-        (0.1, 0.1, True),  # the object is missed there: that is why it was clicked
-        (0.9, 0.9, False),  # the mask runs over there
-        (0.1, 0.7, True),  # both contradict: the greater error
-        (0.4, 0.7, False),
-        (0.5, 0.5, True),  # a tie
+        (-9, -9, True),  # the object is missed there: that is why it was clicked
+        (9, 9, False),  # the mask runs over there
+        (-9, 5, True),  # both are wrong: the greater error
+        (-5, 9, False),
+        (5, -9, True),  # neither is wrong: the one nearer to being so
+        (-5, 5, True),  # a tie
+        (-np.inf, -np.inf, True),  # an empty mask
+        (np.inf, np.inf, False),  # the whole picture
     ],
 )
-def test_the_click_that_contradicts_the_mask_more_is_next(left, right, expected):
+def test_the_click_deeper_on_the_wrong_side_is_next(left, right, expected):
     assert positive_is_next(Known({LEFT: left, RIGHT: right}), LEFT, RIGHT) is expected
 
 

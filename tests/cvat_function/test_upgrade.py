@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,14 +9,15 @@ import pytest
 
 from cvat_function.settings import Settings
 from cvat_function.upgrade import prompts
-from cvat_function.upgrade.journal import Entry, Journal
+from cvat_function.upgrade.outcomes import Outcome, Outcomes
 from cvat_function.upgrade.run import Options, pending, upgrade
 from cvat_function.upgrade.server import asked_pause
 from fcfi_core.clicks import Box, Click
-from fcfi_core.errors import DataError, PromptError
+from fcfi_core.errors import PromptError
 from fcfi_core.evaluation.metrics import iou
 from fcfi_core.images import load
 from fcfi_core.masks import cvat, polygons
+from fcfi_core.pipelines.journal import Journal
 
 WIDTH, HEIGHT = 160, 120
 
@@ -171,59 +171,54 @@ def work(disc, encoded):
 
 
 def test_what_is_pending(work):
-    journal = Journal(None)
+    outcomes = Outcomes()
     assert {
-        frame: [s["id"] for s in shapes] for frame, shapes in pending(work, Options(), journal).items()
+        frame: [s["id"] for s in shapes] for frame, shapes in pending(work, Options(), outcomes).items()
     } == {
         0: [3, 7],
         2: [4, 9],
         5: [8],
     }
-    journal.add([Entry(3, 0, "ball", "rectangle", 0.9, 0.9)])
-    journal.add([Entry(8, 5, "ball", "rectangle", 0, 0, "damaged")])
+    outcomes.add([Outcome(3, 0, "ball", "rectangle", 0.9, 0.9)])
+    outcomes.add([Outcome(8, 5, "ball", "rectangle", 0, 0, "damaged")])
     only = Options(only_labels=frozenset({"ball"}))
-    assert sorted(pending(work, only, journal)) == [2, 5], "what failed is tried again"
+    assert sorted(pending(work, only, outcomes)) == [2, 5], "what failed is tried again"
 
 
 def test_each_frame_is_one_request(work, predictor, tmp_path):
-    journal = Journal(tmp_path / "journal.jsonl")
-    for _ in upgrade(work, Settings(), predictor, Options(), journal):
-        pass
+    about = {"work": "task-1"}
+    with Outcomes(Journal(tmp_path / "journal.jsonl", about)) as outcomes:
+        for _ in upgrade(work, Settings(), predictor, Options(), outcomes):
+            pass
+        before = set(outcomes.to_review(1, 1))
     assert [(replace, [one["id"] for one in shapes]) for replace, shapes in work.written] == [
         (True, [3]),
         (True, [4]),
     ]
-    again = Journal(tmp_path / "journal.jsonl")
-    assert again.entries == journal.entries
-    assert again.done == {3, 4}
-    problems = {entry.shape: entry.problem for entry in again.entries if entry.problem}
+    with Outcomes(Journal(tmp_path / "journal.jsonl", about)) as again:
+        assert again.upgraded == {3, 4}
+        assert set(again.to_review(1, 1)) == before
+    problems = {outcome.shape: outcome.problem for outcome in before if outcome.problem}
     assert sorted(problems) == [7, 8, 9]
-    assert "takes" in problems[7] or "take" in problems[7]
+    assert "box does not take" in problems[7]
 
 
 def test_review_lists_the_worst_first():
-    journal = Journal(None)
-    journal.add(
+    outcomes = Outcomes()
+    outcomes.add(
         [
-            Entry(1, 0, "a", "rectangle", 0.95, 0.9),
-            Entry(2, 0, "a", "rectangle", 0.60, 0.9),
-            Entry(3, 0, "a", "rectangle", 0.95, 0.2),
-            Entry(4, 0, "a", "rectangle", 0, 0, "the mask is empty."),
-            Entry(2, 0, "a", "rectangle", 0.70, 0.9),
+            Outcome(1, 0, "a", "rectangle", 0.95, 0.9),
+            Outcome(2, 0, "a", "rectangle", 0.60, 0.9),
+            Outcome(3, 0, "a", "rectangle", 0.95, 0.2),
+            Outcome(4, 0, "a", "rectangle", 0, 0, "the mask is empty."),
+            Outcome(2, 0, "a", "rectangle", 0.70, 0.9),
         ]
     )
-    assert [(entry.shape, entry.confidence) for entry in journal.to_review(0.8, 0.5)] == [
+    assert [(entry.shape, entry.confidence) for entry in outcomes.to_review(0.8, 0.5)] == [
         (4, 0),
         (2, 0.7),
         (3, 0.95),
     ]
-
-
-@pytest.mark.parametrize("text", ["hello", '{"shape": 1}', json.dumps([1])])
-def test_another_file_is_no_journal(text, tmp_path):
-    (tmp_path / "notes.txt").write_text(text)
-    with pytest.raises(DataError, match=r"notes\.txt"):
-        Journal(tmp_path / "notes.txt")
 
 
 @pytest.mark.parametrize(

@@ -26,16 +26,16 @@ pytestmark = pytest.mark.e2e
 models = pytest.importorskip("cvat_sdk.models")
 
 WIDTH, HEIGHT = 160, 120
-CENTRES = ((45, 50), (110, 70))
+X, Y, RADIUS = 64, 60, 36
 
 
 def photo():
-    """Two coloured discs, as a picture and as masks."""
+    """A red disc, as a picture and as a mask."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    discs = [(columns - x) ** 2 + (rows - y) ** 2 <= 22**2 for x, y in CENTRES]
-    pixels = np.full((HEIGHT, WIDTH, 3), (60, 70, 60), np.uint8)
-    pixels[discs[0]], pixels[discs[1]] = (210, 60, 40), (60, 80, 220)
-    return Image.fromarray(pixels), discs
+    disc = (columns - X) ** 2 + (rows - Y) ** 2 <= RADIUS**2
+    noise = np.random.default_rng(0).integers(0, 8, (HEIGHT, WIDTH, 3))
+    pixels = np.where(disc[..., None], (210, 60, 40), (60, 55, 45)) + noise
+    return Image.fromarray(pixels.astype(np.uint8)), disc
 
 
 def shape(number, kind, points, **more):
@@ -50,14 +50,15 @@ class Stub:
     """A CVAT server with one task of three frames, the second of which was deleted."""
 
     def __init__(self):
-        left, right = ([x - 24.0, y - 24.0, x + 24.0, y + 24.0] for x, y in CENTRES)
+        around = [X - 37.0, Y - 37.0, X + 37.0, Y + 37.0]
+        diamond = [X - 40.0, Y * 1.0, X * 1.0, Y - 40.0, X + 40.0, Y * 1.0, X * 1.0, Y + 40.0]
         self.shapes = [
-            shape(11, "rectangle", left, group=5),
-            shape(12, "points", [110.2, 70.9]),
-            shape(13, "rectangle", right, label_id=2),
-            shape(14, "rectangle", left, frame=1),
-            shape(15, "polygon", [25.0, 30.0, 70.0, 30.0, 70.0, 75.0, 25.0, 75.0], frame=2),
-            shape(16, "rectangle", right, label_id=3, frame=2),
+            shape(11, "rectangle", around, group=5),
+            shape(12, "points", [X + 0.2, Y + 0.9]),
+            shape(13, "rectangle", around, label_id=2),
+            shape(14, "rectangle", around, frame=1),
+            shape(15, "polygon", diamond, frame=2),
+            shape(16, "rectangle", around, label_id=3, frame=2),
         ]
         self.next_id = 100
         self.writes, self.refusals, self.lost_answers = [], 0, 0
@@ -77,6 +78,10 @@ class Stub:
                 "jobs": {**summary, "completed": 0, "validation": 0},
                 "labels": summary,
             }
+        if path == "/api/jobs":
+            links = {"count": 0, "url": f"{self.url}/api/issues"}
+            job = {"id": 8, "task_id": 3, "start_frame": 0, "stop_frame": 2, "issues": links, "labels": links}
+            return {"count": 1, "next": None, "previous": None, "results": [job]}
         if path == "/api/labels":
             kinds = {1: "any", 2: "any", 3: "rectangle"}
             found = [
@@ -195,13 +200,12 @@ def test_boxes_and_points_become_masks(stub, upgrade):
     assert status == 1, "the crates' label takes rectangles only"
     assert report["upgraded"] == 3
     assert [entry["label"] for entry in report["review"] if entry["problem"]] == ["crate"]
-    discs = photo()[1]
+    assert report["review"][0]["page"] == f"{stub.url}/tasks/3/jobs/8?frame=2"
+    disc = photo()[1]
     found = masks(stub, 0)
     assert [action for action, _ in stub.writes] == ["update"]
     assert len(found) == 3
-    for (one, mask), disc, label, group in zip(
-        found, (discs[0], discs[1], discs[1]), (1, 1, 2), (5, 0, 0), strict=True
-    ):
+    for (one, mask), label, group in zip(found, (1, 1, 2), (5, 0, 0), strict=True):
         assert iou(mask, disc) > 0.8
         assert (one["label_id"], one["group"], one["occluded"], one["z_order"]) == (label, group, True, 2)
         assert one["attributes"] == [{"spec_id": 7, "value": "red"}]
@@ -230,7 +234,7 @@ def test_polygons_are_refined_and_polygons_come_back(stub, upgrade):
     assert upgrade("--from", "polygon")[0] == 0
     ((one, mask),) = masks(stub, 2)
     assert one["id"] > 100
-    assert iou(mask, photo()[1][0]) > 0.8
+    assert iou(mask, photo()[1]) > 0.8
     status, _ = upgrade("--to", "polygon", "--only-label", "planet", "--journal", "polygons.jsonl")
     assert status == 0
     ((_, written),) = stub.writes[1:]
@@ -284,7 +288,7 @@ def test_cvats_agent_runs_the_tracker(monkeypatch):
     inline = SimpleNamespace(submit=lambda call, *given: call(*given), result=lambda value: value)
     driver = driver_class(SimpleNamespace(), inline, function.spec)
     driver.validate_function_compatibility({"supported_shape_types": ["mask", "polygon"]})
-    picture, discs = photo()
+    picture, disc = photo()
     frames = [
         picture,
         picture.transform(picture.size, 0, (1, 0, -4, 0, 1, 0)),
@@ -294,7 +298,7 @@ def test_cvats_agent_runs_the_tracker(monkeypatch):
         SimpleNamespace(media=SimpleNamespace(load_image=lambda: frames[given["frame"]])),
         [],
     )
-    drawn = [{"type": "mask", "points": cvat.encode(discs[0])}]
+    drawn = [{"type": "mask", "points": cvat.encode(disc)}]
     begun = driver.calculate_result_for_ar(
         {"type": "init_tracking", "task": 1, "frame": 0, "shapes": drawn}, None
     )
@@ -302,6 +306,6 @@ def test_cvats_agent_runs_the_tracker(monkeypatch):
     followed = driver.calculate_result_for_ar({**asked, "frame": 1}, None)
     json.dumps(followed)
     mask = cvat.decode(followed["shapes"][0]["points"], WIDTH, HEIGHT)
-    assert iou(mask, np.roll(discs[0], 4, axis=1)) > 0.6
+    assert iou(mask, np.roll(disc, 4, axis=1)) > 0.6
     lost = driver.calculate_result_for_ar({**asked, "frame": 2}, None)
     assert lost["shapes"] == [None]
