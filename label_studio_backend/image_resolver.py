@@ -79,10 +79,10 @@ class ImageResolver:
         """
         stages = Stages()
         if reference[:5].lower() == "data:":
-            return self._decoded(self._embedded(reference), stages)[0], stages
+            return self._of_content(self._embedded(reference), stages), stages
         local = self._local_file(reference)
         if local is not None:
-            return self._decoded(self._read(local), stages)[0], stages
+            return self._of_content(self._read(local), stages), stages
         url = self.address(reference, task_id)
 
         def fetch(known: Known | None) -> tuple[LoadedImage, Known]:
@@ -256,6 +256,15 @@ class ImageResolver:
                 f"the local file {file.name!r} has more than {self._settings.image_bytes / 1e6:g} MB."
             )
         return content
+
+    def _of_content(self, content: bytes, stages: Stages) -> LoadedImage:
+        """Return the image in ``content``, which is at hand anew for every request."""
+
+        def fetch(known: Known | None) -> tuple[LoadedImage, Known]:
+            image, digest = self._decoded(content, stages)
+            return image, Known(digest, None, self.cache.now())
+
+        return self.cache.get(f"sha256:{hashlib.sha256(content).hexdigest()}", fetch)
 
     def _decoded(self, content: bytes, stages: Stages) -> tuple[LoadedImage, str]:
         digest = hashlib.sha256(content).hexdigest()

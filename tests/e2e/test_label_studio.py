@@ -1,0 +1,277 @@
+"""The real Label Studio, installed from PyPI and started here, from setting up to the exported mask.
+
+``LABEL_STUDIO_VENV`` names the environment to use (made if it is not there; else ``.e2e/label-studio``), and
+``LABEL_STUDIO_VERSION`` the version to install.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import venv
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcfi_core import Click, Predictor, load_model
+from fcfi_core.cli import main
+from fcfi_core.masks import label_studio as code
+from label_studio_backend.image_resolver import ImageResolver
+from label_studio_backend.label_studio import LabelStudio
+from label_studio_backend.settings import Settings
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).parents[2]
+VERSION = os.environ.get("LABEL_STUDIO_VERSION", "1.23.2")
+ENVIRONMENT = Path(os.environ.get("LABEL_STUDIO_VENV") or ROOT / ".e2e" / f"label-studio-{VERSION}")
+TOKEN = "5f0c1e2d3b4a59687786950413223140aabbccdd"
+WIDTH, HEIGHT = 320, 240
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Process:
+    """A child in a process group of its own, with its output in a file."""
+
+    def __init__(self, words, environment, log):
+        self.log = log
+        with log.open("ab") as file:
+            self.child = subprocess.Popen(
+                words, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def stop(self, how=signal.SIGTERM):
+        if self.child.poll() is None:
+            os.killpg(self.child.pid, how)
+            try:
+                self.child.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.child.pid, signal.SIGKILL)
+                self.child.wait(10)
+        return self.child.returncode
+
+
+@pytest.fixture(scope="module")
+def label_studio(tmp_path_factory):
+    """Label Studio with a user and a token, sqlite in a temporary folder."""
+    program = ENVIRONMENT / "bin" / "label-studio"
+    if not program.exists():
+        venv.create(ENVIRONMENT, with_pip=True)
+        pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, f"label-studio=={VERSION}"], check=True)
+    folder = tmp_path_factory.mktemp("label_studio")
+    port = free_port()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("LABEL_STUDIO_")},
+        "DJANGO_DB": "sqlite",
+        "LABEL_STUDIO_BASE_DATA_DIR": str(folder),
+        "LABEL_STUDIO_USERNAME": "annotator@example.com",
+        "LABEL_STUDIO_PASSWORD": "a-long-password-1",
+        "LABEL_STUDIO_USER_TOKEN": TOKEN,
+        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+        "ML_BLOCK_LOCAL_IP": "false",
+        "SSRF_PROTECTION_ENABLED": "false",
+        "COLLECT_ANALYTICS": "false",
+        "SENTRY_DSN": "",
+        "FRONTEND_SENTRY_DSN": "",
+        "LATEST_VERSION_CHECK": "false",
+    }
+    words = [
+        program,
+        "start",
+        "--no-browser",
+        "--port",
+        str(port),
+        "--internal-host",
+        "127.0.0.1",
+        "--init",
+        "e2e",
+    ]
+    process = Process([str(word) for word in (*words, "--data-dir", folder)], environment, folder / "log.txt")
+    server = LabelStudio(f"http://127.0.0.1:{port}", TOKEN, seconds=150)
+    try:
+        server.wait_until_up(600)
+        yield server
+    finally:
+        process.stop()
+
+
+@pytest.fixture
+def backend(label_studio, tmp_path):
+    """A function that starts ``fcfi serve`` at one address, again and again."""
+    port, started = free_port(), []
+
+    def start(**variables):
+        environment = {
+            **os.environ,
+            "LABEL_STUDIO_URL": label_studio.url,
+            "LABEL_STUDIO_API_KEY": TOKEN,
+            "PYTHONUNBUFFERED": "1",
+            **variables,
+        }
+        program = "import sys; from fcfi_core.cli import main; sys.exit(main())"
+        words = [sys.executable, "-c", program, "serve", "--port", str(port)]
+        process = Process(words, environment, tmp_path / "serve.txt")
+        started.append(process)
+        LabelStudio(f"http://127.0.0.1:{port}", "").wait_until_up(60)
+        return process
+
+    start.started = started
+    start.url = f"http://127.0.0.1:{port}"
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture(scope="module")
+def photo():
+    """A red disk on a ground of waves, as PNG, with its centre and radius."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    ground = np.stack([110 + 30 * np.sin(columns / 17), 120 + 30 * np.cos(rows / 23), 90 + 0 * rows], 2)
+    disk = (columns - 140) ** 2 + (rows - 130) ** 2 <= 60**2
+    pixels = np.where(disk[..., None], (225, 60, 40), ground).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+CLICKS = (Click(140, 130), Click(170, 150), Click(300, 20, False), Click(110, 110))
+
+
+def context(clicks):
+    """Return the list that the editor sends after the last of ``clicks``; dots keep their ids."""
+    return [
+        {
+            "id": f"dot-{click.x}-{click.y}",
+            "type": "keypointlabels",
+            "from_name": "click",
+            "to_name": "image",
+            "origin": "manual",
+            "original_width": WIDTH,
+            "original_height": HEIGHT,
+            "image_rotation": 0,
+            "is_positive": click.positive,
+            "value": {
+                "x": 100 * (click.x + 0.5) / WIDTH,
+                "y": 100 * (click.y + 0.5) / HEIGHT,
+                "width": 0.3,
+                "keypointlabels": ["cell"],
+                "labels": ["cell"],
+            },
+        }
+        for click in clicks
+    ]
+
+
+class Annotator:
+    """Clicks in one task of one project."""
+
+    def __init__(self, server, project):
+        self.server = server
+        self.project = project
+        tasks = server.get(f"/api/tasks?project={project}")
+        self.task = (tasks["tasks"] if isinstance(tasks, dict) else tasks)[0]
+        self.model = server.get(f"/api/ml?project={project}")[0]["id"]
+
+    def click(self, clicks):
+        """Return (region, mask)."""
+        asked = {"task": self.task["id"], "context": {"result": context(clicks)}}
+        answer = self.server.post(f"/api/ml/{self.model}/interactive-annotating", asked)
+        assert not answer.get("errors"), answer
+        (region,) = answer["data"]["result"]
+        return region, code.decode(region["value"]["rle"], WIDTH, HEIGHT)
+
+
+@pytest.fixture
+def annotator(label_studio, backend, photo, tmp_path, capsys):
+    """What ``fcfi label-studio setup`` leaves: a project with one photo and the backend connected."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "disk.png").write_bytes(photo)
+    backend()
+    words = ["label-studio", "setup", str(tmp_path / "images"), "--labels", "cell,nucleus & co"]
+    address = ["--url", label_studio.url, "--token", TOKEN, "--backend", backend.url]
+    assert main([*words, *address]) == 0
+    said = capsys.readouterr().out
+    assert "1 image(s) imported" in said
+    project = int(said.split("project ")[1].split(":")[0])
+    return Annotator(label_studio, project)
+
+
+def only_picture(export):
+    """Return the PNG in an export: alone, as Label Studio sends a single one, or in an archive."""
+    if export.startswith(b"\x89PNG"):
+        return export
+    with zipfile.ZipFile(io.BytesIO(export)) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".png"))
+        return archive.read(name)
+
+
+def test_a_full_round(label_studio, backend, annotator, photo, capsys):
+    doctor = ["doctor", "label-studio", "--url", label_studio.url, "--token", TOKEN, "--backend", backend.url]
+    assert main([*doctor, "--project", str(annotator.project)]) == 0, capsys.readouterr().out
+    capsys.readouterr()
+
+    # click, refine with a negative click, one more, take that back
+    _, first = annotator.click(CLICKS[:1])
+    _, second = annotator.click(CLICKS[:3])
+    region, third = annotator.click(CLICKS)
+    kept, undone = annotator.click(CLICKS[:3])
+    assert (undone == second).all()
+    assert kept["id"] != region["id"]
+    assert first[130, 140]
+    assert not third[20, 300]
+
+    # the same as without any server
+    predictor = Predictor(load_model(os.environ.get("FCFI_MODEL") or "default"))
+    for clicks, mask in ((CLICKS[:1], first), (CLICKS[:3], second), (CLICKS, third)):
+        assert (predictor.segment(photo, clicks).mask == mask).all()
+
+    # submit and export
+    path = f"/api/tasks/{annotator.task['id']}/annotations"
+    saved = label_studio.post(path, {"result": [kept], "lead_time": 1.0})
+    assert saved["result"] == [kept]
+    route = f"/api/projects/{annotator.project}/export?exportType=BRUSH_TO_PNG&download_all_tasks=false"
+    exported = np.array(Image.open(io.BytesIO(only_picture(label_studio.ask("GET", route).body)))) > 0
+    assert (exported == undone).all()
+
+
+def test_a_killed_backend_goes_on_with_the_same_mask(backend, annotator):
+    _, before = annotator.click(CLICKS[:3])
+
+    def ask():
+        with suppress(AssertionError):  # Label Studio says that the backend went away
+            annotator.click((*CLICKS[:3], Click(60, 60)))
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    time.sleep(0.05)
+    backend.started[0].stop(signal.SIGKILL)
+    asker.join(160)
+    backend()
+    _, after = annotator.click(CLICKS[:3])
+    assert (after == before).all()
+
+
+def test_personal_access_tokens_are_exchanged(label_studio, backend, annotator):
+    personal = label_studio.post("/api/token/", {})["token"]
+    server = LabelStudio(label_studio.url, personal)
+    assert server.token_kind == "personal"
+    assert server.who_am_i() == "annotator@example.com"
+    resolver = ImageResolver(Settings(label_studio_url=label_studio.url, label_studio_token=personal))
+    image, _ = resolver.load(annotator.task["data"]["image"], annotator.task["id"])
+    assert (image.width, image.height) == (WIDTH, HEIGHT)
