@@ -8,7 +8,7 @@ it: the same request must give the same mask wherever it lands.
 most wrong. Before each step it looks at the head of both lists, and takes the click that lies deeper on the
 wrong side of the mask's edge: a left click far outside the mask, or a right click far inside, must have come
 next. Ties go to the left click. The comparison with other orders is recorded in
-``docs/decisions/0401-cvat-click-order.md``.
+``docs/decisions/0007-cvat-click-order.md``.
 """
 
 from __future__ import annotations
