@@ -25,6 +25,9 @@ from fcfi_core.predictor import Predictor
 from fcfi_core.results import Result
 from fcfi_core.session import Session
 
+MOST = 50
+BLOCK = 25
+
 
 def segment(predictor: Predictor, image: LoadedImage, prompts: Prompts, settings: Settings) -> Found:
     """Return the mask that ``prompts`` ask for; a function of image and prompts alone."""
@@ -41,8 +44,8 @@ def replay(session: Session, positive: tuple[Click, ...], negative: tuple[Click,
 
     Args:
         session: without clicks; one with a box may get no click at all.
-        positive: left clicks in their order.
-        negative: right clicks in theirs.
+        positive: left clicks in their order; of very many the first and the latest, see :func:`thinned`.
+        negative: right clicks in theirs, likewise.
 
     Returns:
         The result after the last click.
@@ -50,7 +53,7 @@ def replay(session: Session, positive: tuple[Click, ...], negative: tuple[Click,
     Raises:
         PromptError: if there is neither a click nor a box.
     """
-    left, right = deque(positive), deque(negative)
+    left, right = deque(thinned(positive)), deque(thinned(negative))
     result = session.result
     while left or right:
         take_left = bool(left) and (not right or positive_is_next(result, left[0], right[0]))
@@ -58,6 +61,17 @@ def replay(session: Session, positive: tuple[Click, ...], negative: tuple[Click,
         result = session.click(click.x, click.y, click.positive)
     assert result is not None, "prompts are usable: a click or a box is there"
     return result
+
+
+def thinned(clicks: tuple[Click, ...]) -> tuple[Click, ...]:
+    """Return the first click and the latest ones, at most MOST in all; every click is a pass of the network.
+
+    Nobody needs so many for one object. They are dropped a block at a time, so that a growing list shares
+    its beginning with the one before, and the memo keeps helping.
+    """
+    excess = len(clicks) - MOST
+    dropped = -(-excess // BLOCK) * BLOCK if excess > 0 else 0
+    return clicks[:1] + clicks[1 + dropped :]
 
 
 def positive_is_next(result: Result | None, positive: Click, negative: Click) -> bool:

@@ -19,7 +19,7 @@ from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import ImageError, PromptError
 
 LARGEST_COORDINATE = 2**31
-MOST_POINTS = 400  # each is a pass of the network, and CVAT waits for a minute
+MOST_BOXES = 50  # each is a session of its own, and CVAT waits for a minute
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,6 @@ def parse(body: object) -> Interaction:
     fields = parse_object(body)
     boxes = corner_pairs(read_points(fields, "obj_bbox"))
     positive, negative = read_points(fields, "pos_points"), read_points(fields, "neg_points")
-    if len(positive) + len(negative) > MOST_POINTS:
-        raise PromptError(
-            f"{len(positive) + len(negative)} points were sent; at most {MOST_POINTS} are accepted."
-        )
     return Interaction(read_image(fields), positive, negative, boxes)
 
 
@@ -148,10 +144,12 @@ def corner_pairs(
     """Return boxes from the flat list of their corners, two per box.
 
     Raises:
-        PromptError: if a corner is left over.
+        PromptError: if a corner is left over, or there are too many boxes.
     """
     if len(corners) % 2:
         raise PromptError(f"obj_bbox holds {len(corners)} corners; send two [x, y] corners per box.")
+    if len(corners) > 2 * MOST_BOXES:
+        raise PromptError(f"obj_bbox holds {len(corners) // 2} boxes; send at most {MOST_BOXES} at once.")
     return tuple((*first, *second) for first, second in zip(corners[::2], corners[1::2], strict=True))
 
 

@@ -105,6 +105,21 @@ def test_what_a_worker_saw_before_changes_nothing(model, disc, positive, negativ
     assert first.confidence == again.confidence
 
 
+def test_very_many_clicks_are_thinned_block_by_block():
+    clicks = tuple(Click(number, 0) for number in range(200))
+    assert click_order.thinned(clicks[:50]) == clicks[:50]
+    before: tuple[Click, ...] = ()
+    shared = 0
+    for count in range(1, 201):
+        kept = click_order.thinned(clicks[:count])
+        assert kept[0] == clicks[0]
+        assert kept[-1] == clicks[count - 1]
+        assert len(kept) <= 50
+        shared += kept[: len(before)] == before
+        before = kept
+    assert shared == 200 - 150 // 25
+
+
 def test_a_box_alone_is_enough(predictor, image, disc):
     found = segment(predictor, image, Prompts(box=Box(26, 21, 101, 99)), Settings())
     assert (found.mask & disc[1]).sum() > 0.9 * disc[1].sum()
