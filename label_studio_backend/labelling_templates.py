@@ -23,7 +23,7 @@ def labelling_config(
     image: str = "image",
     data_key: str = "image",
     background: str = "",
-    boxes: bool = True,
+    boxes: bool = False,
 ) -> str:
     """Return a labelling config in which clicks become masks.
 
@@ -33,12 +33,12 @@ def labelling_config(
         image: name of the Image tag.
         data_key: where tasks hold the image.
         background: a further click label that means "not this", or "".
-        boxes: offer a smart rectangle too (not where masks become rectangles).
+        boxes: offer a smart rectangle too; it shares one button with the smart key point.
 
-    >>> print(labelling_config(["cell"], boxes=False))
+    >>> print(labelling_config(["cell"]))
     <View>
       <Image name="image" value="$image" zoom="true" zoomControl="true"/>
-      <BrushLabels name="mask" toName="image">
+      <BrushLabels name="mask" toName="image" smart="false">
         <Label value="cell" background="#e03131"/>
       </BrushLabels>
       <KeyPointLabels name="click" toName="image" smart="true" smartOnly="true">
@@ -54,7 +54,8 @@ def labelling_config(
     clicks = [*classes, (background, _BACKGROUND_COLOUR)] if background else classes
     parts = [
         f"  <Image name={quoteattr(image)} value={quoteattr('$' + data_key)} {_ZOOM}/>",
-        *_control(_TAGS[shape], "mask", image, "", classes, ""),
+        # Brushes bring a smart variant of themselves, which would stand before the one for clicks.
+        *_control(_TAGS[shape], "mask", image, ' smart="false"', classes, ""),
         *_control(
             "KeyPointLabels", "click", image, ' smart="true" smartOnly="true"', clicks, ' showInline="true"'
         ),

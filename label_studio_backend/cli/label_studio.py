@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     setup.add_argument(
         "--background", default="", help="a click label that means 'not this', beside Alt+click"
     )
+    setup.add_argument("--boxes", action="store_true", help="offer boxes as prompts, beside clicks")
     setup.set_defaults(action=_setup)
 
 
@@ -64,14 +65,19 @@ def _setup(arguments: argparse.Namespace) -> int:
     print(f"Label Studio at {server.url} knows us as {server.who_am_i()}")
     files = sorted(_images(arguments.images)) if arguments.images else []
     config = labelling_config(
-        arguments.labels.split(","), shape=arguments.output, background=arguments.background
+        arguments.labels.split(","),
+        shape=arguments.output,
+        background=arguments.background,
+        boxes=arguments.boxes,
     )
     project = server.post("/api/projects", {"title": arguments.title, "label_config": config})["id"]
     print(f"project {project}: {arguments.title}")
     _import(server, project, files)
     _connect(server, project, arguments)
     print(f"open {server.url}/projects/{project}/data and press Label All Tasks")
-    print("then: switch Auto-Annotation on, press a label's key, click; Alt+click takes away; the tick keeps")
+    print(
+        "then: Auto-Annotation on, coloured tool, a label's key, click; Alt+click takes away; tick to keep"
+    )
     return 0
 
 

@@ -30,7 +30,7 @@ from label_studio_backend.image_resolver import ImageResolver
 from label_studio_backend.label_studio import LabelStudio
 from label_studio_backend.settings import Settings
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
 VERSION = os.environ.get("LABEL_STUDIO_VERSION", "1.23.2")

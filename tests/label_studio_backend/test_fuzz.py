@@ -95,6 +95,7 @@ def test_damaged_requests(client, body):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @given(damaged_requests())
 @settings(FUZZ, max_examples=5000)
 def test_thousands_of_damaged_requests(client, body):

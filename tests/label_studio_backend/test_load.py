@@ -26,7 +26,7 @@ from PIL import Image
 from fcfi_core import Click, Predictor, load_model
 from fcfi_core.masks import label_studio as code
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 ANNOTATORS, OBJECTS, CLICKS = 8, 20, 5
 WIDTH, HEIGHT = 320, 240
@@ -113,7 +113,8 @@ class Annotator:
         config = (
             '<View><Image name="image" value="$image"/>'
             '<BrushLabels name="m" toName="image"><Label value="cell"/></BrushLabels>'
-            '<KeyPointLabels name="click" toName="image" smart="true"><Label value="cell"/></KeyPointLabels></View>'
+            '<KeyPointLabels name="click" toName="image" smart="true"><Label value="cell"/>'
+            "</KeyPointLabels></View>"
         )
         task = {"id": picture, "data": {"image": f"/data/upload/1/{picture}.png"}}
         body = {"tasks": [task], "label_config": config, "params": {"context": {"result": items}}}
