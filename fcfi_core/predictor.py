@@ -183,7 +183,7 @@ class Predictor:
 
     def warm_up(self) -> None:
         """Run two clicks on a grey image, so that the first user does not wait for lazy set-up."""
-        grey = np.full((480, 640, 3), 127, np.uint8)
+        grey = images.load(np.full((480, 640, 3), 127, np.uint8), max_pixels=None)
         self.segment(grey, [(320, 240), (300, 220)])
 
     def scene(

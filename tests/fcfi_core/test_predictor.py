@@ -253,3 +253,7 @@ print(hashlib.sha256(result.probability.tobytes()).hexdigest())
         for way in ("straight", "detour")
     }
     assert len(digests) == 1
+
+
+def test_warming_up_works_under_any_pixel_limit(tiny_model):
+    Predictor(tiny_model, max_pixels=100).warm_up()
