@@ -76,8 +76,11 @@ def regions(
 
 
 def _exteriors(mask: NDArray[np.bool_], tolerance: float, most_points: int) -> list[NDArray[np.float64]]:
-    """Return the outlines of the parts, largest first; Label Studio's polygons have no holes."""
-    polygons = to_polygons(mask, tolerance=tolerance, max_points=most_points)
+    """Return the outlines of the parts, largest first.
+
+    Label Studio's polygons are single rings, so a hole is joined to its outline by a cut of no width.
+    """
+    polygons = to_polygons(mask, tolerance=tolerance, max_points=most_points, holes="bridge")
     return [polygon.exterior for polygon in polygons if len(polygon.exterior) >= 3]
 
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from fcfi_core.masks import Polygon, from_polygons
 from fcfi_core.masks import label_studio as code
 from label_studio_backend.answers import Place, regions
 from label_studio_backend.labelling_config import LabellingConfig
@@ -85,3 +86,13 @@ def test_nothing_comes_of_an_empty_mask():
 @pytest.mark.parametrize("tag", ["BrushLabels", "PolygonLabels", "RectangleLabels"])
 def test_everything_is_plain_json(mask, tag):
     json.dumps(regions(mask, PLACE, labels(tag), "cell", 0.5), allow_nan=False)
+
+
+def test_a_hole_survives_in_the_single_ring():
+    mask = np.zeros((60, 80), bool)
+    mask[10:50, 10:70] = True
+    mask[20:40, 30:50] = False
+    place = Place("image", 80, 60, 0, None)
+    (region,) = regions(mask, place, labels("PolygonLabels"), "cell", 0.5)
+    ring = np.array(region["value"]["points"]) * (80 / 100, 60 / 100)
+    assert (from_polygons([Polygon(ring)], 80, 60) == mask).all()
