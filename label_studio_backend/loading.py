@@ -11,6 +11,7 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Literal
 
+from fcfi_core.checkpoints import CHOSEN, chosen
 from fcfi_core.errors import BusyError, FcfiError, WeightsError
 from fcfi_core.predictor import Predictor
 
@@ -87,12 +88,12 @@ def version_of(model: str) -> str:
     """Return what Label Studio stores as the version of ``model``, without loading anything.
 
     Args:
-        model: a catalogued name (fixed by this package's version) or the path of a file.
+        model: a catalogued name (fixed by this package's version), the path of a file, or "chosen".
 
     >>> version_of("default").endswith("-default")
     True
     """
-    path = Path(model).expanduser()
+    path = Path(chosen() if model == CHOSEN else model).expanduser()
     stem = f"fcfi-{package_version('fcfi')}-{path.stem}"
     if not path.is_file():
         return stem

@@ -23,9 +23,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcfi_core import Click, Predictor, load_model
+from fcfi_core import Click, Predictor
 from fcfi_core.cli import main
 from fcfi_core.masks import label_studio as code
+from fcfi_core.settings import CORE_VARIABLES, read
 from label_studio_backend.image_resolver import ImageResolver
 from label_studio_backend.label_studio import LabelStudio
 from label_studio_backend.settings import Settings
@@ -237,7 +238,7 @@ def test_a_full_round(label_studio, backend, annotator, photo, capsys):
     assert not third[20, 300]
 
     # the same as without any server
-    predictor = Predictor(load_model(os.environ.get("FCFI_MODEL") or "default"))
+    predictor = Predictor.from_settings(read(CORE_VARIABLES, os.environ))
     for clicks, mask in ((CLICKS[:1], first), (CLICKS[:3], second), (CLICKS, third)):
         assert (predictor.segment(photo, clicks).mask == mask).all()
 
