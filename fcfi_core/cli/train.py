@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tuning.add_argument(
         "--margin",
         type=float,
-        default=0.25,
-        metavar="CLICKS",
-        help="how much worse the reference may get, in clicks an object (default: %(default)s)",
+        default=0.01,
+        metavar="IOU",
+        help="how much worse the reference may get, mean IoU of ten clicks (default: %(default)s)",
     )
 
 
@@ -91,7 +91,7 @@ def _fine_tune(arguments: argparse.Namespace) -> int:
         if getattr(arguments, option) is None:
             raise SettingsError(f"fine-tuning needs --{option}; for example --data export.json --out tuned.")
     if arguments.margin < 0:
-        raise SettingsError(f"--margin is {arguments.margin}; give 0 or more clicks.")
+        raise SettingsError(f"--margin is {arguments.margin}; give 0 or more.")
     options = FineTuningOptions(margin=arguments.margin, device=arguments.device or "auto")
     if arguments.steps is not None:
         options = replace(options, steps=arguments.steps)

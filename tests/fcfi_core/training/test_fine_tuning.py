@@ -24,15 +24,15 @@ def measurement(share, team, reference):
 @pytest.mark.parametrize(
     ("new", "accepted"),
     [
-        ([(1.0, 3.0, 4.1), (0.5, 3.5, 4.0)], 1.0),
-        ([(1.0, 3.0, 4.3), (0.5, 3.5, 4.2)], 0.5),
-        ([(1.0, 3.0, 5.0), (0.5, 3.5, 4.4)], None),
-        ([(1.0, 5.0, 3.0), (0.5, 5.1, 3.0)], None),
-        ([(1.0, 3.0, 4.0), (0.5, 3.0, 4.0)], 0.5),
+        ([(1.0, 0.70, 0.795), (0.5, 0.65, 0.80)], 1.0),
+        ([(1.0, 0.70, 0.78), (0.5, 0.65, 0.795)], 0.5),
+        ([(1.0, 0.70, 0.60), (0.5, 0.65, 0.78)], None),
+        ([(1.0, 0.50, 0.90), (0.5, 0.49, 0.90)], None),
+        ([(1.0, 0.70, 0.80), (0.5, 0.70, 0.80)], 0.5),
     ],
 )
 def test_the_gate(new, accepted):
-    found = choose([measurement(0, 5.0, 4.0), *(measurement(*one) for one in new)], margin=0.25)
+    found = choose([measurement(0, 0.5, 0.8), *(measurement(*one) for one in new)], margin=0.01)
     assert (found and found.share) == accepted
 
 
