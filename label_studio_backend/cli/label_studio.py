@@ -75,9 +75,7 @@ def _setup(arguments: argparse.Namespace) -> int:
     _import(server, project, files)
     _connect(server, project, arguments)
     print(f"open {server.url}/projects/{project}/data and press Label All Tasks")
-    print(
-        "then: Auto-Annotation on, coloured tool, a label's key, click; Alt+click takes away; tick to keep"
-    )
+    print("then: Auto-Annotation on, coloured tool, a label's key, click; Alt+click takes away; tick to keep")
     return 0
 
 
