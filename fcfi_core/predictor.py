@@ -43,6 +43,7 @@ from fcfi_core.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from fcfi_core.session import Session
 
+UNSURE = "the network is unsure: the mask shows what is at least as likely as the clicked pixel; click again"
 NO_OBJECT = "no positive click yet: the mask is empty; click on the object first"
 
 
@@ -211,6 +212,7 @@ class Predictor:
             result = Result(nothing, np.zeros((1, 1), np.float32), 1.0, clicks, notes=(NO_OBJECT,))
         else:
             result = Result(state.frame, state.probability, self.protocol.mask_threshold, clicks, implied)
+            result = result if self.protocol.official else _with_something(result)
         timings = {"decode": scene.decode_time, **watch.finished()}
         return replace(result, image_notes=scene.image.notes, timings=timings)
 
@@ -333,3 +335,16 @@ class Predictor:
             encoded = self.model.engine.encode(batches.of(frame.apply(image.pixels), self.protocol.flip))
             self.memo.put(key, encoded, encoded.size)
         return encoded
+
+
+def _with_something(result: Result) -> Result:
+    """Return ``result``, its threshold lowered to the clicked pixel's probability if it were empty.
+
+    Whoever clicks on an object wants to see a mask to correct, not nothing; the confidence tells how
+    little it is worth.
+    """
+    positive = [click for click in (*result.clicks, result.implied_click) if click and click.positive]
+    likeliest = max((result.probability_at(click) for click in positive), default=1.0)
+    if likeliest > result.threshold or result.mask.any():
+        return result
+    return replace(result, threshold=0.99 * likeliest, notes=(UNSURE,))

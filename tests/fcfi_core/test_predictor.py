@@ -257,3 +257,10 @@ print(hashlib.sha256(result.probability.tobytes()).hexdigest())
 
 def test_warming_up_works_under_any_pixel_limit(tiny_model):
     Predictor(tiny_model, max_pixels=100).warm_up()
+
+
+def test_a_positive_click_never_gives_nothing(tiny_model, photo):
+    predictor = Predictor(tiny_model, protocol=replace(tiny_model.protocol, mask_threshold=1.0))
+    result = predictor.segment(photo, [(20, 20)])
+    assert result.mask[20, 20]
+    assert "unsure" in result.notes[0]
