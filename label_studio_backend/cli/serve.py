@@ -8,6 +8,7 @@ import os
 import sys
 from dataclasses import replace
 
+from fcfi_core.engines.memory import keep_flat
 from label_studio_backend.settings import VARIABLES, Settings, credentials
 
 HELP = "serve the Label Studio backend and the playground page"
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(
         level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
-    from label_studio_backend.serving import serve
+    keep_flat()
+    from label_studio_backend.serving import serve  # torch comes with it
 
     return serve(settings, environment)

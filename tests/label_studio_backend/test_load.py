@@ -61,7 +61,6 @@ class Server:
             **os.environ,
             "LABEL_STUDIO_URL": label_studio,
             "FCFI_IMAGE_FRESH_SECONDS": "5",
-            "MALLOC_ARENA_MAX": "2",
             **variables,
         }
         self.start()
