@@ -164,10 +164,10 @@ class Backend:
         """Add the regions of one object to ``found``."""
         job.checkpoint()
         config = LabellingConfig.parse(request.label_config)
-        output = config.output(prompt.target, self._settings.output)
         prompt = self._completed(request, task, prompt, config)
         if not prompt.asks_for_a_mask:
             return
+        output = config.output(prompt.target, self._settings.output, prompt.label)
         label = output.label_for(prompt.label)
         reference = config.reference(prompt.target, task.data, prompt.newest.item_index or 0)
         image, stages = self.resolver.load(reference, task.ident)

@@ -128,7 +128,7 @@ class LabellingConfig:
                 "the labelling config declares a document type or entities; remove the declaration."
             )
         try:
-            root = ElementTree.fromstring(text)
+            root = ElementTree.fromstring(text.lstrip("\ufeff \t\r\n"))
         except (ElementTree.ParseError, ValueError) as error:
             raise DataError(
                 f"the labelling config is not valid XML ({error}); correct it in the project."
@@ -144,19 +144,27 @@ class LabellingConfig:
                 controls.append(_control(element, kind, name))
         return cls(tuple(controls), images)
 
-    def output(self, target: str, preferred: str = "auto") -> Output:
+    def output(self, target: str, preferred: str = "auto", label: str | None = None) -> Output:
         """Return where masks of the image tag ``target`` go.
 
         Args:
             target: name of the Image tag, a prompt's ``to_name``.
             preferred: a shape to take first where several are offered (brush, polygon, rectangle), or auto.
+            label: the class to carry: of several tags of one kind, one that offers it comes first.
 
         Raises:
             DataError: if the config has no tag that can take a mask.
         """
-        naming = next((c for c in self.controls if c.kind == "labels" and target in c.targets), None)
+        namings = [c for c in self.controls if c.kind == "labels" and target in c.targets]
+        naming = next((c for c in namings if label is not None and c.offers(label)), next(iter(namings), None))
         found = [c for c in self.controls if c.kind in _ORDER and target in c.targets]
-        found.sort(key=lambda control: (control.shape != preferred, _ORDER.index(control.kind)))
+        found.sort(
+            key=lambda control: (
+                control.shape != preferred,
+                _ORDER.index(control.kind),
+                label is not None and not control.offers(label),
+            )
+        )
         if not found:
             raise DataError(
                 f"the labelling config has no tag that can take a mask of image {target!r}; "
@@ -208,7 +216,7 @@ def _control(element: ElementTree.Element, kind: str, name: str) -> Control:
 
 def _look_up(pattern: str, data: Mapping[str, Any]) -> Any:
     """Return what ``pattern`` ("$key", "$outer.inner" or text around keys) means for ``data``."""
-    if re.fullmatch(r"\$[^$/\s]+", pattern):
+    if pattern[:1] == "$" and (pattern[1:] in data or re.fullmatch(r"[^$/\s]+", pattern[1:])):
         return _value(pattern[1:], data)
     return re.sub(r"\$(\w+(?:\.\w+)*)", lambda match: _filled(match[1], data), pattern)
 

@@ -90,10 +90,12 @@ class PredictRequest:
         if not self.prompts:
             return None
         regions = [region for prompt in self.prompts for region in _all(prompt)]
-        if not regions[0].ident:
+        first = regions[0]
+        if not first.ident:
             return None
         return Turn(
-            of=(self.project, self.tasks[0].ident, regions[0].target, regions[0].shape, regions[0].ident),
+            # Scripts may give the ids of the editor's dots out twice; the place of the first one tells.
+            of=(self.project, self.tasks[0].ident, first.target, first.shape, first.ident, repr(first.value)),
             regions=tuple(region.ident for region in regions),
             content=repr([(region.value, region.positive) for region in regions]),
         )

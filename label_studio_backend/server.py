@@ -22,7 +22,7 @@ import hmac
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from starlette.applications import Starlette
@@ -207,7 +207,10 @@ class _BasicAuth:
 
     def __init__(self, app: ASGIApp, user: str, password: str) -> None:
         self._app = app
-        self._expected = f"{user}:{password}".encode()
+        text = f"{user}:{password}"
+        self._expected = [text.encode()]
+        with suppress(UnicodeEncodeError):  # Browsers send UTF-8, Label Studio sends Latin-1.
+            self._expected.append(text.encode("latin-1"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] == "/webhook" or self._knows(scope):
@@ -223,7 +226,8 @@ class _BasicAuth:
             sent = base64.b64decode(coded.strip(), validate=True)
         except (binascii.Error, ValueError):
             sent = b""
-        return hmac.compare_digest(sent, self._expected) and kind.lower() == b"basic"
+        matches = [hmac.compare_digest(sent, expected) for expected in self._expected]
+        return any(matches) and kind.lower() == b"basic"
 
 
 class _Counted:

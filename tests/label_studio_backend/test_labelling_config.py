@@ -49,6 +49,18 @@ def test_a_plain_brush_is_named_by_the_labels_tag():
     assert parse(IMAGE, '<Brush name="b" toName="image"/>').output("image").label_for("x") is None
 
 
+def test_of_several_tags_the_one_that_offers_the_class_comes_first():
+    more = '<BrushLabels name="more" toName="image"><Label value="road"/></BrushLabels>'
+    config = parse(IMAGE, BRUSH, more, POLYGON)
+    assert config.output("image", label="road").control.name == "more"
+    assert config.output("image", label="a & b").control.name == "mask"
+    assert config.output("image", label="unknown").control.name == "mask"
+    names = ['<Labels name="n" toName="image"><Label value="x"/></Labels>']
+    names += ['<Labels name="m" toName="image"><Label value="y"/></Labels>']
+    output = parse(IMAGE, '<Brush name="b" toName="image"/>', *names).output("image", label="y")
+    assert output.naming.name == "m"
+
+
 def test_a_plain_rectangle_is_the_last_resort():
     assert parse(IMAGE, '<Rectangle name="r" toName="image"/>').output("image").control.shape == "rectangle"
 
@@ -78,6 +90,8 @@ def test_aliases_and_labels_from_the_task_are_accepted():
         ("$photo.url", {"photo": {"url": "/b.png"}}, "/b.png"),
         ("$photo.url", {"photo.url": "/c.png"}, "/c.png"),
         ("https://host/$name.png", {"name": "d"}, "https://host/d.png"),
+        ("$my image", {"my image": "/s.png"}, "/s.png"),
+        ("$a/b", {"a/b": "/t.png"}, "/t.png"),
         ("$pages", {"pages": ["/0.png", "/1.png"]}, "/1.png"),
     ],
 )
@@ -92,6 +106,11 @@ def test_a_missing_image_is_said(data):
         parse(IMAGE).reference("image", data)
     with pytest.raises(ImageError, match="no <Image"):
         parse(IMAGE).reference("other", data)
+
+
+def test_what_editors_put_before_the_config_is_passed_over():
+    text = f'\ufeff \n<?xml version="1.0" encoding="utf-8"?><!-- mine --><View>{IMAGE}</View>'
+    assert LabellingConfig.parse(text).images == {"image": "$image"}
 
 
 @pytest.mark.parametrize(

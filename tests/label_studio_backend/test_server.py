@@ -210,6 +210,19 @@ def test_projects_with_different_configs_do_not_mix(client, body, click):
     assert brush["type"] == "brushlabels"
 
 
+def test_of_several_tags_the_one_with_the_clicked_class_takes_the_mask(client, body, click):
+    tags = "".join(
+        f'<{tag} name="{tag}-{label}" toName="image"{more}><Label value="{label}"/></{tag}>'
+        for label in ("cell", "road")
+        for tag, more in (("BrushLabels", ""), ("KeyPointLabels", ' smart="true"'))
+    )
+    config = f'<View><Image name="image" value="$image"/>{tags}</View>'
+    for label in ("road", "cell"):
+        (region,) = result_of(client.post("/predict", json=body([click(29, 26, label=label)], config=config)))
+        assert region["from_name"] == f"BrushLabels-{label}"
+        assert region["value"]["brushlabels"] == [label]
+
+
 def test_a_background_label_subtracts(client, body, click, data_uri):
     config = (
         '<View><Image name="image" value="$image"/>'
@@ -246,6 +259,14 @@ def test_basic_auth_guards_everything_but_the_webhook(make_client, name):
         assert answer.headers["WWW-Authenticate"].startswith("Basic")
     assert client.request(method, f"/{name}", headers={"Authorization": f"Basic {good}"}).status_code != 401
     assert client.post("/webhook", content=b"x").status_code == 200
+
+
+@pytest.mark.parametrize(("password", "coding"), [("päss", "utf-8"), ("päss", "latin-1"), ("пароль", "utf-8")])
+def test_basic_auth_in_both_codings_that_clients_use(make_client, password, coding):
+    client = make_client(user="annotator", password=password)
+    for text, status in ((password.encode(coding), 200), (b"?" * len(password), 401)):
+        header = "Basic " + base64.b64encode(b"annotator:" + text).decode()
+        assert client.get("/health", headers={"Authorization": header}).status_code == status
 
 
 def test_a_webhook_body_is_not_even_parsed(client):
