@@ -79,7 +79,7 @@ class Settings:
     device: str = "auto"
     threads: int | None = None
     max_pixels: int = 200 * MEGA
-    memo_bytes: int = 256 * MEGA
+    memo_bytes: int = 48 * MEGA
     memo_seconds: float = 900.0
     frame_bytes: int = 128 * MEGA
     form: str = "shapes"

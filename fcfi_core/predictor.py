@@ -30,6 +30,7 @@ from fcfi_core import batches, images
 from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click, Number, ordered
 from fcfi_core.engines.base import Encoded
+from fcfi_core.engines.memory import outside_heap
 from fcfi_core.errors import PromptError
 from fcfi_core.geometry import Frame, Region, next_region
 from fcfi_core.images import LoadedImage
@@ -274,7 +275,7 @@ class Predictor:
                 gate=0.0 if state is None else 1.0,
             )
         logits, corrected, fused = map(batches.averaged, (maps.logits, maps.corrected, maps.fused))
-        probability = batches.sigmoid(logits)
+        probability = outside_heap(batches.sigmoid(logits))
         if self.protocol.official:
             # The stale box: whatever was seen, the answer is put where the last zoomed region is.
             whole = self._whole(scene.size)

@@ -53,7 +53,7 @@ CORE_VARIABLES: tuple[Variable, ...] = (
     Variable("FCFI_DEVICE", "auto", "auto, cpu, cuda or cuda:N."),
     Variable("FCFI_THREADS", 0, "CPU threads of the network; 0 follows the container's share.", int),
     Variable("FCFI_MAX_MEGAPIXELS", 200.0, "Largest image accepted, in millions of pixels.", float),
-    Variable("FCFI_MEMO_MEGABYTES", 256.0, "Memory for remembered click prefixes.", float),
+    Variable("FCFI_MEMO_MEGABYTES", 48.0, "Memory for remembered click prefixes.", float),
     Variable("FCFI_MEMO_SECONDS", 900.0, "How long an unused click prefix is remembered.", float),
 )
 

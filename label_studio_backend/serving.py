@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import uvicorn
 
+from fcfi_core.engines.memory import fill_heap
 from fcfi_core.errors import FcfiError
 from fcfi_core.predictor import Predictor
 from fcfi_core.settings import CORE_VARIABLES, read
@@ -30,7 +31,13 @@ def serve(settings: Settings, environment: Mapping[str, str]) -> int:
         0, or 2 if the weights cannot be loaded.
     """
     values = read(CORE_VARIABLES, environment)
-    model = Loading(lambda: Predictor.from_settings(values), version_of(values["FCFI_MODEL"]))
+
+    def load() -> Predictor:
+        predictor = Predictor.from_settings(values)
+        fill_heap()
+        return predictor
+
+    model = Loading(load, version_of(values["FCFI_MODEL"]))
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings, model),

@@ -1,19 +1,29 @@
 """Flat memory for processes that serve for days.
 
 Frames differ in size from click to click. Left alone, glibc keeps what the largest ones needed, in pieces
-that fit no other, and oneDNN keeps compiled code for each size it ever saw: a server grows by a fifth in
-its first two thousand clicks. With the bounds here it is flat after some dozens, at the same speed.
+that fit no other, because maps that are remembered lie between them; and oneDNN keeps compiled code for each
+size it ever saw. A server then grows by a fifth in its first two thousand clicks. So what is remembered
+lives in pages of its own (:func:`outside_heap`), the rest is bounded (:func:`keep_flat`), and the heap that
+one click may need is taken at the start (:func:`fill_heap`) instead of piece by piece as rarer frames come.
 """
 
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 _MEGABYTE = 1 << 20
 # Numbers of glibc's mallopt: one arena, large blocks straight from the system, the rest in large steps.
 _MALLOC = {-8: 1, -3: 8 * _MEGABYTE, -1: 256 * _MEGABYTE, -2: 64 * _MEGABYTE}
 _CACHES = {"LRU_CACHE_CAPACITY": "16", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
+_SMALL = 128 * 1024
+_BLOCK = 4 * _MEGABYTE
 
 
 def keep_flat() -> None:
@@ -23,7 +33,46 @@ def keep_flat() -> None:
     """
     for name, entries in _CACHES.items():
         os.environ.setdefault(name, entries)
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None and not any(name.startswith("MALLOC_") for name in os.environ):
+    mallopt = _mallopt()
+    if mallopt is not None:
         for parameter, value in _MALLOC.items():
             mallopt(parameter, value)
+
+
+def fill_heap(megabytes: int = 80) -> None:
+    """Take ``megabytes`` of heap and give them back, so that clicks find them there.
+
+    Does nothing where :func:`keep_flat` bounds nothing: elsewhere the memory would go back to the system.
+    """
+    if _mallopt() is None:
+        return
+    library = ctypes.CDLL(None)
+    library.malloc.restype = ctypes.c_void_p
+    library.malloc.argtypes = [ctypes.c_size_t]
+    library.free.argtypes = [ctypes.c_void_p]
+    blocks = [library.malloc(_BLOCK) for _ in range(megabytes * _MEGABYTE // _BLOCK)]
+    for block in filter(None, blocks):
+        ctypes.memset(block, 0, _BLOCK)
+    for block in blocks:
+        library.free(block)
+
+
+def outside_heap(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy of ``array`` that goes back to the system the moment it is forgotten.
+
+    Args:
+        array: of any shape and layout; a small one, whose place can be used again, is returned as it is.
+    """
+    if array.nbytes < _SMALL:
+        return array
+    layout = np.empty_like(array).strides  # dense, with the axes in the order of the original's
+    copy: NDArray[Any] = np.ndarray(array.shape, array.dtype, mmap.mmap(-1, array.nbytes), strides=layout)
+    copy[...] = array
+    return copy
+
+
+def _mallopt() -> Callable[[int, int], int] | None:
+    """Return glibc's function that bounds the heap; None elsewhere, and where the operator bounds it."""
+    if any(name.startswith("MALLOC_") for name in os.environ):
+        return None
+    return getattr(ctypes.CDLL(None), "mallopt", None)

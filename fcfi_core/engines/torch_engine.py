@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch.backends import cudnn
 
 from fcfi_core.engines.base import Array, Encoded, Maps
+from fcfi_core.engines.memory import outside_heap
 from fcfi_core.engines.threads import container_share
 from fcfi_core.errors import SettingsError
 from fcfi_core.networks.base import InteractiveNetwork
@@ -71,6 +72,9 @@ class TorchEngine:
             # torch.tensor copies into memory of a fixed alignment, on which the bits may depend.
             tensor = torch.tensor(images, device=self._device).permute(0, 3, 1, 2)
             encoding = self._network.encode(tensor.contiguous(memory_format=self._layout))
+            if self._device.type == "cpu":
+                parts = [torch.from_numpy(outside_heap(part.numpy())) for part in encoding]
+                encoding = type(encoding)(*parts)
             size = sum(part.numel() * part.element_size() for part in encoding)
             if self._device.type == "cuda":
                 torch.cuda.synchronize(self._device)  # or the time would be charged to the next call
