@@ -163,7 +163,7 @@ class Backend:
     ) -> None:
         """Add the regions of one object to ``found``."""
         job.checkpoint()
-        config = LabellingConfig.parse(request.label_config)
+        config = LabellingConfig.for_image(request.label_config, prompt.target)
         prompt = self._completed(request, task, prompt, config)
         if not prompt.asks_for_a_mask:
             return

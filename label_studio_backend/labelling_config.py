@@ -105,10 +105,12 @@ class LabellingConfig:
     Args:
         controls: in document order.
         images: name of each Image tag -> its ``value`` (or ``valueList``) attribute.
+        flags: what stands for the number of a repetition in names and values, one per Repeater tag.
     """
 
     controls: tuple[Control, ...]
     images: Mapping[str, str]
+    flags: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: object) -> Self:
@@ -135,6 +137,7 @@ class LabellingConfig:
             ) from None
         controls: list[Control] = []
         images: dict[str, str] = {}
+        flags: list[str] = []
         for element in root.iter():
             kind = element.tag.lower()
             name = element.get("name", "")
@@ -142,7 +145,30 @@ class LabellingConfig:
                 images[name] = element.get("value") or element.get("valueList") or ""
             elif kind in _SPELLING and name:
                 controls.append(_control(element, kind, name))
-        return cls(tuple(controls), images)
+            elif kind == "repeater":
+                flags.append(element.get("indexFlag") or "{{idx}}")
+        return cls(tuple(controls), images, tuple(flags))
+
+    @classmethod
+    def for_image(cls, text: object, target: str) -> Self:
+        """Return the config as the image tag ``target`` sees it.
+
+        Inside a Repeater a tag called ``page_{{idx}}`` becomes ``page_0``, ``page_1`` and so on; all names
+        and values get the number of the target.
+
+        Raises:
+            DataError: see :meth:`parse`.
+        """
+        config = cls.parse(text)
+        if target in config.images:
+            return config
+        for name in config.images:
+            for flag in filter(name.__contains__, config.flags):
+                before, _, after = name.partition(flag)
+                number = target.removeprefix(before).removesuffix(after)
+                if number.isdecimal() and name.replace(flag, number) == target:
+                    return cls.parse(str(text).replace(flag, number))
+        return config
 
     def output(self, target: str, preferred: str = "auto", label: str | None = None) -> Output:
         """Return where masks of the image tag ``target`` go.
@@ -218,7 +244,7 @@ def _look_up(pattern: str, data: Mapping[str, Any]) -> Any:
     """Return what ``pattern`` ("$key", "$outer.inner" or text around keys) means for ``data``."""
     if pattern[:1] == "$" and (pattern[1:] in data or re.fullmatch(r"[^$/\s]+", pattern[1:])):
         return _value(pattern[1:], data)
-    return re.sub(r"\$(\w+(?:\.\w+)*)", lambda match: _filled(match[1], data), pattern)
+    return re.sub(r"\$(\w+(?:\.\w+|\[\d+\])*)", lambda match: _filled(match[1], data), pattern)
 
 
 def _filled(path: str, data: Mapping[str, Any]) -> str:
@@ -235,8 +261,11 @@ def _value(path: str, data: Mapping[str, Any]) -> Any:
     if path in data:
         return data[path]
     value: Any = data
-    for key in path.split("."):
-        if not isinstance(value, Mapping):
+    for key in re.findall(r"[^.[\]]+", path):
+        if isinstance(value, list) and re.fullmatch(r"\d{1,9}", key):
+            value = value[int(key)] if int(key) < len(value) else None
+        elif isinstance(value, Mapping):
+            value = value.get(key)
+        else:
             return None
-        value = value.get(key)
     return value

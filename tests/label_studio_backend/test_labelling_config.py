@@ -92,6 +92,9 @@ def test_aliases_and_labels_from_the_task_are_accepted():
         ("https://host/$name.png", {"name": "d"}, "https://host/d.png"),
         ("$my image", {"my image": "/s.png"}, "/s.png"),
         ("$a/b", {"a/b": "/t.png"}, "/t.png"),
+        ("$pages[1].url", {"pages": [{}, {"url": "/u.png"}]}, "/u.png"),
+        ("$a.b[0]", {"a": {"b": ["/v.png"]}}, "/v.png"),
+        ("http://x/$names[1].png", {"names": ["m", "n"]}, "http://x/n.png"),
         ("$pages", {"pages": ["/0.png", "/1.png"]}, "/1.png"),
     ],
 )
@@ -106,6 +109,26 @@ def test_a_missing_image_is_said(data):
         parse(IMAGE).reference("image", data)
     with pytest.raises(ImageError, match="no <Image"):
         parse(IMAGE).reference("other", data)
+
+
+def test_inside_a_repeater_names_and_values_get_the_number_of_the_image():
+    text = (
+        '<View><Repeater on="$pages" indexFlag="{{i}}"><Image name="p_{{i}}.x" value="$pages[{{i}}].url"/>'
+        '<BrushLabels name="m{{i}}" toName="p_{{i}}.x"><Label value="cell"/></BrushLabels></Repeater></View>'
+    )
+    config = LabellingConfig.for_image(text, "p_12.x")
+    assert config.output("p_12.x").control.name == "m12"
+    assert config.images == {"p_12.x": "$pages[12].url"}
+    for other in ("p_.x", "p_1", "p_-1.x", "p_a.x", "p_²..x", "image"):
+        with pytest.raises(DataError, match="no tag"):
+            LabellingConfig.for_image(text, other).output(other)
+
+
+@pytest.mark.parametrize("path", ["$pages[5]", "$pages[0].url", "$pages[x]", "$image[0]", "$["])
+def test_a_path_that_leads_nowhere_is_said(path):
+    config = parse(f'<Image name="p" value="{path}"/>')
+    with pytest.raises(ImageError, match="holds no image"):
+        config.reference("p", {"pages": ["/0.png"], "image": "/a.png"})
 
 
 def test_what_editors_put_before_the_config_is_passed_over():

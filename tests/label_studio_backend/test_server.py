@@ -261,7 +261,9 @@ def test_basic_auth_guards_everything_but_the_webhook(make_client, name):
     assert client.post("/webhook", content=b"x").status_code == 200
 
 
-@pytest.mark.parametrize(("password", "coding"), [("päss", "utf-8"), ("päss", "latin-1"), ("пароль", "utf-8")])
+@pytest.mark.parametrize(
+    ("password", "coding"), [("päss", "utf-8"), ("päss", "latin-1"), ("пароль", "utf-8")]
+)
 def test_basic_auth_in_both_codings_that_clients_use(make_client, password, coding):
     client = make_client(user="annotator", password=password)
     for text, status in ((password.encode(coding), 200), (b"?" * len(password), 401)):
