@@ -27,7 +27,9 @@ def is_background(
 ) -> bool:
     """Return whether ``label`` means "not this": it is the background label and no mask can carry it."""
     return (
-        bool(background) and label == background and not config.output(target, preferred, label).labels.offers(label)
+        bool(background)
+        and label == background
+        and not config.output(target, preferred, label).labels.offers(label)
     )
 
 

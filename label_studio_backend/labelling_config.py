@@ -182,7 +182,9 @@ class LabellingConfig:
             DataError: if the config has no tag that can take a mask.
         """
         namings = [c for c in self.controls if c.kind == "labels" and target in c.targets]
-        naming = next((c for c in namings if label is not None and c.offers(label)), next(iter(namings), None))
+        naming = next(
+            (c for c in namings if label is not None and c.offers(label)), next(iter(namings), None)
+        )
         found = [c for c in self.controls if c.kind in _ORDER and target in c.targets]
         found.sort(
             key=lambda control: (

@@ -189,7 +189,7 @@ def test_eight_annotators_at_once(serve, click):
 
 def test_memory_stays_flat(serve, click):
     """After the first 200 requests, thousands more change the process's memory by at most 2 %."""
-    server = serve(FCFI_MEMO_MEGABYTES="24", FCFI_IMAGE_CACHE_MEGABYTES="1")
+    server = serve()
     requests, source, annotator = (
         int(os.environ.get("SOAK_REQUESTS") or 5000),
         random.Random(0),
