@@ -1,15 +1,50 @@
-"""How many CPU threads this process should use: the container's share, not the host's cores."""
+"""Which threads do the work: as many as the container's share, called from one of their own."""
 
 from __future__ import annotations
 
 import math
 import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
+Value = TypeVar("Value")
+
 _TORCH_START = torch.get_num_threads()
 """Before anybody sets another number."""
+
+
+class OwnThread:
+    """A thread that makes calls for all others, one at a time.
+
+    torch, OpenMP and oneDNN keep working memory, compiled code and teams of threads per calling thread:
+    called from many, a server holds all of that many times, and its memory grows as each of them meets
+    its largest frame.
+
+    Args:
+        name: of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._process = 0
+        self._executor: ThreadPoolExecutor | None = None
+
+    def call(self, function: Callable[[], Value]) -> Value:
+        """Return ``function()``, computed in this thread; what it raises is raised here."""
+        return self._here().submit(function).result()
+
+    def _here(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._executor is None or self._process != os.getpid():  # a fork takes no threads along
+                self._executor = ThreadPoolExecutor(1, self._name)
+                self._process = os.getpid()
+            return self._executor
 
 
 def container_share(root: Path = Path("/")) -> int:

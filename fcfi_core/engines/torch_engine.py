@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +13,7 @@ from torch.backends import cudnn
 
 from fcfi_core.engines.base import Array, Encoded, Maps
 from fcfi_core.engines.memory import outside_heap
-from fcfi_core.engines.threads import container_share
+from fcfi_core.engines.threads import OwnThread, container_share
 from fcfi_core.errors import SettingsError
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.folding import folded
@@ -23,8 +22,8 @@ from fcfi_core.networks.folding import folded
 class TorchEngine:
     """Runs a network with torch.
 
-    Passes are serialised by a lock: a pass already uses all CPU threads it is given (or the whole
-    GPU), so two at a time would only slow each other, and memory stays that of one pass.
+    Passes are made one after the other, all from one thread: a pass already uses all CPU threads it is given
+    (or the whole GPU), so two at a time would only slow each other, and memory stays that of one pass.
 
     Args:
         network: copied, so that the caller's stays as it is.
@@ -54,7 +53,7 @@ class TorchEngine:
         for parameter in self._network.parameters():
             if parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=self._layout)
-        self._lock = threading.Lock()
+        self._thread = OwnThread("fcfi-network")
 
     @property
     def device(self) -> str:
@@ -68,6 +67,15 @@ class TorchEngine:
 
     def encode(self, images: Array) -> Encoded:
         """See :class:`~fcfi_core.engines.base.Engine`."""
+        return self._thread.call(lambda: self._encode(images))
+
+    def decode(
+        self, encoded: Encoded, feedback: Array, points: Array, new_points: NDArray[np.int64], gate: float
+    ) -> Maps:
+        """See :class:`~fcfi_core.engines.base.Engine`."""
+        return self._thread.call(lambda: self._decode(encoded, feedback, points, new_points, gate))
+
+    def _encode(self, images: Array) -> Encoded:
         with self._pass():
             # torch.tensor copies into memory of a fixed alignment, on which the bits may depend.
             tensor = torch.tensor(images, device=self._device).permute(0, 3, 1, 2)
@@ -80,10 +88,9 @@ class TorchEngine:
                 torch.cuda.synchronize(self._device)  # or the time would be charged to the next call
             return Encoded(encoding, size)
 
-    def decode(
+    def _decode(
         self, encoded: Encoded, feedback: Array, points: Array, new_points: NDArray[np.int64], gate: float
     ) -> Maps:
-        """See :class:`~fcfi_core.engines.base.Engine`."""
         with self._pass():
             output = self._network.decode(
                 encoded.value,
@@ -100,10 +107,10 @@ class TorchEngine:
 
     @contextmanager
     def _pass(self) -> Iterator[None]:
-        """Have the network for oneself, under the conditions in which it gives the same bits every time."""
+        """Run under the conditions in which the network gives the same bits every time."""
         reproducible = cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-        with self._lock, torch.inference_mode(), reproducible:
-            # The number is kept per calling thread, and the order of sums may depend on it.
+        with torch.inference_mode(), reproducible:
+            # Others may have set another number meanwhile, and the order of sums may depend on it.
             if self._threads and torch.get_num_threads() != self._threads:
                 torch.set_num_threads(self._threads)
             yield

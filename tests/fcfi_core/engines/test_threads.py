@@ -1,10 +1,51 @@
-"""CPU threads follow the container's share."""
+"""CPU threads follow the container's share; one of their own makes the calls."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
+
 import pytest
 
-from fcfi_core.engines.threads import container_share, cpu_quota
+from fcfi_core.engines.threads import OwnThread, container_share, cpu_quota
+
+FORKED = """
+import os
+from fcfi_core.engines.threads import OwnThread
+thread = OwnThread("own")
+assert thread.call(os.getpid) == os.getpid()
+child = os.fork()
+if child == 0:
+    os._exit(thread.call(os.getpid) != os.getpid())
+print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_calls_of_all_threads_are_made_by_one():
+    own, seen = OwnThread("own"), []
+    callers = [threading.Thread(target=lambda: seen.append(own.call(threading.get_ident))) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(seen) == 4
+    assert len(set(seen)) == 1
+    assert threading.get_ident() not in seen
+
+
+def test_what_a_call_raises_is_raised_and_the_next_one_is_made():
+    own = OwnThread("own")
+    with pytest.raises(ZeroDivisionError):
+        own.call(lambda: 1 // 0)
+    assert own.call(lambda: 7) == 7
+
+
+def test_a_forked_process_gets_a_thread_of_its_own():
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "0"
 
 
 def lay(root, files):

@@ -62,19 +62,34 @@ def test_a_device_that_is_not_here_is_named(tiny_network, device):
         TorchEngine(tiny_network(), device)
 
 
-def test_threads_are_as_asked_in_every_calling_thread(tiny_network):
-    engine = TorchEngine(tiny_network(), "cpu", 1)
-    seen = []
+def test_every_pass_runs_in_one_thread_with_the_number_of_threads_asked_for(tiny_network):
+    network, seen = tiny_network(), []
+    engine = TorchEngine(network, "cpu", 1)
+    encode = engine._network.encode
+
+    def watched(image):
+        seen.append((threading.get_ident(), torch.get_num_threads()))
+        return encode(image)
+
+    engine._network.encode = watched
 
     def work():
         torch.set_num_threads(2)
         engine.encode(np.zeros((1, 16, 16, 3), np.float32))
-        seen.append(torch.get_num_threads())
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen == [1]
+    for thread in [threading.Thread(target=work) for _ in range(3)]:
+        thread.start()
+        thread.join()
+    work()
+    assert len(seen) == 4
+    assert len(set(seen)) == 1
+    assert seen[0][1] == 1
+    assert seen[0][0] != threading.get_ident()
+
+
+def test_what_a_pass_raises_reaches_the_caller(tiny_network):
+    with pytest.raises(RuntimeError):
+        TorchEngine(tiny_network(), "cpu", 1).encode(np.zeros((16, 16), np.float32))
 
 
 @pytest.mark.gpu
