@@ -57,19 +57,25 @@ def serve(settings: Settings, environment: Mapping[str, str]) -> int:
     address = f"http://{settings.host}:{settings.port}"
     logger.info("%s at %s, the playground at %s/playground", model.version, address, address)
     model.start(failed)
-    threading.Thread(target=_check_label_studio, args=(settings,), daemon=True).start()
+    threading.Thread(target=check_label_studio, args=(settings,), daemon=True).start()
     server.run()
     if model.state == "failed":
         raise model.error or FcfiError("the weights could not be loaded; the log above says why.")
     return 0 if server.started else 2
 
 
-def _check_label_studio(settings: Settings) -> None:
+def check_label_studio(settings: Settings) -> None:
     """Say at start, in one line, what would later fail where nobody sees it."""
-    if not settings.label_studio_url:
+    if not settings.label_studio_url and settings.label_studio_token:
         logger.warning(
-            "LABEL_STUDIO_URL is not set: images uploaded to Label Studio cannot be read; set it, and "
-            "LABEL_STUDIO_API_KEY, to Label Studio's address and an access token"
+            "LABEL_STUDIO_API_KEY is set, but LABEL_STUDIO_URL is not: give Label Studio's address, too, or "
+            "images uploaded there cannot be read"
+        )
+        return
+    if not settings.label_studio_url:
+        logger.info(
+            "the playground needs nothing more; for Label Studio's uploads and storages, set LABEL_STUDIO_URL "
+            "and LABEL_STUDIO_API_KEY to its address and an access token"
         )
         return
     try:
