@@ -74,8 +74,8 @@ def check_label_studio(settings: Settings) -> None:
         return
     if not settings.label_studio_url:
         logger.info(
-            "the playground needs nothing more; for Label Studio's uploads and storages, set LABEL_STUDIO_URL "
-            "and LABEL_STUDIO_API_KEY to its address and an access token"
+            "the playground needs nothing more; for Label Studio's uploads and storages, set "
+            "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY to its address and an access token"
         )
         return
     try:

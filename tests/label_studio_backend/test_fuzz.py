@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import json
 from pathlib import Path
 
@@ -124,8 +125,36 @@ def test_anything_at_all(client, content):
         b'{"tasks": [{}], "params": {"context": 5}}',
         b'{"tasks": [{"id": 1e400}], "params": {"context": {"result": [NaN]}}}',
         b'{"tasks": [{}], "x": ' + b"9" * 5000 + b"}",
+        b'{"tasks": [{}], "params": {"context": {"result": [' + b"{}," * 200_000 + b"1]}}}",
+        b'{"tasks": [' + b"{}," * 50_000 + b"{}]}",
+        b'{"tasks": [{"data": {"image": "' + b"x" * 1_000_000 + b'"}}], "label_config": "\\ud800"}',
+        '{"tasks": [{"id": 1}], "params": {"context": {"result": []}}}'.encode("utf-16"),
     ],
     ids=lambda content: content[:20].decode("latin-1"),
 )
 def test_known_nuisances(client, content):
     accepted(client, content)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Content-Type": "text/plain"}, 200),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, 200),
+        ({"Content-Type": "application/json; charset=klingon"}, 200),
+        ({"Content-Encoding": "gzip"}, 400),
+    ],
+    ids=str,
+)
+def test_only_the_body_counts(client, headers, status):
+    content = json.dumps(RECORDED[0] | {"params": {"context": {"result": []}}}).encode()
+    if "Content-Encoding" in headers:
+        content = gzip.compress(content)
+    assert client.post("/predict", content=content, headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/setup", "/predict", "/webhook", "/versions", "/no/such"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE"])
+def test_any_method_anywhere_is_answered(client, method, path):
+    assert client.request(method, path).status_code in (200, 404, 405)
