@@ -67,6 +67,28 @@ class Loading:
             raise self.error or WeightsError("the weights could not be loaded; see the log.")
         return self._predictor
 
+    def renew(self, load: Callable[[], Predictor], version: str) -> bool:
+        """Load other weights and answer with them from then on; the present ones answer meanwhile.
+
+        If they cannot be loaded the present ones stay, and the log says why.
+
+        Args:
+            load: returns the new predictor.
+            version: names its weights.
+
+        Returns:
+            Whether the new ones are in force.
+        """
+        try:
+            predictor = load()
+            predictor.warm_up()
+        except FcfiError as error:
+            logger.warning("%s stays in use: %s", self.version, error)
+            return False
+        self._predictor, self.version = predictor, version
+        logger.info("%s answers from now on", version)
+        return True
+
     def _run(self) -> None:
         start = time.perf_counter()
         try:
@@ -82,6 +104,35 @@ class Loading:
             self._done.set()
             if self._predictor is None:
                 self._failed()
+
+
+def follow_choice(
+    model: Loading, load: Callable[[], Predictor], stop: threading.Event, every: float = 2.0
+) -> None:
+    """Renew ``model`` whenever ``fcfi models use`` chooses other weights; returns when ``stop`` is set.
+
+    Args:
+        model: what the server answers with.
+        load: returns the predictor of the present choice.
+        stop: ends the watch.
+        every: seconds between two looks at the choice.
+    """
+    seen = _stamp()
+    while not stop.wait(every):
+        present = _stamp()
+        if present != seen and model.state == "ready":
+            seen = present
+            model.renew(load, version_of(CHOSEN))
+
+
+def _stamp() -> tuple[str, int, int]:
+    """Return what changes when other weights are chosen, or the chosen file gets other content."""
+    name = chosen()
+    try:
+        status = Path(name).expanduser().stat()
+    except OSError:
+        return name, 0, 0
+    return name, status.st_mtime_ns, status.st_size
 
 
 def version_of(model: str) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 
 import uvicorn
 
+from fcfi_core.checkpoints import CHOSEN
 from fcfi_core.engines.memory import fill_heap
 from fcfi_core.errors import FcfiError
 from fcfi_core.predictor import Predictor
 from fcfi_core.settings import CORE_VARIABLES, read
 from label_studio_backend.label_studio import LabelStudio
-from label_studio_backend.loading import Loading, version_of
+from label_studio_backend.loading import Loading, follow_choice, version_of
 from label_studio_backend.server import GRACE_SECONDS, create_app
 from label_studio_backend.settings import Settings
 
@@ -58,7 +59,11 @@ def serve(settings: Settings, environment: Mapping[str, str]) -> int:
     logger.info("%s at %s, the playground at %s/playground", model.version, address, address)
     model.start(failed)
     threading.Thread(target=check_label_studio, args=(settings,), daemon=True).start()
+    stopped = threading.Event()
+    if values["FCFI_MODEL"] == CHOSEN:
+        threading.Thread(target=follow_choice, args=(model, load, stopped), daemon=True).start()
     server.run()
+    stopped.set()
     if model.state == "failed":
         raise model.error or FcfiError("the weights could not be loaded; the log above says why.")
     return 0 if server.started else 2

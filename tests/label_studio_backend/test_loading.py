@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
 from fcfi_core import checkpoints
@@ -47,3 +50,52 @@ def test_an_unexpected_failure_is_told_without_its_traceback():
 def test_waiting_ends():
     with pytest.raises(BusyError):
         Loading(lambda: None, "x").wait(0.01)
+
+
+class Weights:
+    """Stands in for a predictor."""
+
+    def __init__(self, broken: bool = False) -> None:
+        self.broken = broken
+
+    def warm_up(self) -> None:
+        if self.broken:
+            raise WeightsError("damaged.")
+
+
+def test_new_weights_take_over_and_broken_ones_do_not(caplog):
+    first, second = Weights(), Weights()
+    model = Loading(lambda: first, "one").start()
+    assert model.wait(5) is first
+    assert model.renew(lambda: second, "two")
+    assert (model.wait(0), model.version, model.state) == (second, "two", "ready")
+    with caplog.at_level("WARNING"):
+        assert not model.renew(lambda: Weights(broken=True), "three")
+    assert (model.ready, model.version) == (second, "two")
+    assert "two stays in use: damaged." in caplog.text
+
+
+def test_a_running_server_follows_the_choice(tmp_path, monkeypatch):
+    file = tmp_path / "mine.safetensors"
+    file.write_bytes(b"1")
+    choice = ["default"]
+    monkeypatch.setattr(loading, "chosen", lambda: choice[0])
+    model = Loading(Weights, version_of(checkpoints.CHOSEN)).start()
+    before = model.wait(5)
+    stop = threading.Event()
+    watch = threading.Thread(target=loading.follow_choice, args=(model, Weights, stop, 0.01))
+    watch.start()
+    try:
+        for change in (lambda: choice.__setitem__(0, str(file)), lambda: file.write_bytes(b"22")):
+            change()
+            wanted = version_of(checkpoints.CHOSEN)
+            deadline = time.monotonic() + 5
+            while model.version != wanted and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert model.version == wanted
+            assert model.ready is not before
+            before = model.ready
+    finally:
+        stop.set()
+        watch.join(5)
+    assert not watch.is_alive()
