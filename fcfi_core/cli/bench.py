@@ -7,13 +7,16 @@ import statistics
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fcfi_core.cli._common import add_model_arguments, core_settings, print_json
+from fcfi_core.cli._footprint import Footprint, footprint
 from fcfi_core.cli._machine import OtherLoad, other_load
 from fcfi_core.errors import SettingsError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fcfi_core.networks.base import InteractiveNetwork
     from fcfi_core.predictor import Predictor
     from fcfi_core.protocol import Protocol
@@ -48,6 +51,7 @@ class Row:
         frame: longer side of the network's input.
         first: a click that looks at a new frame.
         further: a click that looks at the frame of the click before.
+        network: what of such a click is the network's.
         clicks: number of clicks measured.
     """
 
@@ -56,12 +60,20 @@ class Row:
     frame: int
     first: tuple[float, float, float]
     further: tuple[float, float, float]
+    network: tuple[float, float, float]
     clicks: int
 
     @property
     def spread(self) -> float:
         """Width between the percentiles of the further clicks, as a share of their median."""
         return (self.further[2] - self.further[0]) / self.further[1]
+
+
+class _Milliseconds(NamedTuple):
+    """One click."""
+
+    whole: float
+    network: float
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,18 +111,35 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return 1
     load = OtherLoad()
-    rows = [row for pair in _pairs(arguments) for row in _measure(*pair, arguments)]
+    subjects = list(_subjects(arguments))
+    rows = [row for subject in subjects for row in _measure(subject, arguments)]
+    threads = core_settings(arguments)["FCFI_THREADS"] or None
+    sizes = [footprint(subject.name, subject.weights, subject.variant, threads) for subject in subjects]
     doubts = list(_doubts(rows, max(before, load.share())))
     if arguments.json:
         report = [{**asdict(row), "spread": round(row.spread, 3)} for row in rows]
-        print_json({"rows": report, "other_load": round(load.share(), 3), "doubts": doubts})
+        sizes_report = [asdict(size) for size in sizes]
+        print_json(
+            {"rows": report, "sizes": sizes_report, "other_load": round(load.share(), 3), "doubts": doubts}
+        )
     else:
-        _print(rows, doubts)
+        _print(rows, sizes, doubts)
     return 1 if doubts else 0
 
 
-def _pairs(arguments: argparse.Namespace) -> Iterator[tuple[str, InteractiveNetwork, Protocol]]:
-    """Yield name, network and protocol of what is to be measured."""
+@dataclass(frozen=True)
+class _Subject:
+    """What is measured: a checkpoint, or a variant with random weights."""
+
+    name: str
+    variant: str
+    weights: Path | None
+    network: InteractiveNetwork
+    protocol: Protocol
+
+
+def _subjects(arguments: argparse.Namespace) -> Iterator[_Subject]:
+    """Yield what is to be measured."""
     import torch
 
     from fcfi_core.checkpoints import read_checkpoint, resolve
@@ -120,15 +149,15 @@ def _pairs(arguments: argparse.Namespace) -> Iterator[tuple[str, InteractiveNetw
 
     path = resolve(core_settings(arguments)["FCFI_MODEL"])
     checkpoint = read_checkpoint(path)
-    yield f"{path.stem} ({checkpoint.variant})", checkpoint.network(), protocol_of(checkpoint, path)
+    name, protocol = f"{path.stem} ({checkpoint.variant})", protocol_of(checkpoint, path)
+    yield _Subject(name, checkpoint.variant, path, checkpoint.network(), protocol)
     for variant in arguments.variants:
         torch.manual_seed(0)
-        yield f"{variant} (random weights)", registry.build(variant), product(variant)
+        network = registry.build(variant)
+        yield _Subject(f"{variant} (random weights)", variant, None, network, product(variant))
 
 
-def _measure(
-    name: str, network: InteractiveNetwork, protocol: Protocol, arguments: argparse.Namespace
-) -> list[Row]:
+def _measure(subject: _Subject, arguments: argparse.Namespace) -> list[Row]:
     """Return the rows of both paths for one network."""
     import numpy as np
 
@@ -136,6 +165,7 @@ def _measure(
     from fcfi_core.networks.plain_correction import with_plain_correction
     from fcfi_core.predictor import Predictor
 
+    network, protocol = subject.network, subject.protocol
     side = arguments.side or protocol.first_side or max(_IMAGE_SIZE)
     # Without zoom both paths see the same frame with every click, whatever the weights make of it.
     fast = replace(
@@ -154,7 +184,7 @@ def _measure(
         ),
     ]
     pixels = np.random.default_rng(0).integers(0, 256, (*_IMAGE_SIZE, 3), dtype=np.uint8)
-    times: dict[str, list[list[float]]] = {predictor.protocol.name: [] for predictor in predictors}
+    times: dict[str, list[list[_Milliseconds]]] = {predictor.protocol.name: [] for predictor in predictors}
     for repeat in range(arguments.repeats + 1):
         for predictor in predictors:
             measured = _one_round(predictor, pixels)
@@ -162,19 +192,20 @@ def _measure(
                 times[predictor.protocol.name].append(measured)
     return [
         Row(
-            model=name,
+            model=subject.name,
             path=path,
             frame=side,
-            first=_percentiles([measured[0] for measured in rounds]),
-            further=_percentiles([value for measured in rounds for value in measured[1:]]),
+            first=_percentiles([measured[0].whole for measured in rounds]),
+            further=_percentiles([click.whole for measured in rounds for click in measured[1:]]),
+            network=_percentiles([click.network for measured in rounds for click in measured[1:]]),
             clicks=sum(len(measured) for measured in rounds),
         )
         for path, rounds in times.items()
     ]
 
 
-def _one_round(predictor: Predictor, pixels: Any) -> list[float]:
-    """Return the milliseconds of each click of a chain that starts with an empty memory.
+def _one_round(predictor: Predictor, pixels: Any) -> list[_Milliseconds]:
+    """Return the times of each click of a chain that starts with an empty memory.
 
     The chain is walked by hand, state by state, because the plain path has no memo to do it.
     """
@@ -183,12 +214,13 @@ def _one_round(predictor: Predictor, pixels: Any) -> list[float]:
 
     predictor.memo.clear()
     scene = predictor.scene(pixels)
-    state, times = None, []
+    state, times = None, list[_Milliseconds]()
     clicks = ordered(_CLICKS)
     for count in range(1, len(clicks) + 1):
         watch = Stopwatch()
         state = predictor.advance(scene, state, clicks[:count], watch)
-        times.append(watch.finished()["total"])
+        found = watch.finished()
+        times.append(_Milliseconds(found["total"], found.get("encode", 0.0) + found["network"]))
     return times
 
 
@@ -211,12 +243,21 @@ def _doubts(rows: list[Row], load: float) -> Iterator[str]:
             yield f"{row.model}, {row.path}: the times spread by {100 * row.spread:.0f} % of their median"
 
 
-def _print(rows: list[Row], doubts: list[str]) -> None:
-    print(f"{'model':<34}{'path':<7}{'frame':>6}{'first click, ms':>26}{'next click, ms':>26}")
+def _print(rows: list[Row], sizes: list[Footprint], doubts: list[str]) -> None:
+    titles = f"{'first click, ms':>24}{'next click, ms':>24}{'of it network':>24}"
+    print(f"{'model':<34}{'path':<7}{'frame':>6}{titles}")
     for row in rows:
-        cells = "".join(f"{_shown(times):>26}" for times in (row.first, row.further))
+        cells = f"{_shown(row.first):>24}{_shown(row.further):>24}{_shown(row.network):>24}"
         print(f"{row.model:<34}{row.path:<7}{row.frame:>6}{cells}")
-    print("Median (10th-90th percentile); first click: new frame, next click: same frame.")
+    print("Median (10th-90th percentile); first click: new frame, next click: same frame.\n")
+    print(f"{'model':<34}{'parameters':>12}{'file':>12}{'memory':>12}")
+    for size in sizes:
+        cells = f"{size.parameters:>10.2f} M{size.file:>8.1f} MiB{size.memory:>8.0f} MiB"
+        print(f"{size.model:<34}{cells}")
+    print(
+        "Memory: largest resident size of a process that answers three clicks on the fast path; "
+        f"{sizes[0].memory_without:.0f} MiB of it are Python and its libraries."
+    )
     if doubts:
         print(f"No verdict: {'; '.join(doubts)}.")
         return

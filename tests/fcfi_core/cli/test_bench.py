@@ -7,6 +7,7 @@ import json
 import pytest
 
 from fcfi_core.cli import _machine, bench, main
+from fcfi_core.cli._footprint import Footprint
 
 
 @pytest.fixture
@@ -25,15 +26,19 @@ def quiet(monkeypatch):
 def test_both_paths_in_one_run(command, capsys, monkeypatch):
     monkeypatch.setattr(bench, "_MOST_SPREAD", 1e9)
     assert main([*command, "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["rows"]
+    report = json.loads(capsys.readouterr().out)
+    rows, (size,) = report["rows"], report["sizes"]
+    assert size["memory"] > size["memory_without"] > 0
+    assert size["file"] == pytest.approx(2 * size["parameters"] * 1e6 / 2**20, rel=0.1)
     assert [row["path"] for row in rows] == ["fast", "plain"]
     for row in rows:
         assert row["clicks"] == 9
-        for low, middle, high in (row["first"], row["further"]):
+        for low, middle, high in (row["first"], row["further"], row["network"]):
             assert 0 < low <= middle <= high
+        assert row["network"][1] <= row["further"][1]
     times = (1.0, 2.0, 3.0)
-    pair = [bench.Row("m", path, 32, times, times, 9) for path in ("fast", "plain")]
-    bench._print(pair, [])
+    pair = [bench.Row("m", path, 32, times, times, times, 9) for path in ("fast", "plain")]
+    bench._print(pair, [Footprint("m", 2.7, 5.2, 400, 300)], [])
     assert "m: 1.0 x faster on a first click" in capsys.readouterr().out
 
 
