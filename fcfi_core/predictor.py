@@ -207,7 +207,8 @@ class Predictor:
                 raise PromptError("there is no click, no box and no prior mask; give at least one of them.")
             implied = scene.prior.implied_click()
         watch = Stopwatch()
-        state = self.state(scene, clicks or (implied,), watch)  # type: ignore[arg-type]  # one is there
+        assumed = (implied,) if implied and not self._starts_from_box(scene) else ()
+        state = self.state(scene, clicks or assumed, watch)
         if state is None:
             nothing = Frame.of(Region.whole(*scene.size), scene.size, target=1)
             result = Result(nothing, np.zeros((1, 1), np.float32), 1.0, clicks, notes=(NO_OBJECT,))
@@ -226,7 +227,9 @@ class Predictor:
         watch = watch or Stopwatch()
         context = ("state", self.model.digest, self.protocol, scene.key)
         first = 0
-        if scene.prior is None and not self.protocol.official:
+        if self._starts_from_box(scene):
+            first = -1  # the box's own clicks come before the user's
+        elif scene.prior is None and not self.protocol.official:
             first = next((index for index, click in enumerate(clicks) if click.positive), len(clicks))
         lengths = range(len(clicks), first, -1)
         missing, state = self.memo.first([(*context, clicks[:length]) for length in lengths])
@@ -239,6 +242,10 @@ class Predictor:
                 state = self.advance(scene, state, clicks[:length], watch)
             self.memo.put((*context, clicks[:length]), state, state.size)
         return state
+
+    def _starts_from_box(self, scene: Scene) -> bool:
+        """Return whether a box makes a mask of its own before the first click; not an official rule."""
+        return scene.prior is not None and scene.prior.mask is None and not self.protocol.official
 
     def _start(self, prior: Prior, size: tuple[int, int]) -> State:
         """Return what is known from a box or a prior mask alone."""
@@ -260,7 +267,12 @@ class Predictor:
     def advance(
         self, scene: Scene, state: State | None, clicks: tuple[Click, ...], watch: Stopwatch
     ) -> State:
-        """Return what is known after the last of ``clicks``, given what was known before it."""
+        """Return what is known after the last of ``clicks``, given what was known before it.
+
+        With a box, its own clicks are shown before the user's; without any of these they stand alone.
+        """
+        if scene.prior is not None and self._starts_from_box(scene):
+            clicks = (*scene.prior.implied_clicks(*scene.size, clicks), *clicks)
         seen, zoomed = self._look(scene.size, state, clicks)
         feedback = np.zeros(seen.size, np.float32)
         if state is not None:

@@ -6,6 +6,7 @@ Either starts the feedback and the zoom frame, and opens the network's gate from
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,9 @@ from fcfi_core.geometry import Frame, Region
 
 BOX_FEEDBACK = 0.6
 """Probability inside a box: more likely object than not, and soft enough to be overruled."""
+
+BOX_MARGIN = 0.05
+"""How far beyond a box the clicks are that it implies, as a share of its side (at least 2 pixels)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +87,53 @@ class Prior:
         if self.mask is not None:
             return Click(*masks.innermost(self.mask))
         assert self.box is not None, "a prior has a box or a mask"
-        return Click((self.box.x1 + self.box.x2) // 2, (self.box.y1 + self.box.y2) // 2)
+        return centre_of(self.box)
+
+    def implied_clicks(self, height: int, width: int, clicks: Sequence[Click]) -> tuple[Click, ...]:
+        """Return the clicks that a box alone stands for, shown to the network before the user's.
+
+        Negative ones beyond the middle of each side, and, until the user clicks, a positive one in the
+        centre. A side with a positive click of theirs beyond it implies nothing. A prior mask is more
+        exact than its box: it implies nothing here.
+
+        Args:
+            height, width: of the image, pixels.
+            clicks: the user's.
+        """
+        if self.mask is not None or self.box is None:
+            return ()
+        around = clicks_around(self.box, height, width, clicks)
+        return around if clicks else (*around, centre_of(self.box))
+
+
+def centre_of(box: Box) -> Click:
+    """Return a positive click in the middle of ``box``."""
+    return Click((box.x1 + box.x2) // 2, (box.y1 + box.y2) // 2)
+
+
+def clicks_around(box: Box, height: int, width: int, clicks: Sequence[Click] = ()) -> tuple[Click, ...]:
+    """Return negative clicks beyond the middle of each side of ``box``, as far as they are in the image.
+
+    Args:
+        box: inside the image.
+        height, width: of the image, pixels.
+        clicks: the user's; a side with a positive one beyond it is left out.
+    """
+    centre = centre_of(box)
+    beside = max(round((box.x2 - box.x1) * BOX_MARGIN), 2)
+    above = max(round((box.y2 - box.y1) * BOX_MARGIN), 2)
+    positive = [click for click in clicks if click.positive]
+    sides = (
+        (centre.x, box.y1 - above, any(click.y < box.y1 for click in positive)),
+        (centre.x, box.y2 + above, any(click.y > box.y2 for click in positive)),
+        (box.x1 - beside, centre.y, any(click.x < box.x1 for click in positive)),
+        (box.x2 + beside, centre.y, any(click.x > box.x2 for click in positive)),
+    )
+    return tuple(
+        Click(x, y, positive=False)
+        for x, y, crossed in sides
+        if not crossed and 0 <= x < width and 0 <= y < height
+    )
 
 
 def initial_feedback(frame: Frame, box: Box | None, mask: NDArray[np.bool_] | None) -> Map:

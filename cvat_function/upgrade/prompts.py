@@ -21,7 +21,6 @@ from fcfi_core.masks.extent import crop
 from fcfi_core.predictor import Predictor
 
 CONVERTED = ("rectangle", "polygon", "points")
-GAP = 0.05
 KEPT = ("label_id", "frame", "occluded", "outside", "z_order", "group")
 
 Shape = Mapping[str, Any]
@@ -45,8 +44,8 @@ class Drawn:
 def read(shape: Shape, width: int, height: int) -> Drawn:
     """Return what ``shape`` says in a frame of ``width`` x ``height`` pixels.
 
-    Points are positive clicks; a polygon is a mask to correct; a rectangle (a rotated one: the box around
-    its corners) is a box with a positive click on its centre and negative ones beside its four sides.
+    Points are positive clicks; a polygon is a mask to correct; a rectangle is a box (a rotated one: the box
+    around its corners).
 
     Raises:
         PromptError: if no part of the shape lies in the frame.
@@ -59,21 +58,7 @@ def read(shape: Shape, width: int, height: int) -> Drawn:
         return Drawn(outline=corners, box=covered(corners).clipped(width, height))
     rotation = float(shape.get("rotation") or 0)
     whole = covered(rotated(corners, rotation) if rotation else corners)
-    box = whole.clipped(width, height)
-    return Drawn(clicks=around(box, width, height), box=box)
-
-
-def around(box: Box, width: int, height: int) -> tuple[Click, ...]:
-    """Return a positive click on the centre of ``box`` and negative ones just beside its sides.
-
-    Sides at the frame's border have no beside. On photos with known masks this is worth five to eight
-    points of IoU over the box alone.
-    """
-    x, y = (box.x1 + box.x2) // 2, (box.y1 + box.y2) // 2
-    gap_x, gap_y = max(3, round(GAP * box.width)), max(3, round(GAP * box.height))
-    beside = ((box.x1 - gap_x, y), (box.x2 + gap_x, y), (x, box.y1 - gap_y), (x, box.y2 + gap_y))
-    outside = [Click(a, b, False) for a, b in beside if 0 <= a < width and 0 <= b < height]
-    return (Click(x, y), *outside)
+    return Drawn(box=whole.clipped(width, height))
 
 
 def rotated(corners: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:

@@ -144,6 +144,24 @@ def test_a_box_alone_implies_its_centre(tiny_model, photo):
     assert result.mask.any()
 
 
+def test_clicks_go_on_from_the_mask_that_the_box_gave(tiny_model, photo):
+    remembering = Predictor(tiny_model)
+    session = remembering.open(photo, box=Box(50, 20, 90, 60))
+    assert session.result.mask.any()
+    before = remembering.memo.statistics()["hits"]
+    session.click(60, 50, positive=False)
+    assert remembering.memo.statistics()["hits"] > before
+    alone = Predictor(tiny_model, memo_bytes=0)
+    clicks = [(60, 50, False)]
+    assert same(session.result, alone.segment(photo, clicks, box=Box(50, 20, 90, 60)))
+
+
+def test_the_official_protocol_knows_no_surroundings_of_a_box(tiny_model, photo):
+    predictor = Predictor(tiny_model, protocol=parity())
+    scene = predictor.scene(photo, box=Box(50, 20, 90, 60))
+    assert same(predictor.result(scene, ()), predictor.result(scene, (scene.prior.implied_click(),)))
+
+
 def test_a_prior_mask_alone_implies_its_innermost_point(tiny_model, photo):
     prior = np.zeros((90, 120), bool)
     prior[20:61, 50:91] = True

@@ -71,6 +71,42 @@ def test_the_implied_click_of_a_box_is_its_centre():
     assert Prior.of(80, 100, Box(10, 20, 30, 41), None).implied_click() == Click(20, 30)
 
 
+def test_a_box_implies_its_centre_and_its_surroundings():
+    prior = Prior.of(80, 100, Box(10, 20, 50, 60), None)
+    around = [Click(30, 18, False), Click(30, 62, False), Click(8, 40, False), Click(52, 40, False)]
+    assert prior.implied_clicks(80, 100, ()) == (*around, Click(30, 40))
+    assert prior.implied_clicks(80, 100, [Click(20, 30)]) == tuple(around)
+
+
+def test_sides_outside_the_image_imply_nothing():
+    prior = Prior.of(80, 100, Box(0, 0, 50, 79), None)
+    assert prior.implied_clicks(80, 100, ()) == (Click(52, 39, False), Click(25, 39))
+
+
+@pytest.mark.parametrize(
+    ("beyond", "dropped"),
+    [
+        (Click(30, 10), (30, 18)),
+        (Click(30, 70), (30, 62)),
+        (Click(2, 40), (8, 40)),
+        (Click(70, 40), (52, 40)),
+    ],
+)
+def test_a_positive_click_beyond_a_side_overrules_it(beyond, dropped):
+    prior = Prior.of(80, 100, Box(10, 20, 50, 60), None)
+    places = {(click.x, click.y) for click in prior.implied_clicks(80, 100, [beyond])}
+    assert dropped not in places
+    assert len(places) == 3
+    as_negative = Click(beyond.x, beyond.y, positive=False)
+    assert len(prior.implied_clicks(80, 100, [as_negative])) == 4
+
+
+def test_a_prior_mask_implies_no_surroundings():
+    mask = np.zeros((80, 100), bool)
+    mask[20:61, 10:51] = True
+    assert Prior.of(80, 100, Box(10, 20, 50, 60), mask).implied_clicks(80, 100, ()) == ()
+
+
 def test_nothing_known_is_none():
     assert Prior.of(80, 100, None, None) is None
     assert Prior.of(80, 100, None, np.zeros((80, 100))) is None
