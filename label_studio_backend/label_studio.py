@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from urllib.parse import quote
 
 from fcfi_core.errors import DataError, ImageError, SettingsError
 from label_studio_backend.image_resolver import ImageResolver
-from label_studio_backend.settings import Settings, label_studio_origin
+from label_studio_backend.settings import Settings, as_list, as_mapping, label_studio_origin
 from label_studio_backend.tokens import Kind
 from label_studio_backend.transport import AddressGuard, Answer, exchange, parse_url
 
@@ -55,12 +56,13 @@ class LabelStudio:
         if answer.status in (401, 403):
             hint = {
                 "none": "no token is set; put an access token into LABEL_STUDIO_API_KEY",
-                "legacy": "it refuses the legacy token: make a personal access token, or switch legacy "
-                "tokens on (organisation settings, or LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN=true there)",
+                "legacy": "it refuses the legacy token: copy it anew, make a personal access token, or "
+                "switch legacy tokens on (organisation settings, or "
+                "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN=true there)",
                 "personal": "it refuses the personal access token: make a new one",
                 "access": "it refuses the short-lived access token: use a personal access token instead",
             }[self.token_kind]
-            raise SettingsError(f"{self.url} answers with status {answer.status}: {hint}.")
+            raise SettingsError(f"Label Studio at {self.url} answers with status {answer.status}: {hint}.")
         user = self._json(answer, "the current user")
         return str(user.get("email") or user.get("username")) if isinstance(user, dict) else "?"
 
@@ -109,8 +111,8 @@ class LabelStudio:
         except ImageError as error:
             hint = ""
             if parts.hostname in ("localhost", "127.0.0.1", "::1"):
-                hint = " Inside a container, localhost is the container itself: use Label Studio's host name."
-            raise SettingsError(f"Label Studio: {error}{hint} (LABEL_STUDIO_URL)") from None
+                hint = " In a container, localhost is the container itself: use Label Studio's host name."
+            raise SettingsError(f"Label Studio at {error}{hint} (LABEL_STUDIO_URL)") from None
 
     def wait_until_up(self, seconds: float) -> None:
         """Return as soon as Label Studio answers; raises SettingsError after ``seconds``."""
@@ -126,11 +128,26 @@ class LabelStudio:
 
     def _json(self, answer: Answer, what: str) -> Any:
         if not 200 <= answer.status < 300:
-            said = answer.body[:300].decode("utf-8", "replace")
-            raise DataError(f"Label Studio answers {what} with status {answer.status}: {said}")
+            raise DataError(f"Label Studio answers {what} with status {answer.status}: {_said(answer.body)}")
         try:
             return json.loads(answer.body) if answer.body else None
         except ValueError:
             raise DataError(
                 f"{self.url} does not answer {what} with JSON; is it Label Studio's address?"
             ) from None
+
+
+def _said(body: bytes) -> str:
+    """Return the reason in the body of a refusal, in Label Studio's own words."""
+    text = body.decode("utf-8", "replace")
+    try:
+        content = as_mapping(json.loads(text))
+    except ValueError:
+        content = {}
+    reasons = [
+        str(reason)
+        for field in as_mapping(content.get("validation_errors")).values()
+        for reason in as_list(field) or [field]
+    ]
+    said = " ".join(reasons) or str(content.get("detail") or text)
+    return re.sub(r"<[^>]*>", "", said)[:300]

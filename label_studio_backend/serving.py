@@ -87,4 +87,4 @@ def check_label_studio(settings: Settings) -> None:
         user = LabelStudio.from_settings(settings).who_am_i()
         logger.info("Label Studio at %s knows us as %s", settings.label_studio_url, user)
     except FcfiError as error:
-        logger.warning("Label Studio: %s", error)
+        logger.warning("%s", error)

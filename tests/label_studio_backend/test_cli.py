@@ -80,6 +80,24 @@ def test_the_refusal_of_private_addresses_is_explained(label_studio, capsys):
     assert "ML_BLOCK_LOCAL_IP=false" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (
+            b'{"detail": "Validation error", "validation_errors": {"url": ["<a href=x>no</a> reach", "b"]}}',
+            "no reach b",
+        ),
+        (b'{"detail": "Not found.", "validation_errors": null}', "404: Not found."),
+        (b"<html>gone</html>", "404: gone"),
+        (b"[1]", "404: [1]"),
+    ],
+)
+def test_refusals_are_told_in_label_studio_s_words(label_studio, capsys, body, says):
+    label_studio.answers["/api/projects"] = (404, {}, body)
+    assert main(["label-studio", "setup", "--url", label_studio.url, "--token", "t"]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_the_doctor_finds_nothing_wrong_and_cleans_up(label_studio, capsys, tmp_path):
     config = tmp_path / "config.xml"
     config.write_text(
