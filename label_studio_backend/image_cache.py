@@ -12,8 +12,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from fcfi_core.engines.memory import outside_heap
 from fcfi_core.images import LoadedImage
 
 _MOST_ADDRESSES = 4096
@@ -32,6 +33,13 @@ class Known:
     digest: str
     validator: tuple[str, str] | None
     checked: float
+
+
+def lasting(image: LoadedImage) -> LoadedImage:
+    """Return ``image`` in memory of its own: it stays for long, amid what clicks take and give back."""
+    pixels = outside_heap(image.pixels)
+    pixels.flags.writeable = False
+    return replace(image, pixels=pixels)
 
 
 class ImageCache:

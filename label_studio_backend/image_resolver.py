@@ -31,7 +31,7 @@ from urllib.parse import SplitResult, parse_qs, quote, unquote, urljoin, urlspli
 from fcfi_core import images
 from fcfi_core.errors import ImageError
 from fcfi_core.images import LoadedImage
-from label_studio_backend.image_cache import ImageCache, Known
+from label_studio_backend.image_cache import ImageCache, Known, lasting
 from label_studio_backend.settings import Settings
 from label_studio_backend.tokens import Token
 from label_studio_backend.transport import AddressGuard, Answer, exchange, origin, parse_url, shown
@@ -271,7 +271,7 @@ class ImageResolver:
         image = self.cache.image(digest)
         if image is None:
             start = time.perf_counter()
-            image = images.load(content, max_pixels=self._settings.max_pixels)
+            image = lasting(images.load(content, max_pixels=self._settings.max_pixels))
             stages.decode = 1000 * (time.perf_counter() - start)
         return image, digest
 

@@ -39,8 +39,11 @@ def keep_flat() -> None:
             mallopt(parameter, value)
 
 
-def fill_heap(megabytes: int = 80) -> None:
+def fill_heap(megabytes: int = 128) -> None:
     """Take ``megabytes`` of heap and give them back, so that clicks find them there.
+
+    A pass of the default model takes about 60 MB at its largest; over thousands of them, with what lies
+    between them for longer, no more than 120 MB were ever touched.
 
     Does nothing where :func:`keep_flat` bounds nothing: elsewhere the memory would go back to the system.
     """

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fcfi_core import images
-from label_studio_backend.image_cache import ImageCache, Known
+from label_studio_backend.image_cache import ImageCache, Known, lasting
 
 
 def load(value, side=10):
@@ -45,6 +45,16 @@ def test_a_fresh_address_is_not_asked_again_and_an_old_one_is(cache, clock):
     cache.get("x", origin)
     assert origin.known[1].validator == ("etag", "1")
     assert cache.statistics() == {"hits": 1, "misses": 2, "evictions": 0, "bytes": 300}
+
+
+@pytest.mark.parametrize("side", [10, 400])
+def test_a_lasting_image_is_the_same_image(side):
+    image = images.load(np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8))
+    kept = lasting(image)
+    assert np.array_equal(kept.pixels, image.pixels)
+    assert kept.pixels.flags.c_contiguous
+    assert not kept.pixels.flags.writeable
+    assert (kept.notes, kept.digest) == (image.notes, image.digest)
 
 
 def test_one_picture_behind_two_addresses_is_kept_once(cache):
