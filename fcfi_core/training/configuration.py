@@ -52,6 +52,7 @@ class SamplingConfiguration:
         object_crop: crop around the object, 1.15 to 2.6 times its box (imitates zoom-in).
         whole_image: the whole photo; what is left goes to random crops.
         paste: an object cut out of another photo is pasted in and becomes the target.
+        thin: a drawn crack or wire becomes the target.
         union: two regions of a photo are taken as one object.
         box_start: the feedback starts from a box.
         prior_start: the feedback starts from a disturbed mask.
@@ -59,11 +60,14 @@ class SamplingConfiguration:
         rounds: clicks per step; the encoder runs once for all of them.
         longest_episode: steps after which an episode ends anyway.
         implied: share of box starts whose click is the box's centre instead of a user's click.
+        centre_clicks: corrections on the very centre of the largest error.
+        stray_clicks: corrections anywhere in it; what is left goes to its inner half.
     """
 
     object_crop: float = 0.55
     whole_image: float = 0.25
     paste: float = 0.15
+    thin: float = 0.0
     union: float = 0.1
     box_start: float = 0.08
     prior_start: float = 0.1
@@ -71,6 +75,8 @@ class SamplingConfiguration:
     rounds: int = 2
     longest_episode: int = 4
     implied: float = 0.5
+    centre_clicks: float = 0.35
+    stray_clicks: float = 0.15
 
 
 @dataclass(frozen=True)

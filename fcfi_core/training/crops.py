@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fcfi_core.training.configuration import SamplingConfiguration, SourceConfiguration
 from fcfi_core.training.photos import IGNORED, Photo
+from fcfi_core.training.thin import draw_thin_structure
 
 UNKNOWN = 255
 """Value of target pixels that do not count."""
@@ -69,8 +70,11 @@ class CropSampler:
             target = self._target(photo, random)
             rows, columns = self._window(target, random, whole=attempt == _TRIES - 1)
             crop = _cut(photo.pixels, target, rows, columns, size)
-            if random.random() < self._sampling.paste:
+            choice = random.random()
+            if choice < self._sampling.paste:
                 crop = self._paste(crop, random)
+            elif choice < self._sampling.paste + self._sampling.thin:
+                crop = Crop(*draw_thin_structure(crop.image, random))
             if (crop.target == 1).mean() >= _SMALLEST_TARGET:
                 break
         return _augment(crop, random), random

@@ -13,14 +13,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fcfi_core.clicks import Box
+from fcfi_core.prior import BOX_FEEDBACK, centre_of, clicks_around
 from fcfi_core.training.configuration import SamplingConfiguration
 from fcfi_core.training.crops import UNKNOWN, Crop
 
-BOX_PROBABILITY = 0.6
-"""Feedback inside a box that starts an object; outside it is 0."""
-
 _THRESHOLD = 0.49
+_WITH_SIDES = 0.8
+"""Share of box starts that show the clicks beyond the box's sides, as the predictor does."""
 _SMALLEST_ERROR = 1.0
+_USUAL = SamplingConfiguration()
 
 
 @dataclass
@@ -44,15 +46,16 @@ class Episode:
     finished: bool = False
     random: np.random.Generator = field(default_factory=np.random.default_rng, repr=False)
 
-    def correct(self, probability: NDArray[np.float32]) -> None:
+    def correct(self, probability: NDArray[np.float32], sampling: SamplingConfiguration = _USUAL) -> None:
         """Take the new prediction as feedback and add the click that corrects it.
 
         Args:
             probability: (S, S) float32, the prediction of this round.
+            sampling: how exactly the annotator aims.
         """
         self.feedback = probability
         self.gate = 1.0
-        click = next_click(self.crop.target, probability > _THRESHOLD, self.random)
+        click = next_click(self.crop.target, probability > _THRESHOLD, self.random, sampling)
         if click is None:
             self.finished = True
         else:
@@ -93,14 +96,18 @@ def start_episode(crop: Crop, sampling: SamplingConfiguration, random: np.random
     nothing = np.zeros(crop.target.shape, np.float32)
     choice = random.random()
     if choice < sampling.box_start:
-        box, centre = _box_feedback(crop.target, random)
-        click = (
-            None if random.random() < sampling.implied else next_click(crop.target, box > _THRESHOLD, random)
-        )
-        return Episode(crop, [click or (*centre, True)], box, 1.0, random=random)
+        feedback, box = _box_feedback(crop.target, random)
+        around = clicks_around(box, *crop.target.shape) if random.random() < _WITH_SIDES else ()
+        clicks = [(click.y, click.x, click.positive) for click in around]
+        corrected = None
+        if random.random() >= sampling.implied:
+            corrected = next_click(crop.target, feedback > _THRESHOLD, random, sampling)
+        centre = centre_of(box)
+        clicks.append(corrected or (centre.y, centre.x, True))
+        return Episode(crop, clicks, feedback, 1.0, random=random)
     if choice < sampling.box_start + sampling.prior_start:
         prior = disturbed(crop.target == 1, random)
-        click = next_click(crop.target, prior, random) or first_click(crop.target, random)
+        click = next_click(crop.target, prior, random, sampling) or first_click(crop.target, random)
         return Episode(crop, [click], prior.astype(np.float32), 1.0, random=random)
     return Episode(crop, [first_click(crop.target, random)], nothing, 0.0, random=random)
 
@@ -116,12 +123,15 @@ def first_click(target: NDArray[np.uint8], random: np.random.Generator) -> tuple
 
 
 def next_click(
-    target: NDArray[np.uint8], mask: NDArray[np.bool_], random: np.random.Generator
+    target: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    random: np.random.Generator,
+    sampling: SamplingConfiguration = _USUAL,
 ) -> tuple[int, int, bool] | None:
     """Return a click in the largest error of ``mask``, or None if there is no error worth a click.
 
-    A third of the clicks fall on the very centre of the error (as the evaluation's clicker does),
-    half in its inner part, the rest anywhere in it, as hurried people click.
+    Some clicks fall on the very centre of the error (as the evaluation's clicker does), some
+    anywhere in it, as hurried people click, the others in its inner part.
     """
     known = target != UNKNOWN
     missed = _distance(((target == 1) & ~mask & known).astype(np.uint8))
@@ -132,10 +142,11 @@ def next_click(
     if peak < _SMALLEST_ERROR:
         return None
     choice = random.random()
-    if choice < 0.35:
+    if choice < sampling.centre_clicks:
         y, x = np.unravel_index(int(distance.argmax()), distance.shape)
         return int(y), int(x), positive
-    return (*_pick(distance > (peak / 2 if choice < 0.85 else 0), random), positive)
+    inner = choice < 1 - sampling.stray_clicks
+    return (*_pick(distance > (peak / 2 if inner else 0), random), positive)
 
 
 def disturbed(mask: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.bool_]:
@@ -179,15 +190,13 @@ def _toggle_blob(
     cv2.ellipse(result, (centre.tolist(), (2 * axes).tolist(), float(random.uniform(0, 180))), colour, -1)
 
 
-def _box_feedback(
-    target: NDArray[np.uint8], random: np.random.Generator
-) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    """Return a hand-drawn box around the object as feedback, and its centre ``(y, x)``."""
+def _box_feedback(target: NDArray[np.uint8], random: np.random.Generator) -> tuple[NDArray[np.float32], Box]:
+    """Return a hand-drawn box around the object as feedback, and the box."""
     height, width = target.shape
     feedback = np.zeros(target.shape, np.float32)
     rows, columns = np.flatnonzero((target == 1).any(1)), np.flatnonzero((target == 1).any(0))
     if rows.size == 0:
-        return feedback, (height // 2, width // 2)
+        return feedback, Box(width // 2, height // 2, width // 2, height // 2)
     slack = random.normal(0.02, 0.04, 4) * np.repeat(
         [rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1], 2
     )
@@ -195,8 +204,8 @@ def _box_feedback(
     bottom = int(np.clip(rows[-1] + slack[1], top + 1, height - 1))
     left = int(np.clip(columns[0] - slack[2], 0, width - 2))
     right = int(np.clip(columns[-1] + slack[3], left + 1, width - 1))
-    feedback[top : bottom + 1, left : right + 1] = BOX_PROBABILITY
-    return feedback, ((top + bottom) // 2, (left + right) // 2)
+    feedback[top : bottom + 1, left : right + 1] = BOX_FEEDBACK
+    return feedback, Box(left, top, right, bottom)
 
 
 def _distance(region: NDArray[np.uint8]) -> NDArray[np.float32]:

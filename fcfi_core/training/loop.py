@@ -127,7 +127,7 @@ class Trainer:
                 figures[f"loss_{index + 1}"] = float(loss.detach())
                 figures[f"iou_{index + 1}"] = _mean_iou(probability, target)
                 for episode, prediction in zip(episodes, probability[:, 0].cpu().numpy(), strict=True):
-                    episode.correct(prediction)
+                    episode.correct(prediction, configuration.sampling)
         self._optimizer.zero_grad(set_to_none=True)
         (total / configuration.sampling.rounds).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), configuration.optimizer.clip)

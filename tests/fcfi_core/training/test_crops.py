@@ -38,9 +38,9 @@ def test_a_crop_depends_on_seed_and_index_alone(photos):
     assert not np.array_equal(first.draw(5, 64)[0].image, other.draw(5, 64)[0].image)
 
 
-@pytest.mark.parametrize("kind", ["object_crop", "whole_image", "paste", "neither"])
+@pytest.mark.parametrize("kind", ["object_crop", "whole_image", "paste", "thin", "neither"])
 def test_every_kind_of_crop_holds_a_target(photos, kind):
-    values = {"object_crop": 0.0, "whole_image": 0.0, "paste": 0.0}
+    values = {"object_crop": 0.0, "whole_image": 0.0, "paste": 0.0, "thin": 0.0}
     if kind != "neither":
         values[kind] = 1.0
     made = sampler(photos, SamplingConfiguration(**values))

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fcfi_core.prior import BOX_FEEDBACK
+from fcfi_core.clicks import Box
+from fcfi_core.geometry import Frame, Region
+from fcfi_core.prior import BOX_FEEDBACK, Prior, initial_feedback
 from fcfi_core.training.configuration import SamplingConfiguration
 from fcfi_core.training.crops import UNKNOWN, Crop
-from fcfi_core.training.episodes import BOX_PROBABILITY, disturbed, first_click, next_click, start_episode
+from fcfi_core.training.episodes import disturbed, first_click, next_click, start_episode
 
 
 def disc(size: int = 64, radius: int = 14) -> np.ndarray:
@@ -21,7 +24,19 @@ def crop_of(target: np.ndarray) -> Crop:
 
 
 def test_box_starts_look_like_boxes_at_inference():
-    assert BOX_PROBABILITY == BOX_FEEDBACK
+    sampling = SamplingConfiguration(box_start=1, implied=1)
+    seen = set()
+    for seed in range(30):
+        episode = start_episode(crop_of(disc()), sampling, np.random.default_rng(seed))
+        rows, columns = np.nonzero(episode.feedback == np.float32(BOX_FEEDBACK))
+        box = Box(columns.min(), rows.min(), columns.max(), rows.max())
+        prior = Prior.of(64, 64, box, None)
+        clicks = [(click.y, click.x, click.positive) for click in prior.implied_clicks(64, 64, ())]
+        assert episode.clicks in (clicks, clicks[-1:])
+        frame = Frame.of(Region.whole(64, 64), (64, 64), target=64)
+        assert np.array_equal(episode.feedback, initial_feedback(frame, box, None))
+        seen.add(len(episode.clicks))
+    assert seen == {1, 5}
 
 
 @settings(max_examples=40, deadline=None)
@@ -45,6 +60,22 @@ def test_next_click_names_a_pixel_that_is_wrong(seed, share):
         y, x, positive = click
         assert target[y, x] == int(positive)
         assert mask[y, x] != positive
+
+
+def test_an_exact_annotator_clicks_the_centre_and_a_hurried_one_anywhere():
+    target, nothing = disc(), np.zeros((64, 64), bool)
+    clicked = {}
+    for name, sampling in (
+        ("exact", SamplingConfiguration(centre_clicks=1, stray_clicks=0)),
+        ("inner", SamplingConfiguration(centre_clicks=0, stray_clicks=0)),
+        ("stray", SamplingConfiguration(centre_clicks=0, stray_clicks=1)),
+    ):
+        clicks = [next_click(target, nothing, np.random.default_rng(seed), sampling) for seed in range(80)]
+        depth = cv2.distanceTransform(target, cv2.DIST_L2, 5)
+        clicked[name] = np.array([depth[y, x] for y, x, _ in clicks])
+    assert len(set(clicked["exact"])) == 1
+    assert clicked["inner"].min() > clicked["exact"][0] / 2 - 1
+    assert clicked["stray"].min() < clicked["exact"][0] / 4
 
 
 def test_nothing_to_correct_gives_no_click():
@@ -82,7 +113,7 @@ def test_starts_with_a_prior_have_feedback_and_an_open_gate(start):
     for seed in range(20):
         episode = start_episode(crop_of(disc()), sampling, np.random.default_rng(seed))
         assert episode.gate == 1
-        assert len(episode.clicks) == 1
+        assert len(episode.clicks) in ((1, 5) if start == "box_start" else (1,))
         assert 0 <= episode.feedback.min() <= episode.feedback.max() <= 1
 
 
