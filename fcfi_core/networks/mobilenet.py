@@ -2,7 +2,8 @@
 
 The encoder's result depends on the image alone and is kept while clicks arrive in the same frame,
 so a further click costs only the rest: clicks and feedback join at stride 16, FFCM and CFFM
-work at stride 4 as in the paper, and the head sees both feedback maps again.
+work at stride 4 as in the paper, the head sees both feedback maps again, and a light refinement
+redraws its outline at stride 2, where thin parts and edges still exist.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class MobileNetEncoding(NamedTuple):
     embedding: Tensor  # (B, 64, h16, w16), unit length over channels
     lateral: Tensor  # (B, 32, h8, w8)
     detail: Tensor  # (B, 32, h4, w4)
+    edges: Tensor  # (B, 16, h2, w2)
 
 
 class _Separable(nn.Module):
@@ -104,6 +106,7 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
         self.embedding_projection = nn.Conv2d(256 + 96, 64, 1)
         self.lateral_projection = _projection(32, 32)
         self.detail_projection = _projection(24, 32)
+        self.edge_projection = _projection(16, 16)
         # Feedback, disks of both signs, and similarity to the clicked cells of both signs.
         self.click_injection = nn.Sequential(
             _projection(5, 32, 3), nn.Conv2d(32, width, 3, padding=2, dilation=2)
@@ -121,6 +124,9 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
             _Separable(decoder_width, decoder_width),
             nn.Conv2d(decoder_width, 1, 1),
         )
+        self.to_stride2 = nn.Conv2d(decoder_width, 16, 1)
+        self.refinement = nn.Sequential(nn.ReLU(), _Separable(16, 16), nn.Conv2d(16, 1, 3, padding=1))
+        _start_at_zero(self.refinement[-1])
 
     def encode(self, image: Tensor) -> MobileNetEncoding:
         """Return the features of ``image``, (B, 3, H, W) RGB in [0, 1], sides multiples of 16."""
@@ -133,6 +139,7 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
             embedding=functional.normalize(self.embedding_projection(deep), dim=1),
             lateral=self.lateral_projection(pyramid.stride8),
             detail=self.detail_projection(pyramid.stride4),
+            edges=self.edge_projection(pyramid.stride2),
         )
 
     def decode(
@@ -157,9 +164,10 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
         )
         fused_features, fused = self.fusion_module(features, corrected, gate)
         previous = functional.avg_pool2d(feedback, 4)
-        logits = self.head(
+        features = self.head[:-1](
             torch.cat((fused_features, encoding.detail, corrected, fused, previous, small_disks), dim=1)
         )
+        logits = self._refine(encoding, features, self.head[-1](features))
         return NetworkOutput(
             logits=resized(logits, height, width),
             corrected=resized(corrected, height, width),
@@ -179,6 +187,18 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
         features = self.to_stride8(torch.cat((features, encoding.lateral), dim=1))
         features = resized(features, *encoding.detail.shape[-2:])
         return self.to_stride4(torch.cat((features, encoding.detail), dim=1))  # type: ignore[no-any-return]
+
+    def _refine(self, encoding: MobileNetEncoding, features: Tensor, logits: Tensor) -> Tensor:
+        """Return ``logits`` of stride 4 corrected at stride 2, (B, 1, h2, w2)."""
+        size = encoding.edges.shape[-2:]
+        evidence = encoding.edges + resized(self.to_stride2(features), *size)
+        return resized(logits, *size) + self.refinement(evidence)  # type: ignore[no-any-return]
+
+
+def _start_at_zero(convolution: nn.Module) -> None:
+    """Make ``convolution`` return zeros, so that training starts from the coarse prediction."""
+    for parameter in convolution.parameters():
+        nn.init.zeros_(parameter)
 
 
 def _click_similarity(embedding: Tensor, cells: Tensor) -> Tensor:

@@ -26,12 +26,13 @@ _STAGES = (
 # The first block of the 160-channel stage is the one whose stride was removed; the dilation starts
 # behind it.
 _UNDILATED_BLOCK = 14
-_STRIDE_4, _STRIDE_8, _STRIDE_16 = 3, 6, 13
+_STRIDE_2, _STRIDE_4, _STRIDE_8, _STRIDE_16 = 1, 3, 6, 13
 
 
 class Pyramid(NamedTuple):
     """Feature maps of one image, (B, channels, H / stride, W / stride)."""
 
+    stride2: Tensor  # 16 channels
     stride4: Tensor  # 24 channels
     stride8: Tensor  # 32 channels
     stride16: Tensor  # 96 channels
@@ -126,6 +127,6 @@ class MobileNetBackbone(nn.Module):
         kept: dict[int, Tensor] = {}
         for index, block in enumerate(self.features):
             maps = block(maps)
-            if index in (_STRIDE_4, _STRIDE_8, _STRIDE_16):
+            if index in (_STRIDE_2, _STRIDE_4, _STRIDE_8, _STRIDE_16):
                 kept[index] = maps
-        return Pyramid(kept[_STRIDE_4], kept[_STRIDE_8], kept[_STRIDE_16], self.aspp(maps))
+        return Pyramid(kept[_STRIDE_2], kept[_STRIDE_4], kept[_STRIDE_8], kept[_STRIDE_16], self.aspp(maps))
