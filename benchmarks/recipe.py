@@ -1,0 +1,290 @@
+"""What each choice of the training recipe is worth: short runs at an equal budget, one change at a time.
+
+    python benchmarks/recipe.py SETS_FOLDER --initialisation BACKBONE.safetensors --out RESULTS_FOLDER
+
+Every run trains the default's architecture from the initialisation with the settings of
+``docs/training-default.toml`` and exactly one change, then clicks through objects of the development
+split (photos kept out of training by name; no evaluation set is touched). The unchanged recipe is run with
+three seeds: differences smaller than their spread mean nothing. Results are kept in
+``RESULTS_FOLDER/results.json``; a second start goes on with what is missing. The table is Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fcfi_core.evaluation.datasets import Sample
+from fcfi_core.evaluation.readers import open_dataset
+from fcfi_core.networks.base import NetworkOutput, resized
+from fcfi_core.networks.click_maps import disk_maps
+from fcfi_core.networks.feedback_correction import FeedbackCorrection
+from fcfi_core.networks.mobilenet import MobileNetEncoding, MobileNetFeedbackNetwork
+from fcfi_core.protocol import product
+from fcfi_core.training.configuration import PhaseConfiguration, TrainingConfiguration, load_configuration
+from fcfi_core.training.crops import CropSampler
+from fcfi_core.training.development import clicks_needed, development_samples
+from fcfi_core.training.loop import Trainer
+from fcfi_core.training.photos import Photo, read_photos, split
+
+RECIPE = Path(__file__).parents[1] / "docs" / "training-default.toml"
+FRAME = 256
+"""Side of the frames while measuring, pixels: nearer to the small training crops than the product's."""
+
+
+class ClicksAtStem(MobileNetFeedbackNetwork):
+    """Clicks and feedback also enter behind the first convolution, as in the paper."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem_injection = nn.Sequential(
+            nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(16, 32, 1)
+        )
+        nn.init.zeros_(self.stem_injection[-1].weight)
+        nn.init.zeros_(self.stem_injection[-1].bias)
+
+    def encode(self, image: Tensor) -> Any:
+        return (image,)
+
+    def decode(
+        self, encoding: Any, feedback: Tensor, points: Tensor, *others: Any, **named: Any
+    ) -> NetworkOutput:
+        disks = disk_maps(points, *feedback.shape[-2:], 5)
+        maps = torch.cat((functional.avg_pool2d(feedback, 2), functional.max_pool2d(disks, 2)), dim=1)
+        stem = self.backbone.features[0]
+        hook = stem.register_forward_hook(lambda _module, _input, found: found + self.stem_injection(maps))
+        try:
+            encoded = super().encode(encoding[0])
+        finally:
+            hook.remove()
+        return super().decode(encoded, feedback, points, *others, **named)
+
+
+class _Nothing(nn.Module):
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.new_zeros(())
+
+
+class _PreviousMask(FeedbackCorrection):
+    """Stands in for FFCM: passes the feedback on, uncorrected."""
+
+    def forward(
+        self, image: Tensor, click_maps: Tensor, features: Tensor, feedback: Tensor, *_: Any, **__: Any
+    ) -> tuple[Tensor, None]:
+        return resized(feedback, *features.shape[-2:]), None
+
+
+class _NoFusion(nn.Module):
+    """Stands in for CFFM: features and feedback as they came."""
+
+    def forward(self, features: Tensor, corrected: Tensor, gate: Any) -> tuple[Tensor, Tensor]:
+        return features, corrected
+
+
+class AlwaysOpenGate(MobileNetFeedbackNetwork):
+    """CFFM's residual is added from the first click on, when there is no feedback yet."""
+
+    def decode(
+        self, encoding: Any, feedback: Tensor, points: Tensor, new_points: Tensor, gate: Any, **named: Any
+    ) -> NetworkOutput:
+        return super().decode(encoding, feedback, points, new_points, 1.0, **named)
+
+
+class StrideFour(MobileNetFeedbackNetwork):
+    """The prediction stays at stride 4."""
+
+    def _refine(self, encoding: MobileNetEncoding, features: Tensor, logits: Tensor) -> Tensor:
+        return logits
+
+
+def only_at_stem() -> MobileNetFeedbackNetwork:
+    network = ClicksAtStem()
+    network.click_injection = _Nothing()  # type: ignore[assignment]
+    return network
+
+
+def without(*, correction: bool = False, fusion: bool = False) -> MobileNetFeedbackNetwork:
+    network = MobileNetFeedbackNetwork()
+    if correction:
+        network.correction_module = _PreviousMask(64, 6, 32)
+    if fusion:
+        network.fusion_module = _NoFusion()  # type: ignore[assignment]
+    return network
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One change of the recipe.
+
+    Args:
+        question: what it answers, the first column of the table.
+        name: the second column, unique.
+        changes: entries of the configuration, ``section.entry`` or ``entry``.
+        network: builds the architecture.
+        steps: factor of the number of steps.
+    """
+
+    question: str
+    name: str
+    changes: dict[str, Any] = field(default_factory=dict)
+    network: Callable[[], MobileNetFeedbackNetwork] = MobileNetFeedbackNetwork
+    steps: float = 1.0
+
+
+UNCHANGED = "the recipe"
+EXPERIMENTS = (
+    Experiment(UNCHANGED, "seed 0"),
+    Experiment("where clicks enter", "stem (and stride 4)", network=only_at_stem),
+    Experiment("FCFI modules", "trained without FFCM", network=lambda: without(correction=True)),
+    Experiment(
+        "FCFI modules", "trained without FFCM and CFFM", network=lambda: without(correction=True, fusion=True)
+    ),
+    Experiment(UNCHANGED, "seed 1", {"seed": 1}),
+    Experiment("loss", "normalised focal (official)", {"loss.kind": "normalized_focal"}),
+    Experiment("learning rate", "half", {"optimizer.learning_rate": 0.7e-3}),
+    Experiment("learning rate", "double", {"optimizer.learning_rate": 2.8e-3}),
+    Experiment("encoder", "frozen", {"optimizer.frozen_blocks": 18, "optimizer.encoder_factor": 0.0}),
+    Experiment("encoder", "all blocks trained", {"optimizer.frozen_blocks": 0}),
+    Experiment("encoder", "learning rate x 0.3 instead of x 0.1", {"optimizer.encoder_factor": 0.3}),
+    Experiment("output stride", "4, no refinement", network=StrideFour),
+    Experiment("decoder width", "32", network=lambda: MobileNetFeedbackNetwork(decoder_width=32)),
+    Experiment("decoder width", "96", network=lambda: MobileNetFeedbackNetwork(decoder_width=96)),
+    Experiment("FFCM window", "half (0.15)", network=lambda: MobileNetFeedbackNetwork(expansion_ratio=0.15)),
+    Experiment(
+        "FFCM window", "whole frame (2.0)", network=lambda: MobileNetFeedbackNetwork(expansion_ratio=2.0)
+    ),
+    Experiment("FFCM window", "soft while training (official)", {"loss.window": "soft"}),
+    Experiment("CFFM gate", "open at the first click", network=AlwaysOpenGate),
+    Experiment(
+        "click sampling", "always the centre", {"sampling.centre_clicks": 1.0, "sampling.stray_clicks": 0.0}
+    ),
+    Experiment(
+        "click sampling",
+        "anywhere in the error",
+        {"sampling.centre_clicks": 0.0, "sampling.stray_clicks": 1.0},
+    ),
+    Experiment("crops", "whole photos only", {"sampling.object_crop": 0.0, "sampling.whole_image": 1.0}),
+    Experiment("crops", "around the object only", {"sampling.object_crop": 1.0, "sampling.whole_image": 0.0}),
+    Experiment("FCFI modules", "trained without CFFM", network=lambda: without(fusion=True)),
+    Experiment(UNCHANGED, "seed 2", {"seed": 2}),
+    Experiment("where clicks enter", "stem and encoder's end", network=ClicksAtStem),
+    Experiment("loss", "no extra weight near clicks", {"loss.click_weight": 1.0}),
+    Experiment("loss", "none on the feedback maps", {"loss.feedback": 0.0}),
+    Experiment("clicks per encoded crop", "1, twice the steps", {"sampling.rounds": 1}, steps=2.0),
+    Experiment(
+        "starts", "never from a box or a mask", {"sampling.box_start": 0.0, "sampling.prior_start": 0.0}
+    ),
+    Experiment("composites", "no pasted objects", {"sampling.paste": 0.0}),
+    Experiment("composites", "no drawn thin structures", {"sampling.thin": 0.0}),
+)
+
+
+def configured(base: TrainingConfiguration, changes: dict[str, Any]) -> TrainingConfiguration:
+    """Return ``base`` with ``changes`` made."""
+    for name, value in changes.items():
+        section, _, entry = name.rpartition(".")
+        if section:
+            base = replace(base, **{section: replace(getattr(base, section), **{entry: value})})
+        else:
+            base = replace(base, **{entry: value})
+    return base
+
+
+def run(
+    experiment: Experiment,
+    base: TrainingConfiguration,
+    photos: Sequence[Photo],
+    samples: Sequence[Sample],
+) -> dict[str, float]:
+    """Train and measure one experiment."""
+    steps = round(base.steps * experiment.steps)
+    configuration = configured(replace(base, steps=steps), experiment.changes)
+    torch.manual_seed(configuration.seed)
+    network = experiment.network()
+    assert configuration.initialisation is not None
+    network.backbone.load_state_dict(load_file(configuration.initialisation), strict=False)
+    sampler = CropSampler(photos, configuration.sources, configuration.sampling, configuration.seed)
+    trainer = Trainer(network, sampler, configuration, torch.device("cpu"))
+    started = time.process_time()
+    trainer.run(lambda _trainer, _figures: None)
+    seconds = time.process_time() - started
+    network.load_state_dict(trainer.average.weights)
+    protocol = replace(product(), first_side=FRAME, target_size=FRAME)
+    figures = clicks_needed(network.eval(), samples, variant="mobilenetv2", protocol=protocol, threads=1)
+    kept = ("noc@80", "noc@85", "noc@90", "iou@1", "iou@3", "iou@5")
+    return {**{name: figures[name] for name in kept}, "seconds": seconds}
+
+
+def table(results: dict[str, dict[str, float]]) -> str:
+    """Return the results as a Markdown table, the unchanged recipe first, questions together."""
+    questions = list(dict.fromkeys(experiment.question for experiment in EXPERIMENTS))
+    rows = [
+        "| question | run | NoC@80 | NoC@85 | IoU@1 | IoU@3 | IoU@5 | CPU seconds |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for experiment in sorted(EXPERIMENTS, key=lambda experiment: questions.index(experiment.question)):
+        found = results.get(experiment.question + ": " + experiment.name)
+        if found is not None:
+            cells = [f"{found[name]:.2f}" for name in ("noc@80", "noc@85")]
+            cells += [f"{found[name]:.3f}" for name in ("iou@1", "iou@3", "iou@5")]
+            cells.append(f"{found['seconds']:.0f}")
+            rows.append(f"| {experiment.question} | {experiment.name} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sets", type=Path, help="folder that holds the training sets by their names")
+    parser.add_argument("--initialisation", type=Path, required=True, help="backbone weights")
+    parser.add_argument("--out", type=Path, required=True, help="folder for results.json")
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--size", type=int, default=160, help="side of the crops")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--objects", type=int, default=50, help="of the development split")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    base = load_configuration(RECIPE)
+    base = replace(
+        base,
+        out=str(arguments.out),
+        steps=arguments.steps,
+        seed=0,
+        initialisation=str(arguments.initialisation),
+        sources=tuple(
+            replace(source, path=str(arguments.sets / Path(source.path).name)) for source in base.sources
+        ),
+        phases=(PhaseConfiguration(1.0, arguments.size, arguments.batch),),
+        sampling=replace(base.sampling, rounds=2),
+        optimizer=replace(base.optimizer, warmup=20, average=0.98),
+    )
+    photos = [
+        photo
+        for index, source in enumerate(base.sources)
+        for photo in read_photos(open_dataset(source.path), index, 320)
+    ]
+    training, development = split(photos, base.development_share)
+    samples = development_samples(development, arguments.objects)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    kept = arguments.out / "results.json"
+    results = json.loads(kept.read_text()) if kept.is_file() else {}
+    for experiment in EXPERIMENTS:
+        name = experiment.question + ": " + experiment.name
+        if name not in results:
+            results[name] = run(experiment, base, training, samples)
+            kept.write_text(json.dumps(results, indent=2))
+            print(name, {key: round(value, 3) for key, value in results[name].items()}, flush=True)
+    print(f"\n{table(results)}")
+
+
+if __name__ == "__main__":
+    main()
