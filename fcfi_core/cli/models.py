@@ -33,7 +33,8 @@ def _use(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"chosen": name}))
     else:
-        print(f"chosen: {name}\nA running fcfi serve takes it within seconds; other servers when they are started again.")
+        print(f"chosen: {name}")
+        print("A running fcfi serve takes it within seconds; other servers when they are started again.")
     return 0
 
 
