@@ -17,8 +17,8 @@ from fcfi_core.training.fine_tuning import FineTuningOptions, Measurement, choos
 ARGUMENTS = {"width": 16, "decoder_width": 16, "middle_channels": 8}
 
 
-def measurement(share, team, reference):
-    return Measurement(share, team, reference, {})
+def measurement(share, team, reference, clicks=4.0):
+    return Measurement(share, team, reference, clicks, {})
 
 
 @pytest.mark.parametrize(
@@ -29,10 +29,13 @@ def measurement(share, team, reference):
         ([(1.0, 0.70, 0.60), (0.5, 0.65, 0.78)], None),
         ([(1.0, 0.50, 0.90), (0.5, 0.49, 0.90)], None),
         ([(1.0, 0.70, 0.80), (0.5, 0.70, 0.80)], 0.5),
+        ([(1.0, 0.70, 0.80, 4.3), (0.5, 0.65, 0.80, 4.2)], 0.5),
     ],
 )
 def test_the_gate(new, accepted):
-    found = choose([measurement(0, 0.5, 0.8), *(measurement(*one) for one in new)], margin=0.01)
+    found = choose(
+        [measurement(0, 0.5, 0.8), *(measurement(*one) for one in new)], margin=0.01, click_margin=0.25
+    )
     assert (found and found.share) == accepted
 
 
@@ -58,7 +61,9 @@ def test_a_team_run_from_start_to_finish(photo_folder, tmp_path):
     write_checkpoint(
         start, network.state_dict(), {"variant": "mobilenetv2", "arguments": ARGUMENTS}, "float32"
     )
-    options = FineTuningOptions(steps=2, objects=1, size=64, batch=2, margin=10.0, device="cpu", threads=1)
+    options = FineTuningOptions(
+        steps=2, objects=1, size=64, batch=2, margin=10.0, click_margin=10.0, device="cpu", threads=1
+    )
     result = fine_tune(
         SourceConfiguration(str(photo_folder)),
         tmp_path / "tuned",
