@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fcfi_core.evaluation.ablations import bypassed
 from fcfi_core.evaluation.datasets import Sample
 from fcfi_core.evaluation.readers import open_dataset
 from fcfi_core.networks.base import NetworkOutput, resized
@@ -84,13 +85,6 @@ class _PreviousMask(FeedbackCorrection):
         return resized(feedback, *features.shape[-2:]), None
 
 
-class _NoFusion(nn.Module):
-    """Stands in for CFFM: features and feedback as they came."""
-
-    def forward(self, features: Tensor, corrected: Tensor, gate: Any) -> tuple[Tensor, Tensor]:
-        return features, corrected
-
-
 class AlwaysOpenGate(MobileNetFeedbackNetwork):
     """CFFM's residual is added from the first click on, when there is no feedback yet."""
 
@@ -114,11 +108,9 @@ def only_at_stem() -> MobileNetFeedbackNetwork:
 
 
 def without(*, correction: bool = False, fusion: bool = False) -> MobileNetFeedbackNetwork:
-    network = MobileNetFeedbackNetwork()
-    if correction:
+    network = bypassed(MobileNetFeedbackNetwork(), fusion=fusion)
+    if correction:  # the trainer still asks this module for its window
         network.correction_module = _PreviousMask(64, 6, 32)
-    if fusion:
-        network.fusion_module = _NoFusion()  # type: ignore[assignment]
     return network
 
 

@@ -271,7 +271,7 @@ class Predictor:
 
         With a box, its own clicks are shown before the user's; without any of these they stand alone.
         """
-        if scene.prior is not None and self._starts_from_box(scene):
+        if scene.prior is not None and not self.protocol.official:
             clicks = (*scene.prior.implied_clicks(*scene.size, clicks), *clicks)
         seen, zoomed = self._look(scene.size, state, clicks)
         feedback = np.zeros(seen.size, np.float32)

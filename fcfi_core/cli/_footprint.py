@@ -20,7 +20,7 @@ class Footprint:
         model: name and variant.
         parameters: millions.
         file: MiB as a float16 checkpoint.
-        memory: MiB, the largest resident size of a process that loads it and answers three clicks.
+        memory: MiB, the largest resident size of a process that loads it and answers two clicks.
         memory_without: MiB, the same before the network exists: Python, numpy, OpenCV and torch.
     """
 
@@ -45,8 +45,6 @@ def footprint(model: str, weights: Path | None, variant: str, threads: int | Non
 
 
 def _measured(model: str, weights: Path | None, variant: str, threads: int | None) -> Footprint:
-    import numpy as np
-
     from fcfi_core.checkpoints import read_checkpoint
     from fcfi_core.model import Model
     from fcfi_core.networks import registry
@@ -58,8 +56,7 @@ def _measured(model: str, weights: Path | None, variant: str, threads: int | Non
     predictor = Predictor(
         Model.from_network(network, name=model, variant=variant, device="cpu", threads=threads)
     )
-    grey = np.full((480, 640, 3), 127, np.uint8)
-    predictor.segment(grey, [(320, 240), (200, 150), (420, 300)])
+    predictor.warm_up()
     return Footprint(
         model=model,
         parameters=sum(parameter.numel() for parameter in network.parameters()) / 1e6,

@@ -255,7 +255,7 @@ def _print(rows: list[Row], sizes: list[Footprint], doubts: list[str]) -> None:
         cells = f"{size.parameters:>10.2f} M{size.file:>8.1f} MiB{size.memory:>8.0f} MiB"
         print(f"{size.model:<34}{cells}")
     print(
-        "Memory: largest resident size of a process that answers three clicks on the fast path; "
+        "Memory: largest resident size of a process that answers two clicks on the fast path; "
         f"{sizes[0].memory_without:.0f} MiB of it are Python and its libraries."
     )
     if doubts:

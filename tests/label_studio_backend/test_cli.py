@@ -98,23 +98,18 @@ def test_refusals_are_told_in_label_studio_s_words(label_studio, capsys, body, s
     assert says in capsys.readouterr().err
 
 
+def doctor(label_studio):
+    where = ["--url", label_studio.url, "--backend", label_studio.url]
+    return ["doctor", "label-studio", *where, "--token", "t"]
+
+
 def test_the_doctor_finds_nothing_wrong_and_cleans_up(label_studio, capsys, tmp_path):
     config = tmp_path / "config.xml"
     config.write_text(
         '<View><Image name="i" value="$i"/><BrushLabels name="m" toName="i"><Label value="a"/></BrushLabels>'
         '<KeyPointLabels name="k" toName="i" smart="true"><Label value="a"/></KeyPointLabels></View>'
     )
-    words = [
-        "doctor",
-        "label-studio",
-        "--url",
-        label_studio.url,
-        "--token",
-        "t",
-        "--backend",
-        label_studio.url,
-    ]
-    assert main([*words, "--config", str(config), "--json"]) == 0
+    assert main([*doctor(label_studio), "--config", str(config), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["good"]
     assert any("1 region(s)" in finding["text"] for finding in report["findings"])
@@ -132,17 +127,7 @@ def test_the_doctor_finds_nothing_wrong_and_cleans_up(label_studio, capsys, tmp_
 )
 def test_the_doctor_names_the_failing_step(label_studio, capsys, path, answer, says):
     label_studio.answers[path] = answer
-    words = [
-        "doctor",
-        "label-studio",
-        "--url",
-        label_studio.url,
-        "--token",
-        "t",
-        "--backend",
-        label_studio.url,
-    ]
-    assert main(words) == 1
+    assert main(doctor(label_studio)) == 1
     assert says in capsys.readouterr().out
 
 
