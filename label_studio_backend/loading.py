@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
@@ -11,7 +10,8 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Literal
 
-from fcfi_core.checkpoints import CHOSEN, chosen
+from fcfi_core.checkpoints import CHOSEN, chosen, resolve
+from fcfi_core.checkpoints.catalogue import sha256
 from fcfi_core.errors import BusyError, FcfiError, WeightsError
 from fcfi_core.predictor import Predictor
 
@@ -136,17 +136,20 @@ def _stamp() -> tuple[str, int, int]:
 
 
 def version_of(model: str) -> str:
-    """Return what Label Studio stores as the version of ``model``, without loading anything.
+    """Return what Label Studio stores as the version of ``model``, without loading it.
+
+    It ends with a digest of the weights, so that predictions of other weights can be told apart; without
+    one if there are none.
 
     Args:
-        model: a catalogued name (fixed by this package's version), the path of a file, or "chosen".
+        model: a catalogued name, the path of a file, or "chosen".
 
-    >>> version_of("default").endswith("-default")
+    >>> version_of("default").rpartition("-")[0].endswith("-default")
     True
     """
-    path = Path(chosen() if model == CHOSEN else model).expanduser()
-    stem = f"fcfi-{package_version('fcfi')}-{path.stem}"
-    if not path.is_file():
-        return stem
-    with path.open("rb") as file:
-        return f"{stem}-{hashlib.file_digest(file, 'sha256').hexdigest()[:8]}"
+    name = chosen() if model == CHOSEN else model
+    version = f"fcfi-{package_version('fcfi')}-{Path(name).expanduser().stem}"
+    try:
+        return f"{version}-{sha256(resolve(name))[:8]}"
+    except WeightsError:  # loading them says what is wrong
+        return version

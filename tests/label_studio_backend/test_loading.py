@@ -22,7 +22,12 @@ def test_versions_change_with_the_file_and_follow_the_choice(tmp_path, monkeypat
     assert version_of(str(file)) != first
     monkeypatch.setattr(loading, "chosen", lambda: str(file))
     assert version_of(checkpoints.CHOSEN) == version_of(str(file))
-    assert version_of("default").endswith("-default")
+
+
+def test_the_embedded_model_has_a_new_version_when_its_weights_change():
+    digest = checkpoints.CATALOGUE["default"].sha256
+    assert version_of("default").endswith(f"-default-{digest[:8]}")
+    assert version_of("no-such-model").endswith("-no-such-model")
 
 
 def test_a_failure_is_told_to_all_who_wait_and_to_the_owner():
