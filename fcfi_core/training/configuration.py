@@ -51,6 +51,8 @@ class SamplingConfiguration:
     Args:
         object_crop: crop around the object, 1.15 to 2.6 times its box (imitates zoom-in).
         whole_image: the whole photo; what is left goes to random crops.
+        undistorted: the crop is cut square, as large as fits the photo, instead of being squeezed
+            into a square.
         paste: an object cut out of another photo is pasted in and becomes the target.
         thin: a drawn crack or wire becomes the target.
         union: two regions of a photo are taken as one object.
@@ -66,6 +68,7 @@ class SamplingConfiguration:
 
     object_crop: float = 0.55
     whole_image: float = 0.25
+    undistorted: float = 0.0
     paste: float = 0.15
     thin: float = 0.0
     union: float = 0.1

@@ -102,26 +102,31 @@ class CropSampler:
     ) -> tuple[slice, slice]:
         """Return the rows and columns to crop."""
         height, width = target.shape
-        choice = random.random()
-        if (
-            whole
-            or self._sampling.object_crop <= choice < self._sampling.object_crop + self._sampling.whole_image
-        ):
+        if whole:
             return slice(0, height), slice(0, width)
         rows, columns = np.flatnonzero((target == 1).any(1)), np.flatnonzero((target == 1).any(0))
+        top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+        middle = np.array([top + bottom, left + right]) / 2
+        photo = np.array([height, width], dtype=float)
+        undistorted = random.random() < self._sampling.undistorted
+        choice = random.random()
         if choice < self._sampling.object_crop:
-            top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
             ratio = random.uniform(1.15, 2.6)
             sides = np.array([bottom - top, right - left]) * ratio
             # The inference frame follows the object's box; a squarer crop distorts it less.
             sides = np.maximum(sides, sides.max() * random.uniform(0.45, 1.0))
             sides = np.maximum(sides, min(96, height, width))
-            centre = np.array([top + bottom, left + right]) / 2 + random.uniform(-0.12, 0.12, 2) * sides
+            centre = middle + random.uniform(-0.12, 0.12, 2) * sides
+        elif choice < self._sampling.object_crop + self._sampling.whole_image:
+            sides, centre = photo, middle if undistorted else photo / 2
         else:
-            sides = np.array([height, width]) * random.uniform(0.35, 1.0)
+            sides = photo * random.uniform(0.35, 1.0)
             row = random.choice(rows)
             centre = np.array([row, random.choice(np.flatnonzero(target[row] == 1))], dtype=float)
             centre += random.uniform(-0.4, 0.4, 2) * sides
+        if undistorted:
+            sides = np.full(2, min(sides.max(), height, width))
+            centre = np.clip(centre, sides / 2, photo - sides / 2)
         return _span(centre[0], sides[0], height), _span(centre[1], sides[1], width)
 
     def _paste(self, crop: Crop, random: np.random.Generator) -> Crop:

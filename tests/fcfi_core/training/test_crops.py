@@ -52,6 +52,27 @@ def test_every_kind_of_crop_holds_a_target(photos, kind):
         assert (crop.target == 1).any()
 
 
+@pytest.mark.parametrize("kind", ["object_crop", "whole_image", "neither"])
+def test_undistorted_crops_keep_the_shape_of_things(kind):
+    """A disc of the photo is as wide as high in the crop, unless the crop's edge cuts it."""
+    rows, columns = np.mgrid[:90, :140]
+    ids = ((rows - 40) ** 2 + (columns - 60) ** 2 <= 15**2).astype(np.uint16)
+    photos = [make_photo("set/0", np.zeros((90, 140, 3), np.uint8), ids, 0, 512)]
+    values = {"object_crop": 0.0, "whole_image": 0.0, "paste": 0.0, "undistorted": 1.0}
+    if kind != "neither":
+        values[kind] = 1.0
+    made = CropSampler(photos, (SourceConfiguration("a"),), SamplingConfiguration(**values), 0)
+    uncut = 0
+    for index in range(30):
+        disc = made.draw(index, 128)[0].target == 1
+        if disc[0].any() or disc[-1].any() or disc[:, 0].any() or disc[:, -1].any():
+            continue
+        uncut += 1
+        height, width = disc.any(1).sum(), disc.any(0).sum()
+        assert abs(height - width) <= 0.05 * max(height, width) + 1
+    assert uncut >= 10
+
+
 def test_drawing_leaves_the_photos_alone(photos):
     before = [(photo.pixels.copy(), photo.ids.copy()) for photo in photos]
     made = sampler(photos, SamplingConfiguration(paste=1.0))
