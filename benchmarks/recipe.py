@@ -32,7 +32,8 @@ from fcfi_core.networks.click_maps import disk_maps
 from fcfi_core.networks.feedback_correction import FeedbackCorrection
 from fcfi_core.networks.mobilenet import MobileNetEncoding, MobileNetFeedbackNetwork
 from fcfi_core.protocol import product
-from fcfi_core.training.configuration import PhaseConfiguration, TrainingConfiguration, load_configuration
+from fcfi_core.training.configuration import PhaseConfiguration, TrainingConfiguration
+from fcfi_core.training.configuration_file import load_configuration
 from fcfi_core.training.crops import CropSampler
 from fcfi_core.training.development import clicks_needed, development_samples
 from fcfi_core.training.loop import Trainer

@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from fcfi_core.training.configuration import load_configuration
+    from fcfi_core.training.configuration_file import load_configuration
     from fcfi_core.training.run import prepare
 
     configuration = load_configuration(arguments.configuration)

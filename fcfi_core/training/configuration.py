@@ -1,11 +1,10 @@
-"""What a training run is: a TOML file read into frozen, checked dataclasses."""
+"""What a training run is: frozen dataclasses that check themselves."""
 
 from __future__ import annotations
 
 import dataclasses
-import tomllib
+import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from fcfi_core.errors import SettingsError
@@ -176,27 +175,38 @@ class TrainingConfiguration:
 
     def __post_init__(self) -> None:
         problems = [
-            (self.steps < 1, f"steps is {self.steps}; give at least 1"),
             (not self.sources, "there is no [[sources]] table; name at least one folder of photos"),
             (not self.phases, "there is no [[phases]] table; give at least one"),
+            *_out_of_range(self, ""),
+            *(problem for name in SECTIONS for problem in _out_of_range(getattr(self, name), f"{name}.")),
+            *(
+                problem
+                for name in LISTS
+                for entry in getattr(self, name)
+                for problem in _out_of_range(entry, f"{name}.")
+            ),
+            *(
+                (phase.size % 16 != 0, f"phases.size is {phase.size}; give a multiple of 16")
+                for phase in self.phases
+            ),
+            (not any(source.weight for source in self.sources), "every sources.weight is 0; raise one"),
             (
                 self.precision not in ("float32", "bfloat16"),
                 f"precision is {self.precision!r}; give float32 or bfloat16",
             ),
-            (self.loss.kind not in ("bce_dice", "normalized_focal"), f"loss.kind is {self.loss.kind!r}"),
+            (
+                self.loss.kind not in ("bce_dice", "normalized_focal"),
+                f"loss.kind is {self.loss.kind!r}; give bce_dice or normalized_focal",
+            ),
             (
                 self.loss.window not in ("hard", "soft"),
                 f"loss.window is {self.loss.window!r}; give hard or soft",
             ),
-            (self.sampling.rounds < 1, f"sampling.rounds is {self.sampling.rounds}; give at least 1"),
         ]
-        problems += [
-            (
-                phase.size % 16 != 0 or phase.size < 64,
-                f"phases.size is {phase.size}; give a multiple of 16 from 64 on",
-            )
-            for phase in self.phases
-        ]
+        for pair in _SHARING:
+            total = sum(getattr(self.sampling, name) for name in pair)
+            names = " and ".join(f"sampling.{name}" for name in pair)
+            problems.append((total > 1 + 1e-9, f"{names} add up to {total:g}; give at most 1 together"))
         for wrong, message in problems:
             if wrong:
                 raise SettingsError(f"training configuration: {message}.")
@@ -212,99 +222,67 @@ class TrainingConfiguration:
         return self.phases[-1]
 
 
-def load_configuration(path: str | Path) -> TrainingConfiguration:
-    """Return the configuration written in the TOML file ``path``.
-
-    Relative paths inside the file are relative to the file's folder.
-
-    Raises:
-        SettingsError: if the file cannot be read, or holds an unknown or ill-typed entry.
-    """
-    path = Path(path)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"training configuration {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"training configuration {path} is not valid TOML: {error}.") from None
-    configuration: TrainingConfiguration = _build(TrainingConfiguration, table, "")
-    return _with_absolute_paths(configuration, path.parent)
-
-
-_NESTED: dict[str, type] = {
-    "sources": SourceConfiguration,
-    "phases": PhaseConfiguration,
+LISTS: dict[str, type] = {"sources": SourceConfiguration, "phases": PhaseConfiguration}
+SECTIONS: dict[str, type] = {
     "sampling": SamplingConfiguration,
     "loss": LossConfiguration,
     "optimizer": OptimizerConfiguration,
 }
+_SHARING = (
+    ("object_crop", "whole_image"),
+    ("paste", "thin"),
+    ("box_start", "prior_start"),
+    ("centre_clicks", "stray_clicks"),
+)
+"""Probabilities of which one draw decides."""
 
-
-def _build(kind: type, table: dict[str, Any], where: str) -> Any:
-    known = {entry.name: entry for entry in dataclasses.fields(kind)}
-    values: dict[str, Any] = {}
-    for name, value in table.items():
-        if name not in known:
-            raise SettingsError(
-                f"training configuration: unknown entry {where}{name}; known are {', '.join(sorted(known))}."
-            )
-        nested = _NESTED.get(name) if kind is TrainingConfiguration else None
-        if nested is None:
-            _check_type(known[name], value, f"{where}{name}")
-            values[name] = value
-        elif isinstance(value, list):
-            values[name] = tuple(_build(nested, entry, f"{name}.") for entry in value)
-        else:
-            values[name] = _build(nested, value, f"{name}.")
-    missing = [
-        name
-        for name, entry in known.items()
-        if entry.default is dataclasses.MISSING
-        and entry.default_factory is dataclasses.MISSING
-        and name not in values
-    ]
-    if missing:
-        raise SettingsError(f"training configuration: {where}{missing[0]} is missing.")
-    return kind(**values)
-
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "str | None": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-    "dict[str, Any]": (dict,),
+_PROBABILITY, _FROM_0, _FROM_1 = (0, 1), (0, math.inf), (1, math.inf)
+_RANGES: dict[type, dict[str, tuple[float, float]]] = {
+    SourceConfiguration: {"weight": _FROM_0, "parts": _PROBABILITY},
+    PhaseConfiguration: {"share": (1e-6, math.inf), "size": (64, math.inf), "batch": _FROM_1},
+    SamplingConfiguration: {
+        **{
+            entry.name: _PROBABILITY
+            for entry in dataclasses.fields(SamplingConfiguration)
+            if entry.type == "float"
+        },
+        "rounds": _FROM_1,
+        "longest_episode": _FROM_1,
+    },
+    LossConfiguration: {
+        "feedback": _FROM_0,
+        "click_weight": _FROM_0,
+        "click_radius": _FROM_0,
+    },
+    OptimizerConfiguration: {
+        "learning_rate": (1e-9, 1),
+        "encoder_factor": _FROM_0,
+        "frozen_blocks": _FROM_0,
+        "weight_decay": _FROM_0,
+        "warmup": _FROM_0,
+        "floor": _PROBABILITY,
+        "clip": (1e-9, math.inf),
+        "average": (0, 0.999999),
+    },
+    TrainingConfiguration: {
+        "steps": _FROM_1,
+        "seed": _FROM_0,
+        "development_share": (0, 0.9),
+        "development_objects": _FROM_0,
+        "evaluate_every": _FROM_1,
+        "save_every": _FROM_1,
+        "log_every": _FROM_1,
+        "threads": _FROM_0,
+        "longest_side": (64, math.inf),
+    },
 }
 
 
-def _check_type(entry: dataclasses.Field[Any], value: object, name: str) -> None:
-    allowed = _TYPES[str(entry.type)]
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-        raise SettingsError(
-            f"training configuration: {name} is {value!r}; give a value of type {entry.type}."
-        )
-
-
-def _with_absolute_paths(configuration: TrainingConfiguration, base: Path) -> TrainingConfiguration:
-    def absolute(text: str) -> str:
-        return str((base / Path(text).expanduser()).resolve())
-
-    start = configuration.start
-    if start is not None and start.endswith(".safetensors"):
-        start = absolute(start)
-    initialisation = configuration.initialisation
-    return dataclasses.replace(
-        configuration,
-        out=absolute(configuration.out),
-        start=start,
-        initialisation=None if initialisation is None else absolute(initialisation),
-        sources=tuple(
-            dataclasses.replace(
-                source,
-                path=absolute(source.path),
-                images=None if source.images is None else absolute(source.images),
-            )
-            for source in configuration.sources
-        ),
-    )
+def _out_of_range(settings: Any, where: str) -> list[tuple[bool, str]]:
+    """Return (is wrong, what to tell) for each number of ``settings`` that has a range."""
+    found = []
+    for name, (lowest, highest) in _RANGES[type(settings)].items():
+        value = getattr(settings, name)
+        wanted = f"at least {lowest:g}" if highest == math.inf else f"a number from {lowest:g} to {highest:g}"
+        found.append((not lowest <= value <= highest, f"{where}{name} is {value!r}; give {wanted}"))
+    return found

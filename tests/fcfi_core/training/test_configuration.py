@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fcfi_core.errors import SettingsError
-from fcfi_core.training.configuration import load_configuration
+from fcfi_core.training.configuration_file import load_configuration
 
 SMALLEST = 'out = "run"\nsteps = 10\n[[sources]]\npath = "photos"\n'
 
@@ -38,6 +38,18 @@ def test_phases_share_the_steps(tmp_path):
         (SMALLEST.replace("10", "0"), "steps"),
         (SMALLEST.replace("10", "true"), "steps"),
         ("this is no TOML", "TOML"),
+        (SMALLEST + "[[phases]]\nshare = 0\nsize = 64\n", "phases.share is 0"),
+        (SMALLEST + "[[phases]]\nshare = 1\nsize = 64\nbatch = 0\n", "phases.batch is 0"),
+        (SMALLEST + "weight = 0\n", "sources.weight is 0; raise one"),
+        (SMALLEST + "weight = nan\n", "sources.weight is nan"),
+        (SMALLEST + "[sampling]\npaste = 1.5\n", "sampling.paste is 1.5; give a number from 0 to 1"),
+        (SMALLEST + "[sampling]\npaste = 0.7\nthin = 0.7\n", "paste and sampling.thin add up to 1.4"),
+        (SMALLEST + "[optimizer]\nlearning_rate = -1\n", "learning_rate is -1"),
+        (SMALLEST.replace("steps", "log_every = 0\nsteps"), "log_every is 0; give at least 1"),
+        (SMALLEST.replace("steps", "threads = -1\nsteps"), "threads is -1"),
+        (SMALLEST.replace("[[sources]]", "[sources]"), r"headed \[\[sources\]\]"),
+        ('out = "run"\nsteps = 10\nsources = "data"\n', r"headed \[\[sources\]\]"),
+        (SMALLEST + "[[sampling]]\npaste = 0.1\n", r"headed \[sampling\]"),
     ],
 )
 def test_a_wrong_entry_is_named(tmp_path, text, named):
