@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from fcfi_core.errors import SettingsError
@@ -22,26 +23,33 @@ def choice_file() -> Path:
 
 
 def chosen() -> str:
-    """Return the chosen name or path."""
+    """Return the chosen name or path; never "chosen" itself."""
     try:
-        return choice_file().read_text(encoding="utf-8").strip() or _FIRST
+        name = choice_file().read_text(encoding="utf-8").strip()
     except OSError:
         return _FIRST
+    return _FIRST if name in ("", CHOSEN) else name
 
 
 def choose(name_or_path: str) -> None:
     """Make ``name_or_path`` the choice; "default" goes back to the embedded model.
 
     Raises:
-        SettingsError: if the choice cannot be written.
+        SettingsError: for "chosen", or if the choice cannot be written.
     """
+    if name_or_path == CHOSEN:
+        raise SettingsError(
+            f"{CHOSEN!r} stands for the model in use; give a name that `fcfi models` lists, or a file."
+        )
     file = choice_file()
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
         if name_or_path == _FIRST:
             file.unlink(missing_ok=True)
             return
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(name_or_path + "\n", encoding="utf-8")
+        part.write_text(name_or_path + "\n", encoding="utf-8")
+        part.replace(file)  # a server that looks meanwhile never sees half a choice
     except OSError as error:
         raise SettingsError(
             f"the choice cannot be written to {file} ({error.strerror}); set FCFI_MODEL instead."

@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="use")
     use = actions.add_parser("use", help="choose the model that servers and commands take from now on")
     use.add_argument("model", metavar="NAME|FILE", help="a .safetensors file, or default to go back")
+    use.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="print the result as JSON"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,9 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _use(arguments: argparse.Namespace) -> int:
     from fcfi_core.checkpoints import choose, read_checkpoint, resolve
 
-    path = resolve(arguments.model)
-    read_checkpoint(path).network()  # refuses weights that would not load, before anything depends on them
-    name = str(path.resolve()) if Path(arguments.model).expanduser().is_file() else arguments.model
+    file = Path(arguments.model).expanduser()
+    name = str(file.resolve()) if file.is_file() else arguments.model
+    # Weights that would not load are refused before anything depends on them.
+    read_checkpoint(resolve(name)).network()
     choose(name)
     if arguments.json:
         print(json.dumps({"chosen": name}))

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from fcfi_core import load_model
-from fcfi_core.checkpoints import chosen, resolve, write_checkpoint
+from fcfi_core.checkpoints import choose, chosen, resolve, write_checkpoint
+from fcfi_core.checkpoints.choice import choice_file
 from fcfi_core.cli import main
-from fcfi_core.errors import WeightsError
+from fcfi_core.errors import SettingsError, WeightsError
 from fcfi_core.networks.registry import build
 
 ARGUMENTS = {"width": 16, "decoder_width": 16, "middle_channels": 8}
@@ -51,3 +52,46 @@ def test_a_choice_that_vanished_says_how_to_go_back(weights):
     weights.unlink()
     with pytest.raises(WeightsError, match="fcfi models use default"):
         resolve("chosen")
+
+
+def test_the_word_for_the_choice_is_no_choice(weights, capsys):
+    assert main(["models", "use", "chosen"]) == 2
+    assert "'chosen'" in capsys.readouterr().err
+    with pytest.raises(SettingsError, match="fcfi models"):
+        choose("chosen")
+    assert chosen() == "default"
+    main(["models", "use", str(weights)])
+    assert main(["models", "use", "chosen"]) == 2
+    assert chosen() == str(weights)
+
+
+def test_a_file_that_says_chosen_is_no_choice():
+    choice_file().parent.mkdir(parents=True)
+    choice_file().write_text("chosen\n")
+    assert chosen() == "default"
+    assert resolve("chosen") == resolve("default")
+
+
+def test_whoever_looks_meanwhile_sees_the_old_choice_or_the_new(monkeypatch):
+    choose("one")
+    seen = []
+    write, replace = Path.write_text, Path.replace
+
+    def watched(action):
+        def act(*given, **named):
+            action(*given, **named)
+            seen.append(chosen())
+
+        return act
+
+    monkeypatch.setattr(Path, "write_text", watched(write))
+    monkeypatch.setattr(Path, "replace", watched(replace))
+    choose("two")
+    assert seen == ["one", "two"]
+    assert [file.name for file in choice_file().parent.iterdir()] == ["model"]
+
+
+def test_json_before_or_after_the_action(weights, capsys):
+    for words in (["--json", "use", str(weights)], ["use", str(weights), "--json"]):
+        assert main(["models", *words]) == 0
+        assert json.loads(capsys.readouterr().out) == {"chosen": str(weights)}
