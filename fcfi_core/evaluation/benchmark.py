@@ -77,7 +77,8 @@ class Rules:
         targets: IoU values that count as good enough, in ascending order.
         all_clicks: go on to ``max_clicks`` even when the highest target is reached.
         official: the official evaluation, defects included: the annotator never stops (and clicks at
-            (0, 0) when nothing is wrong), boundary IoU mixes ignored pixels into the erosion.
+            (0, 0) when nothing is wrong), boundary IoU mixes ignored pixels into the erosion, surface
+            distance counts what is predicted there.
         boundaries: also measure boundary IoU and surface distance (a few milliseconds a click).
         noise: moves clicks; None clicks exactly on target.
         seed: of the noise.
@@ -168,7 +169,9 @@ def trace(segmenter: Segmenter | SegmentFunction, sample: Sample, rules: Rules) 
         ious.append(metrics.iou(mask, sample.truth, sample.ignore))
         if rules.boundaries:
             bious.append(metrics.boundary_iou(mask, sample.truth, sample.ignore, official=rules.official))
-            assds.append(metrics.surface_distance(mask, sample.truth))
+            assds.append(
+                metrics.surface_distance(mask, sample.truth, None if rules.official else sample.ignore)
+            )
         if rules.stop_at is not None and ious[-1] >= rules.stop_at:
             break
     found = Trace(

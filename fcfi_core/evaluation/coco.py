@@ -114,10 +114,16 @@ class CocoDataset:
             raise DataError(f"{path} holds no segmentation; evaluation needs polygons or run-length codes.")
 
     def areas(self, image_name: str) -> Mapping[int, int]:
-        """Return ``{index of the annotation within its photo, from 1: pixels}``; crowds left out."""
+        """Return ``{index of the annotation within its photo, from 1: pixels outside crowds}``.
+
+        Crowds and what they cover entirely are left out.
+        """
         if image_name not in self._areas:
             photo = self._photo(image_name, np.empty((0, 0, 3), np.uint8))
-            counts = {number: int(np.count_nonzero(photo.mask(number))) for number in photo.object_ids}
+            counted = True if photo.ignore is None else ~photo.ignore
+            counts = {
+                number: int(np.count_nonzero(photo.mask(number) & counted)) for number in photo.object_ids
+            }
             self._areas[image_name] = {number: count for number, count in counts.items() if count}
         return self._areas[image_name]
 

@@ -65,7 +65,7 @@ class Dataset(Protocol):
         """All photos, in a fixed order."""
 
     def areas(self, image_name: str) -> Mapping[int, int]:
-        """Return ``{object id: pixels}`` of one photo, in ascending order of ids."""
+        """Return ``{object id: pixels}`` of one photo, in ascending order of ids; ignored pixels left out."""
 
     def read(self, image_name: str) -> AnnotatedImage:
         """Return one photo with its objects."""

@@ -131,22 +131,22 @@ def _dataset_section(report: Report, results: Sequence[DatasetResult]) -> str:
 
 def _arrived(result: DatasetResult, target: float) -> list[float]:
     """Return the share of objects that reached ``target`` by each click."""
-    if not result.traces:
+    ious = metrics.known(result.ious)
+    if not len(ious):
         return []
-    reached = np.maximum.accumulate(result.ious >= target, axis=1)
+    reached = np.maximum.accumulate(ious >= target, axis=1)
     return [float(share) for share in reached.mean(axis=0)]
 
 
 def _figure(case: WorstCase) -> str:
     one = case.trace
-    last = one.ious[-1] if one.ious else float("nan")
     name = escape(f"{one.image_name} #{one.object_id}")
     data = base64.b64encode(case.jpeg).decode("ascii")
     return (
         f'<figure><img loading="lazy" alt="{name} with its last mask and clicks" '
         f'src="data:image/jpeg;base64,{data}"><figcaption>{name}<br>'
-        f"IoU {_percent(one.ious[0])} → {_percent(last)} in {len(one.clicks)} clicks, {one.area} pixels"
-        "</figcaption></figure>"
+        f"IoU {_percent(one.ious[0])} → {_percent(one.ious[-1])} in {len(one.clicks)} clicks, "
+        f"{one.area} pixels</figcaption></figure>"
     )
 
 

@@ -7,7 +7,8 @@ Conventions
 * A *series* is the IoU of one object after click 1, 2, ...: it ends early when the annotator
   stopped (nothing left to correct, or the highest target reached). The value then stays: whoever
   stops clicking keeps the mask. Several series form a table ``(objects, clicks) float64``
-  (:func:`table`), on which the click metrics work.
+  (:func:`table`), on which the click metrics work. A row of NaN, an object without a pixel that
+  counts, enters none of them.
 * Targets are shares (0.85, 0.90), names are percent (``noc@85``).
 
 Click metrics
@@ -95,13 +96,16 @@ def _band(mask: NDArray[np.generic]) -> NDArray[np.uint8]:
     return np.subtract(padded, eroded, dtype=np.uint8)[1:-1, 1:-1]
 
 
-def surface_distance(prediction: BoolMask, truth: BoolMask) -> float:
+def surface_distance(prediction: BoolMask, truth: BoolMask, ignore: BoolMask | None = None) -> float:
     """Return the average symmetric distance of the two outer contours, in pixels (ASSD).
 
     Contours are one pixel wide; holes have none. Two empty masks are 0 apart; an empty and a filled
-    one are as far apart as can be: the image diagonal.
+    one are as far apart as can be: the image diagonal. Ignored pixels are set to background in both
+    masks.
     """
-    validate(prediction, truth)
+    validate(prediction, truth, ignore)
+    if ignore is not None:
+        prediction, truth = prediction & ~ignore, truth & ~ignore
     if not prediction.any() or not truth.any():
         return 0.0 if prediction.any() == truth.any() else float(np.hypot(*truth.shape))
     ours, theirs = _contour(prediction), _contour(truth)
@@ -139,6 +143,12 @@ def table(series: Iterable[Sequence[float]], max_clicks: int) -> Table:
     return np.array(padded, np.float64).reshape(len(rows), max_clicks)
 
 
+def known(ious: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the rows of a table that hold a value: the objects with something to click on."""
+    values = np.asarray(ious)
+    return values[~np.isnan(values).all(axis=1)]
+
+
 def clicks_to(ious: NDArray[np.floating], target: float) -> NDArray[np.int64]:
     """Return for every object the first click (1-based) with IoU >= ``target``, else the limit.
 
@@ -151,22 +161,23 @@ def clicks_to(ious: NDArray[np.floating], target: float) -> NDArray[np.int64]:
 
 
 def noc(ious: NDArray[np.floating], target: float) -> float:
-    """Return the mean number of clicks to reach ``target``; NaN without objects.
+    """Return the mean number of clicks to reach ``target``; NaN without known objects.
 
     >>> noc(np.array([[0.5, 0.9, 0.9], [0.2, 0.3, 0.4]]), 0.85)
     2.5
     """
-    return _mean(clicks_to(ious, target).astype(np.float64))
+    return _mean(clicks_to(known(ious), target).astype(np.float64))
 
 
 def nof(ious: NDArray[np.floating], target: float) -> int:
     """Return how many objects needed the limit of clicks (or more) to reach ``target``."""
-    return int(np.count_nonzero(clicks_to(ious, target) == np.asarray(ious).shape[1]))
+    ious = known(ious)
+    return int(np.count_nonzero(clicks_to(ious, target) == ious.shape[1]))
 
 
 def missed(ious: NDArray[np.floating], target: float) -> int:
     """Return how many objects never reached ``target``."""
-    return int(np.count_nonzero(~(np.asarray(ious) >= target).any(axis=1)))
+    return int(np.count_nonzero(~(known(ious) >= target).any(axis=1)))
 
 
 def mean_at(values: NDArray[np.floating], click: int) -> float:

@@ -211,7 +211,7 @@ class _Collector:
 
     def add(self, sample: Sample, found: Trace, mask: BoolMask) -> None:
         self._traces.append(found)
-        badness = 1 - (sum(found.ious) / len(found.ious) if found.ious else 1.0)
+        badness = 1 - sum(found.ious) / len(found.ious) if found.ious else math.nan
         if not math.isfinite(badness) or self._worst == 0:
             return
         if len(self._heap) < self._worst or badness > self._heap[0][0]:

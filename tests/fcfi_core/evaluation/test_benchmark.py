@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import doctest
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,6 +36,15 @@ def test_official_annotator_never_stops(sample, patient) -> None:
     found, _ = trace(patient(sample.truth, 2), sample, Rules(official=True, max_clicks=6))
     assert len(found.clicks) == 6
     assert found.clicks[2:] == (Click(0, 0, False),) * 4
+
+
+def test_what_is_wrong_inside_ignored_pixels_is_no_distance(sample) -> None:
+    ignored = np.zeros_like(sample.truth)
+    ignored[:, 60:] = True
+    found, _ = trace(
+        lambda pixels, clicks: sample.truth | ignored, replace(sample, ignore=ignored), Rules(max_clicks=1)
+    )
+    assert (found.ious, found.bious, found.assds) == ((1.0,), (1.0,), (0.0,))
 
 
 def test_limit_of_clicks(sample) -> None:

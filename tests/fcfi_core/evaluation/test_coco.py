@@ -31,6 +31,19 @@ def test_polygons_run_lengths_and_crowds(make_coco) -> None:
     assert parts.ignore.sum() == 60
 
 
+def test_what_lies_under_a_crowd_does_not_count(make_coco) -> None:
+    path = make_coco()
+    content = json.loads(path.read_text())
+    left_half = {"size": [60, 80], "counts": [0, 60 * 40, 60 * 40]}
+    crowd = {"id": 5, "image_id": 10, "category_id": 1, "segmentation": left_half, "iscrowd": 1}
+    wide = [35, 10, 45, 10, 45, 20, 35, 20]
+    partly = {"id": 6, "image_id": 10, "category_id": 1, "segmentation": [wide], "iscrowd": 0}
+    path.write_text(json.dumps({**content, "annotations": [*content["annotations"], crowd, partly]}))
+    dataset = CocoDataset(path)
+    assert dataset.areas("photo0") == {2: 1200, 4: 50}, "1 is entirely covered, 4 half of it"
+    assert [one.object_id for one in choose(dataset) if one.image_name == "photo0"] == [2, 4]
+
+
 def test_photos_are_found_beside_the_file_or_where_told(make_coco, tmp_path) -> None:
     path = make_coco()
     moved = tmp_path / "elsewhere" / "instances.json"

@@ -36,6 +36,7 @@ def test_ignored_pixels_count_neither_way() -> None:
     prediction, truth = square(0, 0, 10, 10), square(0, 0, 10, 5)
     assert metrics.iou(prediction, truth, square(0, 5, 10, 10)) == 1.0
     assert metrics.boundary_iou(prediction, truth, square(0, 5, 10, 10)) == 1.0
+    assert metrics.surface_distance(prediction, truth, square(0, 5, 10, 10)) == 0.0
 
 
 @settings(deadline=None, max_examples=40)
@@ -100,6 +101,9 @@ def test_no_objects_and_unknown_values() -> None:
     unknown = metrics.table([[], [0.5]], 2)
     assert metrics.clicks_to(unknown, 0.4).tolist() == [2, 1]
     assert metrics.mean_at(unknown, 1) == 0.5
+    assert metrics.noc(unknown, 0.4) == 1
+    assert (metrics.nof(unknown, 0.4), metrics.missed(unknown, 0.4)) == (0, 0)
+    assert math.isnan(metrics.noc(unknown[:1], 0.4))
 
 
 @settings(deadline=None, max_examples=40)

@@ -10,7 +10,7 @@ import pytest
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.baselines import GrabCut
 from fcfi_core.evaluation.benchmark import PlainAnswer, Rules
-from fcfi_core.evaluation.datasets import Folder, choose
+from fcfi_core.evaluation.datasets import Folder, IdMapImage, Selection, choose
 from fcfi_core.evaluation.html import summary, to_html
 from fcfi_core.evaluation.pictures import picture
 from fcfi_core.evaluation.runner import evaluate
@@ -123,6 +123,34 @@ def test_choices_of_objects_are_respected(make_folder) -> None:
     report = evaluate(bright, [selection], rules=Rules(max_clicks=1))
     assert len(report.main.datasets[0].traces) == 2
     assert math.isnan(report.main.datasets[0].metrics()["confidence_rank_correlation"])
+
+
+class TwoDisks:
+    """One photo with an object to click on, and one whose every pixel is ignored."""
+
+    name = "two"
+    image_names = ("photo",)
+
+    def areas(self, image_name: str) -> dict[int, int]:
+        return {1: 100, 9: 100}
+
+    def read(self, image_name: str) -> IdMapImage:
+        ids = np.zeros((40, 60), np.uint16)
+        ids[10:20, 10:20], ids[10:20, 40:50] = 1, 9
+        return IdMapImage(image_name, np.repeat(ids[..., None] * 20, 3, axis=2).astype(np.uint8), ids, 9)
+
+
+def test_an_object_that_cannot_be_clicked_on_counts_nowhere() -> None:
+    selection = Selection(TwoDisks(), (("photo", 1), ("photo", 9)))
+    report = evaluate(lambda pixels, clicks: pixels[..., 0] == 20, [selection])
+    figures = report.main.datasets[0].metrics()
+    assert [len(one.clicks) for one in report.main.datasets[0].traces] == [1, 0]
+    assert (figures["noc@90"], figures["nof@90"], figures["missed@90"]) == (1, 0, 0)
+    assert (figures["iou@1"], figures["assd@1"]) == (1, 0)
+    assert [case.trace.object_id for case in report.main.datasets[0].worst] == [1]
+    page = to_html(report)
+    assert "1 click: 100.0" in page
+    assert "1 click: 50.0" not in page
 
 
 def test_progress_goes_to_standard_error(make_folder, capsys) -> None:
