@@ -137,33 +137,50 @@ def choose(
         seed: of the choice; the same seed chooses the same objects.
         min_area: leave out objects with fewer pixels.
         held_out: take only the share of the photos that a training run with the same
-            ``development_share`` keeps out; None takes all photos.
+            ``development_share`` keeps out, above 0 and at most 1; None takes all photos.
 
     Raises:
         DataError: if there is no such object.
-        SettingsError: if ``count`` or ``min_area`` is below 1.
+        SettingsError: if ``count`` or ``min_area`` is below 1, or ``held_out`` no share.
     """
     if min_area < 1:
         raise SettingsError(f"smallest object area is {min_area} pixels; give 1 or more.")
     if count is not None and count < 1:
         raise SettingsError(f"number of objects is {count}; give 1 or more.")
+    photos = dataset.image_names
+    if held_out is not None:
+        photos = _held_out(dataset, held_out)
     objects = [
         (image_name, object_id)
-        for image_name in dataset.image_names
-        if held_out is None or is_held_out(f"{dataset.name}/{image_name}", held_out)
+        for image_name in photos
         for object_id, area in dataset.areas(image_name).items()
         if area >= min_area
     ]
     if not objects:
         raise DataError(
             f"data set {dataset.name} holds no object of at least {min_area} pixels "
-            f"in {len(dataset.image_names)} masks; number the objects 1, 2, 3 ... (255 in 8-bit and 65535 in "
+            f"in {len(photos)} masks; number the objects 1, 2, 3 ... (255 in 8-bit and 65535 in "
             "16-bit masks mean 'ignore')."
         )
     if count is not None and count < len(objects):
         chosen = np.random.default_rng(seed).choice(len(objects), count, replace=False)
         objects = [objects[index] for index in np.sort(chosen)]
     return Selection(dataset, tuple(objects))
+
+
+def _held_out(dataset: Dataset, share: float) -> list[str]:
+    """Return the names of the photos that a training run keeps out."""
+    if not 0 < share <= 1:
+        raise SettingsError(
+            f"held-out share of the photos is {share}; give a number above 0 and at most 1, for example 0.06."
+        )
+    photos = [name for name in dataset.image_names if is_held_out(f"{dataset.name}/{name}", share)]
+    if not photos:
+        raise DataError(
+            f"none of the {len(dataset.image_names)} photos of {dataset.name} is held out at a share of "
+            f"{share}; raise the share, or evaluate all photos."
+        )
+    return photos
 
 
 class Folder:

@@ -113,6 +113,19 @@ def test_masks_of_0_and_255_are_explained(make_folder) -> None:
         choose(Folder(root))
 
 
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.5, 6.0, float("nan")])
+def test_a_held_out_share_is_a_share(make_folder, share) -> None:
+    with pytest.raises(SettingsError, match=rf"held-out share of the photos is {share}; .*0\.06"):
+        choose(Folder(make_folder()), held_out=share)
+
+
+def test_no_photo_held_out_is_told_as_that(make_folder) -> None:
+    folder = Folder(make_folder())
+    assert len(choose(folder, held_out=1.0)) == 3
+    with pytest.raises(DataError, match=r"none of the 2 photos of disks .* 1e-06"):
+        choose(folder, held_out=1e-6)
+
+
 def test_held_out_photos_are_those_training_leaves_out(tmp_path):
     from fcfi_core.training.photos import read_photos, split
 
