@@ -110,6 +110,7 @@ class Trainer:
 
     def _one_step(self) -> dict[str, float]:
         configuration, phase = self.configuration, self.configuration.phase_at(self.step)
+        torch.manual_seed(configuration.seed * 1_000_003 + self.step)  # dropout, when a run is continued
         episodes = self._filled_pool(phase.size, phase.batch)
         self._set_learning_rate()
         self._train_mode()

@@ -11,33 +11,35 @@ In the run's folder:
 from __future__ import annotations
 
 import math
-import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
 from fcfi_core.engines.threads import container_share
 from fcfi_core.engines.torch_engine import choose_device
-from fcfi_core.errors import DataError, WeightsError
+from fcfi_core.errors import DataError, SettingsError, WeightsError
 from fcfi_core.evaluation.datasets import Sample
 from fcfi_core.evaluation.readers import open_dataset
+from fcfi_core.model import protocol_of
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.registry import build
-from fcfi_core.protocol import product
+from fcfi_core.protocol import Protocol, product
 from fcfi_core.training.configuration import TrainingConfiguration
 from fcfi_core.training.crops import CropSampler
 from fcfi_core.training.development import clicks_needed, development_samples
 from fcfi_core.training.log import TrainingLog
 from fcfi_core.training.loop import Trainer
-from fcfi_core.training.photos import read_photos, split
+from fcfi_core.training.photos import Photo, read_photos, split
+from fcfi_core.training.state import fingerprint_of, read_state, write_state
 
 
 @dataclass
@@ -48,14 +50,17 @@ class Run:
         configuration: what was asked for.
         trainer: network, optimiser and averaged weights.
         development: objects of the development split.
-        best: fewest clicks so far (mean of ``noc@85`` and ``noc@90``).
+        header: of the checkpoints; its arguments build the network, its protocol measures it.
+        fingerprint: tells whether a checkpoint belongs to this run.
         report: called with a line of text whenever there is something to tell.
+        best: fewest clicks so far (mean of ``noc@85`` and ``noc@90``).
     """
 
     configuration: TrainingConfiguration
     trainer: Trainer
     development: list[Sample]
     header: dict[str, Any]
+    fingerprint: str
     report: Callable[[str], None]
     best: float = math.inf
     _figures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -97,6 +102,7 @@ class Run:
             network,
             self.development,
             variant=configuration.variant,
+            protocol=Protocol.from_dict(self.header["protocol"]),
             device=configuration.device,
             threads=configuration.threads or None,
         )
@@ -111,16 +117,14 @@ class Run:
 
     def averaged_network(self) -> InteractiveNetwork:
         """Return a copy of the network with the averaged weights."""
-        network = build(self.configuration.variant, **self.configuration.arguments)
+        network = build(self.configuration.variant, **self.header["arguments"])
         network.load_state_dict(self.trainer.average.weights)
         return network.eval()
 
     def save(self) -> None:
         """Write ``state.pt`` and ``latest.safetensors``; each appears complete or not at all."""
-        state = {**self.trainer.state(), "best": self.best}
-        part = self._folder / "state.pt.part"
-        torch.save(state, part)
-        os.replace(part, self._folder / "state.pt")
+        state = {**self.trainer.state(), "best": self.best, "fingerprint": self.fingerprint}
+        write_state(self._folder / "state.pt", state)
         write_checkpoint(self._folder / "latest.safetensors", self.trainer.average.weights, self._header({}))
 
     def _header(self, figures: dict[str, float]) -> dict[str, Any]:
@@ -136,12 +140,14 @@ class Run:
 def prepare(
     configuration: TrainingConfiguration,
     report: Callable[[str], None] = print,
+    photos: Sequence[Photo] | None = None,
 ) -> Run:
     """Return the run that ``configuration`` describes, continued from its folder if it was begun.
 
     Args:
         configuration: see :class:`TrainingConfiguration`.
         report: receives lines of progress.
+        photos: what to train on; None: the configuration's sources, less the development split.
 
     Raises:
         DataError, WeightsError, SettingsError: naming what cannot be used.
@@ -151,22 +157,23 @@ def prepare(
         torch.set_num_threads(configuration.threads or container_share())
     torch.manual_seed(configuration.seed)
     folder = Path(configuration.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    photos = [
-        photo
-        for index, source in enumerate(configuration.sources)
-        for photo in read_photos(open_dataset(source.path, source.images), index, configuration.longest_side)
-    ]
-    training, development = split(photos, configuration.development_share)
-    if not training:
-        raise DataError(f"all {len(photos)} photos fell into the development split; lower development_share.")
-    report(f"{len(training)} photos to train on, {len(development)} kept for choosing the best weights")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the run's folder {folder} cannot be made ({error.strerror}); choose another --out."
+        ) from None
+    development: Sequence[Photo] = ()
+    if photos is None:
+        photos, development = _read_sources(configuration)
+        report(f"{len(photos)} photos to train on, {len(development)} kept for choosing the best weights")
     network, header = _network(configuration)
-    sampler = CropSampler(training, configuration.sources, configuration.sampling, configuration.seed)
+    fingerprint = fingerprint_of(configuration, photos)
+    sampler = CropSampler(photos, configuration.sources, configuration.sampling, configuration.seed)
     trainer = Trainer(network, sampler, configuration, device)
     best = math.inf
     if (folder / "state.pt").is_file():
-        state = torch.load(folder / "state.pt", map_location=device, weights_only=True)
+        state = read_state(folder / "state.pt", fingerprint, device)
         trainer.restore(state)
         best = float(state["best"])
         report(f"continuing at step {trainer.step}")
@@ -175,9 +182,23 @@ def prepare(
         trainer=trainer,
         development=development_samples(development, configuration.development_objects),
         header=header,
+        fingerprint=fingerprint,
         report=report,
         best=best,
     )
+
+
+def _read_sources(configuration: TrainingConfiguration) -> tuple[list[Photo], list[Photo]]:
+    """Return the training photos and the development photos."""
+    photos = [
+        photo
+        for index, source in enumerate(configuration.sources)
+        for photo in read_photos(open_dataset(source.path, source.images), index, configuration.longest_side)
+    ]
+    training, development = split(photos, configuration.development_share)
+    if not training:
+        raise DataError(f"all {len(photos)} photos fell into the development split; lower development_share.")
+    return training, development
 
 
 def _network(configuration: TrainingConfiguration) -> tuple[InteractiveNetwork, dict[str, Any]]:
@@ -189,13 +210,20 @@ def _network(configuration: TrainingConfiguration) -> tuple[InteractiveNetwork, 
         "model_card": {"sources": [Path(source.path).name for source in configuration.sources]},
     }
     if configuration.start is not None:
-        checkpoint = read_checkpoint(resolve(configuration.start))
+        path = resolve(configuration.start)
+        checkpoint = read_checkpoint(path)
         if checkpoint.variant != configuration.variant:
             raise WeightsError(
                 f"{configuration.start!r} is a {checkpoint.variant}, the configuration says "
                 f"{configuration.variant}; make them agree."
             )
-        header = {**header, "arguments": dict(checkpoint.arguments), "protocol": dict(checkpoint.protocol)}
+        arguments = dict(checkpoint.arguments)
+        if configuration.arguments and configuration.arguments != arguments:
+            raise WeightsError(
+                f"{configuration.start!r} was built with {arguments}, the configuration's [arguments] say "
+                f"{configuration.arguments}; leave them out."
+            )
+        header.update(arguments=arguments, protocol=protocol_of(checkpoint, path).to_dict())
         return checkpoint.network(), header
     network = build(configuration.variant, **configuration.arguments)
     if configuration.initialisation is not None:
@@ -210,7 +238,13 @@ def _initialise(network: InteractiveNetwork, path: Path) -> None:
     backbone = getattr(network, "backbone", None)
     if backbone is None:
         raise WeightsError("only the mobilenetv2 variant takes an initialisation; leave it out.")
-    report = backbone.load_state_dict(load_file(path), strict=False)
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(
+            f"initialisation {path} cannot be read ({error}); give a .safetensors file."
+        ) from None
+    report = backbone.load_state_dict(state, strict=False)
     if report.missing_keys:
         raise WeightsError(f"initialisation {path} lacks {report.missing_keys[0]!r} of the backbone.")
 

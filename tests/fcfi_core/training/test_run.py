@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fcfi_core import Predictor, load_model
-from fcfi_core.errors import DataError, WeightsError
+from fcfi_core.errors import DataError, SettingsError, WeightsError
 from fcfi_core.training.configuration import (
     LossConfiguration,
     PhaseConfiguration,
@@ -47,6 +49,7 @@ def trained(configuration):
 
 def test_a_resumed_run_equals_an_uninterrupted_one(configuration, tmp_path):
     whole = trained(configuration)
+    random_numbers = torch.get_rng_state()  # of dropout, which the official networks have
 
     class Stopped(Exception):
         pass
@@ -59,7 +62,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one(configuration, tmp_path):
     run = prepare(interrupted, stop)
     with pytest.raises(Stopped):
         run.train()
-    resumed = trained(interrupted)
+    resumed = prepare(interrupted, lambda line: None)
+    torch.rand(1)
+    resumed.train()
+    assert torch.equal(torch.get_rng_state(), random_numbers)
     assert resumed.trainer.crops_seen == whole.trainer.crops_seen
     for name, tensor in whole.trainer.network.state_dict().items():
         assert torch.equal(tensor, resumed.trainer.network.state_dict()[name]), name
@@ -105,10 +111,53 @@ def test_official_networks_train_with_the_official_losses(configuration, variant
     assert run.trainer.step == 1
 
 
-def test_another_architecture_does_not_continue_a_run(configuration):
+def test_another_run_does_not_continue_this_one(configuration, photo_folder, tmp_path):
     trained(configuration)
-    with pytest.raises(WeightsError, match="does not fit"):
-        prepare(replace(configuration, arguments={"width": 32}), lambda line: None)
+    copied = tmp_path / "copied" / photo_folder.name
+    shutil.copytree(photo_folder, copied)
+    mask = sorted((copied / "masks").iterdir())[-1]
+    Image.fromarray(np.asarray(Image.open(mask))[::-1]).save(mask)
+    for other in (
+        {"arguments": {"width": 32}},
+        {"steps": 5},
+        {"seed": 1},
+        {"sampling": SamplingConfiguration(rounds=2, continuation=0.8)},
+        {"development_share": 0.5},
+        {"sources": (SourceConfiguration(str(copied)),)},
+    ):
+        with pytest.raises(WeightsError, match="begun with other settings"):
+            prepare(replace(configuration, **other), lambda line: None)
+
+
+def test_what_has_no_effect_may_change_between_two_calls(configuration, photo_folder, tmp_path):
+    trained(configuration)
+    moved = shutil.copytree(photo_folder, tmp_path / "moved" / photo_folder.name)
+    other = replace(configuration, log_every=2, sources=(SourceConfiguration(str(moved)),))
+    assert prepare(other, lambda line: None).trainer.step == configuration.steps
+
+
+def test_a_damaged_checkpoint_is_named(configuration, tmp_path):
+    trained(configuration)
+    (tmp_path / "run" / "state.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(WeightsError, match=r"cannot be read .* delete .*state\.pt"):
+        prepare(configuration, lambda line: None)
+
+
+def test_a_folder_that_cannot_be_made_is_named(configuration, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="cannot be made"):
+        prepare(replace(configuration, out=str(tmp_path / "file")), lambda line: None)
+
+
+def test_a_run_from_a_checkpoint_is_measured_as_the_checkpoint_is_built(configuration, tmp_path):
+    """Neither the architecture's arguments nor the protocol have to be repeated."""
+    trained(configuration)
+    best = str(tmp_path / "run" / "best.safetensors")
+    later = replace(configuration, out=str(tmp_path / "later"), start=best, arguments={})
+    assert trained(later).averaged_network().state_dict().keys()
+    assert (tmp_path / "later" / "best.safetensors").is_file()
+    with pytest.raises(WeightsError, match="leave them out"):
+        prepare(replace(later, arguments={"width": 32}), lambda line: None)
 
 
 def test_photos_without_objects_are_refused(configuration, tmp_path):
