@@ -113,15 +113,14 @@ def run(arguments: argparse.Namespace) -> int:
     load = OtherLoad()
     subjects = list(_subjects(arguments))
     rows = [row for subject in subjects for row in _measure(subject, arguments)]
+    other = load.share()  # before footprint: its processes would count as others
     threads = core_settings(arguments)["FCFI_THREADS"] or None
     sizes = [footprint(subject.name, subject.weights, subject.variant, threads) for subject in subjects]
-    doubts = list(_doubts(rows, max(before, load.share())))
+    doubts = list(_doubts(rows, max(before, other)))
     if arguments.json:
         report = [{**asdict(row), "spread": round(row.spread, 3)} for row in rows]
         sizes_report = [asdict(size) for size in sizes]
-        print_json(
-            {"rows": report, "sizes": sizes_report, "other_load": round(load.share(), 3), "doubts": doubts}
-        )
+        print_json({"rows": report, "sizes": sizes_report, "other_load": round(other, 3), "doubts": doubts})
     else:
         _print(rows, sizes, doubts)
     return 1 if doubts else 0

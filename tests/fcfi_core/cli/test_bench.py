@@ -43,6 +43,23 @@ def test_both_paths_in_one_run(command, capsys, monkeypatch):
 
 
 @pytest.mark.usefixtures("quiet")
+def test_own_processes_are_no_other_programs(command, capsys, monkeypatch):
+    spawned = []
+
+    def footprint(*arguments):
+        spawned.append(arguments)
+        return Footprint("m", 2.7, 5.2, 400, 300)
+
+    monkeypatch.setattr(bench, "_MOST_SPREAD", 1e9)
+    monkeypatch.setattr(bench, "footprint", footprint)
+    monkeypatch.setattr(_machine.OtherLoad, "share", lambda self: 1.0 if spawned else 0.0)
+    assert main([*command, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert spawned
+    assert (report["other_load"], report["doubts"]) == (0.0, [])
+
+
+@pytest.mark.usefixtures("quiet")
 def test_widely_spread_times_get_no_verdict(command, capsys, monkeypatch):
     monkeypatch.setattr(bench, "_MOST_SPREAD", 0.0)
     assert main(command) == 1
