@@ -57,6 +57,10 @@ class Engine(Protocol):
         """For reports and metrics, for example "cpu" or "cuda:0"."""
 
     @property
+    def threads(self) -> int | None:
+        """CPU threads of a pass; None if it does not run on the CPU."""
+
+    @property
     def size_multiple(self) -> int:
         """Both sides of an input must be multiples of this."""
 

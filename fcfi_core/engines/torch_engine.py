@@ -61,6 +61,11 @@ class TorchEngine:
         return str(self._device)
 
     @property
+    def threads(self) -> int | None:
+        """CPU threads of a pass; None on a GPU."""
+        return self._threads
+
+    @property
     def size_multiple(self) -> int:
         """The network's own."""
         return self._network.size_multiple

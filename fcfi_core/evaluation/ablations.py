@@ -63,7 +63,12 @@ def ablated(predictor: Predictor, checkpoint: str | Path, names: str) -> Predict
             fusion="no-cffm" in chosen,
         )
         model = Model.from_network(
-            network, name=model.name, variant=model.variant, protocol=protocol, device=model.engine.device
+            network,
+            name=model.name,
+            variant=model.variant,
+            protocol=protocol,
+            device=model.engine.device,
+            threads=model.engine.threads,
         )
     if "no-feedback" in chosen:
         model = replace(model, engine=WithoutFeedback(model.engine))
@@ -126,6 +131,11 @@ class WithoutFeedback:
     def device(self) -> str:
         """That of the engine."""
         return self.engine.device
+
+    @property
+    def threads(self) -> int | None:
+        """That of the engine."""
+        return self.engine.threads
 
     @property
     def size_multiple(self) -> int:

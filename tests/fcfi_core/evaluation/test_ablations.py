@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fcfi_core.checkpoints import write_checkpoint
+from fcfi_core.engines.threads import container_share
 from fcfi_core.errors import SettingsError
 from fcfi_core.evaluation.ablations import ABLATIONS, WithoutFeedback, ablated, bypassed
 from fcfi_core.model import Model, load_model
@@ -48,18 +49,30 @@ def test_without_feedback_only_clicks_matter(tiny_model, photo) -> None:
     assert masks_differ(blind, Predictor(tiny_model, protocol=protocol), photo)
 
 
-def test_by_name(tmp_path, photo) -> None:
+@pytest.fixture
+def weights(tmp_path):
     path = tmp_path / "random.safetensors"
     network = registry.build("mobilenetv2")
     protocol = Protocol(first_side=64, target_size=64).to_dict()
     write_checkpoint(
         path, network.state_dict(), {"variant": "mobilenetv2", "arguments": {}, "protocol": protocol}
     )
-    predictor = Predictor(load_model(path, device="cpu", threads=1))
+    return path
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_as_many_threads_as_the_whole(weights, name) -> None:
+    threads = container_share() + 1
+    predictor = Predictor(load_model(weights, device="cpu", threads=threads))
+    assert ablated(predictor, weights, name).model.engine.threads == threads
+
+
+def test_by_name(weights, photo) -> None:
+    predictor = Predictor(load_model(weights, device="cpu", threads=1))
     for name in (*ABLATIONS, "no-feedback+no-zoom"):
-        other = ablated(predictor, path, name)
+        other = ablated(predictor, weights, name)
         assert other.segment(photo, CLICKS).mask.shape == photo.shape[:2]
         assert other.protocol.flip == (name == "flip")
         assert (other.protocol.target_size is None) == ("no-zoom" in name)
     with pytest.raises(SettingsError, match="'no-everything'"):
-        ablated(predictor, path, "flip+no-everything")
+        ablated(predictor, weights, "flip+no-everything")
