@@ -41,16 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tuning.add_argument(
         "--margin",
         type=float,
-        default=0.01,
         metavar="IOU",
-        help="how much worse the reference may get, mean IoU of ten clicks (default: %(default)s)",
+        help="how much worse the reference may get, mean IoU of ten clicks (default: 0.01)",
     )
     tuning.add_argument(
         "--click-margin",
         type=float,
-        default=0.25,
         metavar="CLICKS",
-        help="the same in clicks, mean of those to an IoU of 0.85 and 0.90 (default: %(default)s)",
+        help="the same in clicks, mean of those to an IoU of 0.85 and 0.90 (default: 0.25)",
     )
 
 
@@ -70,6 +68,12 @@ def _train(arguments: argparse.Namespace) -> int:
     from fcfi_core.training.configuration_file import load_configuration
     from fcfi_core.training.run import prepare
 
+    for option in ("data", "images", "reference", "margin", "click_margin"):
+        if getattr(arguments, option) is not None:
+            raise SettingsError(
+                f"--{option.replace('_', '-')} belongs to fine-tuning (--from default); "
+                "a configuration names its photos itself."
+            )
     configuration = load_configuration(arguments.configuration)
     if arguments.out is not None:
         configuration = replace(configuration, out=str(arguments.out.resolve()))
@@ -97,15 +101,15 @@ def _fine_tune(arguments: argparse.Namespace) -> int:
     for option in ("data", "out"):
         if getattr(arguments, option) is None:
             raise SettingsError(f"fine-tuning needs --{option}; for example --data export.json --out tuned.")
+    given = {
+        option: getattr(arguments, option)
+        for option in ("margin", "click_margin", "device", "steps")
+        if getattr(arguments, option) is not None
+    }
     for option in ("margin", "click_margin"):
-        if getattr(arguments, option) < 0:
-            named = option.replace("_", "-")
-            raise SettingsError(f"--{named} is {getattr(arguments, option)}; give 0 or more.")
-    options = FineTuningOptions(
-        margin=arguments.margin, click_margin=arguments.click_margin, device=arguments.device or "auto"
-    )
-    if arguments.steps is not None:
-        options = replace(options, steps=arguments.steps)
+        if not given.get(option, 0) >= 0:
+            raise SettingsError(f"--{option.replace('_', '-')} is {given[option]}; give 0 or more.")
+    options = FineTuningOptions(**given)
     with _Progress(options.steps, quiet=arguments.json) as progress:
         result = fine_tune(
             SourceConfiguration(arguments.data, images=arguments.images),

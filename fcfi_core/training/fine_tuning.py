@@ -2,18 +2,22 @@
 
 Some photos of the team are kept out of training. The new weights are mixed with the old ones in
 several shares, and every mixture is measured on the team's kept photos and on a reference set of the old
-domain. Of the mixtures that are not worse on the reference set by more than the margin, the best one
-on the team's photos is accepted; if none helps, nothing is.
+domain. Of the mixtures that pass the gate, the best one on the team's photos is accepted; if none does,
+nothing is.
 
 On the team's photos the figure is the mean IoU over the first ten clicks. Unlike the number of clicks to a
 fixed IoU it still tells weights apart on objects so hard (cracks, nuclei) that none reaches that IoU. On
 the reference set both count: weights whose masks got a little rougher keep their IoU and cost clicks.
+
+Which photos are kept is told by their pixels, so that a later round with a newer export keeps the same
+ones; and a later round is also held to the reference figures before the first, so that small losses do
+not add up.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,8 +31,8 @@ from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_check
 from fcfi_core.errors import DataError
 from fcfi_core.evaluation.datasets import Sample
 from fcfi_core.evaluation.readers import open_dataset
-from fcfi_core.evaluation.split import name_rank
-from fcfi_core.protocol import Protocol, product
+from fcfi_core.model import protocol_of
+from fcfi_core.protocol import Protocol
 from fcfi_core.training.configuration import (
     OptimizerConfiguration,
     PhaseConfiguration,
@@ -37,6 +41,7 @@ from fcfi_core.training.configuration import (
     TrainingConfiguration,
 )
 from fcfi_core.training.development import clicks_needed, development_samples
+from fcfi_core.training.gate import Gate, Measurement, choose
 from fcfi_core.training.photos import Photo, read_photos
 from fcfi_core.training.run import prepare
 
@@ -58,6 +63,7 @@ class FineTuningOptions:
         steps: optimiser steps.
         margin: IoU by which the reference set may get worse.
         click_margin: clicks by which it may get worse, mean of those to an IoU of 0.85 and 0.90.
+        gain: IoU by which the team's kept photos must get better.
         kept: share of the team's photos that are measured and not trained on.
         objects: objects measured in each set, at most.
         size, batch: of the crops.
@@ -67,6 +73,7 @@ class FineTuningOptions:
     steps: int = 300
     margin: float = 0.01
     click_margin: float = 0.25
+    gain: float = 0.005
     kept: float = 0.25
     objects: int = 40
     size: int = 320
@@ -77,61 +84,50 @@ class FineTuningOptions:
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """How good one mixture is.
-
-    Args:
-        share: of the new weights; 0 is the old model.
-        team: mean IoU over the first ten clicks on the team's kept photos.
-        reference: the same on the reference set.
-        clicks: there, the mean of the clicks to an IoU of 0.85 and 0.90, at most 10 each.
-        figures: all click metrics of both sets, for the report.
-    """
-
-    share: float
-    team: float
-    reference: float
-    clicks: float
-    figures: dict[str, dict[str, float]]
-
-
-@dataclass(frozen=True)
 class FineTuningResult:
     """What came out.
 
     Args:
         measurements: the old model first.
+        gate: what the others had to reach.
         accepted: the chosen mixture, or None if none passed the gate.
         weights: file of the accepted weights, or None.
-        margin, click_margin: of the gate.
+        kept: names of the team's photos that were measured and not trained on.
+        objects: how many objects were measured on them.
     """
 
     measurements: tuple[Measurement, ...]
+    gate: Gate
     accepted: Measurement | None
     weights: Path | None
-    margin: float
-    click_margin: float
+    kept: tuple[str, ...]
+    objects: int
 
     def table(self) -> str:
         """Return the measurements and the verdict as lines of text."""
-        old = self.measurements[0]
         lines = ["weights            team IoU   reference IoU   reference clicks   verdict"]
         for one in self.measurements:
             name = "old" if one.share == 0 else f"{one.share:.0%} new"
             figures = f"{one.team:>11.3f}{one.reference:>16.3f}{one.clicks:>19.2f}"
-            lines.append(f"{name:<16}{figures}   {self._verdict(one, old)}")
+            lines.append(f"{name:<16}{figures}   {self._verdict(one)}")
+        lines.append(f"team: {self.objects} objects on {len(self.kept)} photos that were not trained on")
         return "\n".join(lines)
 
-    def _verdict(self, one: Measurement, old: Measurement) -> str:
-        if one is old:
+    def report(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        return {
+            "gate": asdict(self.gate),
+            "measurements": [asdict(one) for one in self.measurements],
+            "accepted": None if self.accepted is None else self.accepted.share,
+            "kept": list(self.kept),
+        }
+
+    def _verdict(self, one: Measurement) -> str:
+        if one is self.measurements[0]:
             return "before"
         if one is self.accepted:
             return "ACCEPTED"
-        if one.reference < old.reference - self.margin:
-            return f"refused: reference worse by more than {self.margin:g} IoU"
-        if one.clicks > old.clicks + self.click_margin:
-            return f"refused: reference worse by more than {self.click_margin:g} clicks"
-        return "no better for the team" if one.team <= old.team else "passed, another is better"
+        return self.gate.refusal(one) or "passed, another is better"
 
 
 def fine_tune(
@@ -161,58 +157,59 @@ def fine_tune(
         WeightsError: if ``start`` cannot be read.
     """
     options = options or FineTuningOptions()
-    old = read_checkpoint(resolve(start))
+    path = resolve(start)
+    old = read_checkpoint(path)
+    protocol = protocol_of(old, path)
     photos = read_photos(open_dataset(source.path, source.images), 0, _LONGEST_SIDE)
     if len(photos) < _FEWEST_PHOTOS:
         raise DataError(
             f"{source.path} holds {len(photos)} annotated photos; annotate at least {_FEWEST_PHOTOS} "
             "(50 and more make a difference)."
         )
-    share = kept_share(photos, options.kept)
-    team = development_samples([photo for photo in photos if name_rank(photo.name) < share], options.objects)
+    kept, trained = split_by_pixels(photos, options.kept)
+    team = development_samples(kept, options.objects)
     others = [
         sample
         for path in reference
         for sample in development_samples(read_photos(open_dataset(path), 0, _LONGEST_SIDE), options.objects)
     ]
-    run = prepare(_configuration(old, source, out, start, share, options), report)
+    report(f"{len(trained)} photos to train on, {len(kept)} kept for the gate")
+    run = prepare(_configuration(old, source, out, start, options), report, trained)
     run.train()
     new = run.averaged_network().state_dict()
     measurements = []
     for mixture in (0.0, *MIXTURES):
-        found = _measured(old, mixed(old.state, new, mixture), mixture, team, others, options)
+        state = mixed(old.state, new, mixture)
+        found = _measured(old, protocol, state, mixture, team, others, options)
         measurements.append(found)
         report(
             f"{mixture:.0%} new: team {found.team:.3f}, "
             f"reference {found.reference:.3f} and {found.clicks:.2f} clicks"
         )
-    accepted = choose(measurements, options.margin, options.click_margin)
-    weights = None
-    if accepted is not None:
-        weights = out / "model.safetensors"
-        write_checkpoint(
-            weights, mixed(old.state, new, accepted.share), _header(old, start, source, accepted)
-        )
-    result = FineTuningResult(tuple(measurements), accepted, weights, options.margin, options.click_margin)
+    origin = _origin(old, measurements[0], _digest(others))
+    gate = Gate(
+        team=measurements[0].team + options.gain,
+        reference=max(origin["iou"], measurements[0].reference) - options.margin,
+        clicks=min(origin["clicks"], measurements[0].clicks) + options.click_margin,
+    )
+    accepted = choose(measurements, gate)
+    weights = out / "model.safetensors"
+    if accepted is None:
+        weights.unlink(missing_ok=True)  # of an earlier call: nobody should take it for this one's
+    else:
+        header = _header(old, start, source, accepted, origin)
+        write_checkpoint(weights, mixed(old.state, new, accepted.share), header)
+    result = FineTuningResult(
+        measurements=tuple(measurements),
+        gate=gate,
+        accepted=accepted,
+        weights=None if accepted is None else weights,
+        kept=tuple(photo.name for photo in kept),
+        objects=len(team),
+    )
     (out / "report.txt").write_text(result.table() + "\n", encoding="utf-8")
-    margins = {"margin": options.margin, "click_margin": options.click_margin}
-    content = {**margins, "measurements": [asdict(one) for one in measurements]}
-    content["accepted"] = None if accepted is None else accepted.share
-    (out / "report.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
+    (out / "report.json").write_text(json.dumps(result.report(), indent=2), encoding="utf-8")
     return result
-
-
-def choose(measurements: Sequence[Measurement], margin: float, click_margin: float) -> Measurement | None:
-    """Return the measurement to accept, or None; the first one is the old model."""
-    old = measurements[0]
-    passed = [
-        one
-        for one in measurements[1:]
-        if one.reference >= old.reference - margin
-        and one.clicks <= old.clicks + click_margin
-        and one.team > old.team
-    ]
-    return max(passed, key=lambda one: (one.team, -one.share), default=None)
 
 
 def mixed(old: dict[str, Tensor], new: dict[str, Tensor], share: float) -> dict[str, Tensor]:
@@ -223,11 +220,20 @@ def mixed(old: dict[str, Tensor], new: dict[str, Tensor], share: float) -> dict[
     }
 
 
-def kept_share(photos: Sequence[Photo], share: float) -> float:
-    """Return the development share that keeps ``share`` of just these photos, rounded up, at least two."""
-    ranks = sorted(name_rank(photo.name) for photo in photos)
-    count = min(max(math.ceil(share * len(ranks)), 2), len(ranks) - 1)
-    return (ranks[count - 1] + ranks[count]) / 2
+def split_by_pixels(photos: Sequence[Photo], share: float) -> tuple[list[Photo], list[Photo]]:
+    """Return some ``share`` of the photos, from two up to half of them, and the others.
+
+    A photo's pixels alone decide, so that neither other photos nor the names that an export gives them
+    change its side (as long as there are enough on both).
+    """
+    ranked = sorted(photos, key=_rank)
+    count = sum(_rank(photo) < share for photo in ranked)
+    count = min(max(count, 2), len(ranked) // 2)
+    return ranked[:count], ranked[count:]
+
+
+def _rank(photo: Photo) -> float:
+    return int.from_bytes(hashlib.blake2b(photo.pixels.data, digest_size=4).digest()) / 2**32
 
 
 def _configuration(
@@ -235,7 +241,6 @@ def _configuration(
     source: SourceConfiguration,
     out: Path,
     start: str,
-    share: float,
     options: FineTuningOptions,
 ) -> TrainingConfiguration:
     return TrainingConfiguration(
@@ -243,10 +248,8 @@ def _configuration(
         steps=options.steps,
         sources=(source,),
         variant=old.variant,
-        arguments=dict(old.arguments),
         start=start,
         seed=options.seed,
-        development_share=share,
         development_objects=0,
         device=options.device,
         threads=options.threads,
@@ -261,6 +264,7 @@ def _configuration(
 
 def _measured(
     old: Checkpoint,
+    protocol: Protocol,
     state: dict[str, Tensor],
     share: float,
     team: Sequence[Sample],
@@ -274,7 +278,7 @@ def _measured(
             network,
             samples,
             variant=old.variant,
-            protocol=Protocol.from_dict({**product(old.variant).to_dict(), **old.protocol}),
+            protocol=protocol,
             device=options.device,
             threads=options.threads or None,
         )
@@ -290,8 +294,26 @@ def _mean_iou(figures: dict[str, float]) -> float:
     return float(np.mean([value for name, value in figures.items() if name.startswith("iou@")]))
 
 
+def _digest(samples: Sequence[Sample]) -> str:
+    """Return what tells one reference set from another."""
+    names = [(sample.dataset, sample.image_name, sample.object_id) for sample in samples]
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
+
+
+def _origin(old: Checkpoint, before: Measurement, reference: str) -> dict[str, Any]:
+    """Return the reference figures before the first fine-tuning that led to ``old``."""
+    origin = old.header.get("model_card", {}).get("fine_tuned", {}).get("origin", {})
+    if origin.get("reference") == reference:
+        return dict(origin)
+    return {"reference": reference, "iou": before.reference, "clicks": before.clicks}
+
+
 def _header(
-    old: Checkpoint, start: str, source: SourceConfiguration, accepted: Measurement
+    old: Checkpoint,
+    start: str,
+    source: SourceConfiguration,
+    accepted: Measurement,
+    origin: dict[str, Any],
 ) -> dict[str, Any]:
     card = dict(old.header.get("model_card", {}))
     card["version"] = f"{card.get('version', start)}+{Path(source.path).stem}"
@@ -301,6 +323,7 @@ def _header(
         "share_of_new_weights": accepted.share,
         "team_iou": round(accepted.team, 4),
         "reference_iou": round(accepted.reference, 4),
+        "origin": origin,
     }
     return {
         "variant": old.variant,

@@ -26,8 +26,8 @@ class Photo:
 
     Attributes:
         name: ``DATASET/PHOTO``, unique.
-        pixels: (H, W, 3) uint8 RGB.
-        ids: (H, W) uint16; 0 background, 1..n regions, 65535 ignored.
+        pixels: (H, W, 3) uint8 RGB, contiguous.
+        ids: (H, W) uint16, contiguous; 0 background, 1..n regions, 65535 ignored.
         regions: ids that are large enough to be a target.
         areas: their pixel counts.
         source: index of the source it came from.
@@ -79,6 +79,7 @@ def make_photo(
         ids = np.asarray(cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint16)
     regions, areas = np.unique(ids, return_counts=True)
     usable = (regions != 0) & (regions != IGNORED) & (areas >= _SMALLEST_REGION)
+    pixels, ids = np.ascontiguousarray(pixels), np.ascontiguousarray(ids)
     return Photo(name, pixels, ids, regions[usable].astype(np.uint16), areas[usable], source)
 
 

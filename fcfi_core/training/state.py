@@ -36,7 +36,7 @@ def fingerprint_of(configuration: TrainingConfiguration, photos: Sequence[Photo]
     for name, find in (("start", resolve), ("initialisation", Path)):
         if settings[name] is not None:
             settings[name] = sha256(find(settings[name]))
-    seen = [(photo.source, zlib.crc32(photo.pixels), zlib.crc32(photo.ids)) for photo in photos]
+    seen = [(photo.source, zlib.crc32(photo.pixels.data), zlib.crc32(photo.ids.data)) for photo in photos]
     return hashlib.sha256(json.dumps([settings, seen], sort_keys=True).encode()).hexdigest()
 
 

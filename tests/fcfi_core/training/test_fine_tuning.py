@@ -2,41 +2,23 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fcfi_core import Predictor, load_model
-from fcfi_core.checkpoints.files import write_checkpoint
+from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
 from fcfi_core.errors import DataError
 from fcfi_core.evaluation.readers import open_dataset
 from fcfi_core.networks.registry import build
 from fcfi_core.training import fine_tuning
 from fcfi_core.training.configuration import SourceConfiguration
-from fcfi_core.training.fine_tuning import FineTuningOptions, Measurement, choose, fine_tune, mixed
+from fcfi_core.training.fine_tuning import FineTuningOptions, fine_tune, mixed, split_by_pixels
+from fcfi_core.training.photos import make_photo
 
 ARGUMENTS = {"width": 16, "decoder_width": 16, "middle_channels": 8}
-
-
-def measurement(share, team, reference, clicks=4.0):
-    return Measurement(share, team, reference, clicks, {})
-
-
-@pytest.mark.parametrize(
-    ("new", "accepted"),
-    [
-        ([(1.0, 0.70, 0.795), (0.5, 0.65, 0.80)], 1.0),
-        ([(1.0, 0.70, 0.78), (0.5, 0.65, 0.795)], 0.5),
-        ([(1.0, 0.70, 0.60), (0.5, 0.65, 0.78)], None),
-        ([(1.0, 0.50, 0.90), (0.5, 0.49, 0.90)], None),
-        ([(1.0, 0.70, 0.80), (0.5, 0.70, 0.80)], 0.5),
-        ([(1.0, 0.70, 0.80, 4.3), (0.5, 0.65, 0.80, 4.2)], 0.5),
-    ],
-)
-def test_the_gate(new, accepted):
-    found = choose(
-        [measurement(0, 0.5, 0.8), *(measurement(*one) for one in new)], margin=0.01, click_margin=0.25
-    )
-    assert (found and found.share) == accepted
 
 
 def test_mixing_is_linear_and_keeps_integers():
@@ -54,31 +36,70 @@ def test_the_reference_set_is_there():
     assert all(dataset.areas(name) for name in dataset.image_names)
 
 
-def test_a_team_run_from_start_to_finish(photo_folder, tmp_path):
+def photo(index, name=""):
+    pixels = np.full((9, 9, 3), index, np.uint8)[::-1]  # as a turned photo is stored
+    return make_photo(name or f"set/{index}", pixels, np.ones((9, 9), np.uint16), 0, 512)
+
+
+@given(indices=st.sets(st.integers(0, 255), min_size=8, max_size=60), share=st.floats(0, 1))
+def test_the_kept_photos_are_told_by_their_pixels(indices, share):
+    kept, trained = split_by_pixels([photo(index) for index in indices], share)
+    assert 2 <= len(kept) <= len(indices) // 2
+    assert {one.name for one in [*kept, *trained]} == {f"set/{index}" for index in indices}
+    renamed = [photo(index, f"newer/{index}") for index in sorted(indices, reverse=True)]
+    again, _ = split_by_pixels(renamed, share)
+    assert [one.pixels[0, 0, 0] for one in again] == [one.pixels[0, 0, 0] for one in kept]
+
+
+def test_more_photos_leave_the_kept_ones_kept():
+    first, _ = split_by_pixels([photo(index) for index in range(60)], 0.25)
+    second, _ = split_by_pixels([photo(index) for index in range(200)], 0.25)
+    assert {one.name for one in first} <= {one.name for one in second}
+
+
+def test_two_rounds_and_a_refusal_from_start_to_finish(photo_folder, tmp_path):
     torch.manual_seed(0)
-    start = tmp_path / "old.safetensors"
+    old = tmp_path / "old.safetensors"
     network = build("mobilenetv2", **ARGUMENTS)
-    write_checkpoint(
-        start, network.state_dict(), {"variant": "mobilenetv2", "arguments": ARGUMENTS}, "float32"
-    )
-    options = FineTuningOptions(
-        steps=2, objects=1, size=64, batch=2, margin=10.0, click_margin=10.0, device="cpu", threads=1
-    )
-    result = fine_tune(
-        SourceConfiguration(str(photo_folder)),
-        tmp_path / "tuned",
-        start=str(start),
-        reference=[photo_folder],
-        options=options,
-        report=lambda line: None,
-    )
-    assert [one.share for one in result.measurements] == [0.0, *fine_tuning.MIXTURES]
-    report = json.loads((tmp_path / "tuned" / "report.json").read_text())
-    assert report["accepted"] == (None if result.accepted is None else result.accepted.share)
-    assert (tmp_path / "tuned" / "report.txt").read_text().startswith("weights")
-    assert (result.weights is None) == (result.accepted is None)
-    if result.weights is not None:
-        Predictor(load_model(result.weights, device="cpu"))
+    write_checkpoint(old, network.state_dict(), {"variant": "mobilenetv2", "arguments": ARGUMENTS}, "float32")
+
+    def tune(out, start, **gate):
+        options = FineTuningOptions(steps=2, objects=1, size=64, batch=2, device="cpu", threads=1, **gate)
+        source = SourceConfiguration(str(photo_folder))
+        return fine_tune(
+            source,
+            tmp_path / out,
+            start=str(start),
+            reference=[photo_folder],
+            options=options,
+            report=lambda line: None,
+        )
+
+    first = tune("first", old, margin=10.0, click_margin=10.0, gain=-10.0)
+    assert [one.share for one in first.measurements] == [0.0, *fine_tuning.MIXTURES]
+    report = json.loads((tmp_path / "first" / "report.json").read_text())
+    assert first.accepted is not None
+    assert report["accepted"] == first.accepted.share
+    assert report["kept"] == list(first.kept)
+    assert (tmp_path / "first" / "report.txt").read_text() == first.table() + "\n"
+    assert "ACCEPTED" in first.table()
+    assert first.weights == tmp_path / "first" / "model.safetensors"
+    Predictor(load_model(first.weights, device="cpu"))
+
+    # The second round answers to the reference figures before the first one.
+    before = first.measurements[0]
+    origin = read_checkpoint(first.weights).header["model_card"]["fine_tuned"]["origin"]
+    assert (origin["iou"], origin["clicks"]) == (before.reference, before.clicks)
+    second = tune("second", first.weights)
+    present = second.measurements[0]
+    assert second.gate.reference == pytest.approx(max(before.reference, present.reference) - 0.01)
+    assert second.gate.clicks == pytest.approx(min(before.clicks, present.clicks) + 0.25)
+
+    # A refusal takes the weights of an earlier, accepted call away.
+    refused = tune("first", old, gain=2.0)
+    assert refused.weights is None
+    assert not first.weights.exists()
+    assert "refused: team IoU below" in refused.table()
 
 
 def test_too_few_photos_are_refused(tmp_path, photo_folder):
