@@ -18,7 +18,7 @@ computed from its predecessor by the same steps on the same numbers, whether rem
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -128,11 +128,14 @@ class Predictor:
         self._max_pixels = max_pixels
 
     @classmethod
-    def from_settings(cls, values: Mapping[str, Any]) -> Predictor:
+    def from_settings(
+        cls, values: Mapping[str, Any], change: Callable[[Protocol], Protocol] | None = None
+    ) -> Predictor:
         """Return the predictor that the environment asks for.
 
         Args:
             values: as :func:`fcfi_core.settings.read` returns them for the core's variables.
+            change: makes the protocol to use of the model's own; None: use that.
         """
         from fcfi_core.model import load_model
 
@@ -141,6 +144,7 @@ class Predictor:
         )
         return cls(
             model,
+            protocol=change(model.protocol) if change else None,
             memo_bytes=int(values["FCFI_MEMO_MEGABYTES"] * 2**20),
             memo_seconds=values["FCFI_MEMO_SECONDS"],
             max_pixels=int(values["FCFI_MAX_MEGAPIXELS"] * 1e6),

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from fcfi_core.errors import SettingsError
 
 if TYPE_CHECKING:
     from fcfi_core.predictor import Predictor
+    from fcfi_core.protocol import Protocol
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,11 +51,18 @@ def core_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return values
 
 
-def load_predictor(arguments: argparse.Namespace) -> Predictor:
-    """Return the predictor that the command line and the environment ask for."""
+def load_predictor(
+    arguments: argparse.Namespace, change: Callable[[Protocol], Protocol] | None = None
+) -> Predictor:
+    """Return the predictor that the command line and the environment ask for.
+
+    Args:
+        arguments: of :func:`add_model_arguments`.
+        change: makes the protocol to use of the model's own; None: use that.
+    """
     from fcfi_core.predictor import Predictor
 
-    return Predictor.from_settings(core_settings(arguments))
+    return Predictor.from_settings(core_settings(arguments), change)
 
 
 def print_json(value: Any) -> None:
@@ -67,8 +75,13 @@ def rounded(timings: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 1) for name, value in timings.items()}
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, option: str) -> None:
     """Write ``data`` to ``path``, or to standard output if that is ``-``.
+
+    Args:
+        path: where to.
+        data: all of the file.
+        option: that names the path on the command line, for example "--out".
 
     Raises:
         SettingsError: if the file cannot be written.
@@ -79,4 +92,6 @@ def write_bytes(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise SettingsError(f"cannot write {str(path)!r}: {error.strerror}; choose another --out.") from None
+        raise SettingsError(
+            f"cannot write {str(path)!r}: {error.strerror}; choose another {option}."
+        ) from None

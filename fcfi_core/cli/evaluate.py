@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcfi_core.cli._common import add_model_arguments, core_settings, write_bytes
+from fcfi_core.cli._common import add_model_arguments, core_settings, load_predictor, write_bytes
 from fcfi_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -25,16 +25,19 @@ _EPILOG = """examples:
   fcfi evaluate photos --protocol parity --target-size 700 --expansion-ratio 3.0
 
 A data set is DIR/images/NAME.jpg with DIR/masks/NAME.png (0 background, 1..n objects, 255 or 65535
-ignored), or a COCO JSON file with polygons or run-length codes."""
+ignored), a COCO JSON file with polygons or run-length codes, a JSON export of Label Studio, or an
+XML export of CVAT ("CVAT for images 1.1")."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi evaluate``."""
     parser.epilog = _EPILOG
     parser.add_argument(
-        "datasets", metavar="DIR", nargs="+", type=Path, help="data set (folder, or COCO JSON file)"
+        "datasets", metavar="DIR", nargs="+", type=Path, help="data set: a folder, COCO JSON, or export"
     )
-    parser.add_argument("--images", metavar="DIR", type=Path, help="where the photos of a COCO JSON file are")
+    parser.add_argument(
+        "--images", metavar="DIR", type=Path, help="where the photos of a COCO file or export are"
+    )
     parser.add_argument(
         "--json", metavar="F", type=Path, help="write all figures as JSON; - for standard output"
     )
@@ -144,7 +147,7 @@ def run(arguments: argparse.Namespace) -> int:
         for path in arguments.datasets
     ]
     compare: dict[str, Segmenter] = {f"opencv-{name}": baseline(name) for name in arguments.baseline}
-    predictor = _predictor(arguments)
+    predictor = load_predictor(arguments, lambda protocol: _protocol(protocol, arguments))
     compare.update(_ablations(predictor, arguments))
     predictor.warm_up()
     report = evaluate(
@@ -157,9 +160,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.json:
         text = json.dumps(report.to_dict(), allow_nan=False)
-        write_bytes(arguments.json, text.encode() + b"\n")
+        write_bytes(arguments.json, text.encode() + b"\n", "--json")
     if arguments.html:
-        write_bytes(arguments.html, to_html(report).encode())
+        write_bytes(arguments.html, to_html(report).encode(), "--html")
     if str(arguments.json) != "-":
         print(summary(report))
     return 0
@@ -203,22 +206,6 @@ def _noise(text: str | None) -> ClickNoise | None:
         pass
     raise SettingsError(
         f"--noise is {text!r}; give jitter:PIXELS, miss:PIXELS or border:SHARE, for example jitter:10."
-    )
-
-
-def _predictor(arguments: argparse.Namespace) -> Predictor:
-    from fcfi_core.model import load_model
-    from fcfi_core.predictor import Predictor
-
-    values = core_settings(arguments)
-    model = load_model(
-        values["FCFI_MODEL"], device=values["FCFI_DEVICE"], threads=values["FCFI_THREADS"] or None
-    )
-    return Predictor(
-        model,
-        protocol=_protocol(model.protocol, arguments),
-        memo_bytes=int(values["FCFI_MEMO_MEGABYTES"] * 2**20),
-        max_pixels=int(values["FCFI_MAX_MEGAPIXELS"] * 1e6),
     )
 
 

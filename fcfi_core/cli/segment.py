@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         result = result.cleaned()
     out = _write_mask(result, arguments)
     if arguments.overlay:
-        write_bytes(arguments.overlay, _png(_painted(scene.image.pixels, result.mask)))
+        write_bytes(arguments.overlay, _png(_painted(scene.image.pixels, result.mask)), "--overlay")
     report = _report(result, arguments, str(predictor.model.name), out)
     if arguments.json:
         if arguments.format != "png":
@@ -110,10 +110,10 @@ def _write_mask(result: Result, arguments: argparse.Namespace) -> Path | None:
     if out is not None and str(out) == "-" and arguments.json:
         raise SettingsError("--json and --out - would both go to standard output; leave one of them out.")
     if out is not None and arguments.format == "png":
-        write_bytes(out, _png(result.mask.astype("uint8") * 255))
+        write_bytes(out, _png(result.mask.astype("uint8") * 255), "--out")
     elif out is not None:
         text = json.dumps(_FORMATS[arguments.format](result, arguments), separators=(",", ":"))
-        write_bytes(out, text.encode() + b"\n")
+        write_bytes(out, text.encode() + b"\n", "--out")
     return out
 
 

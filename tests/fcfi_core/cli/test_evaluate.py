@@ -121,6 +121,20 @@ def test_bad_input_is_one_sentence(evaluate, capsys, words, told) -> None:
     assert told in message
 
 
+@pytest.mark.parametrize("option", ["--json", "--html"])
+def test_what_cannot_be_written_names_its_option(evaluate, tmp_path, capsys, option) -> None:
+    assert evaluate("--objects", 1, "--max-clicks", 1, option, tmp_path) == 2
+    assert f"{str(tmp_path)!r}: Is a directory; choose another {option}." in capsys.readouterr().err
+
+
+def test_help_names_every_kind_of_data_set(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for kind in ("DIR/images/NAME.jpg", "COCO", "Label Studio", "CVAT"):
+        assert kind in text
+
+
 def test_bad_data_sets_are_one_sentence(weights, tmp_path, capsys) -> None:
     for path in (tmp_path / "nowhere", tmp_path):
         assert main(["evaluate", str(path), "--model", str(weights)]) == 2

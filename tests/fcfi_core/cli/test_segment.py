@@ -98,6 +98,8 @@ def test_the_overlay_paints_the_mask(segment, tmp_path, photo):
         ([], "no click"),
         (["--click", "5,5", "--prior", "nowhere.png"], "nowhere.png"),
         (["--click", "5,5", "--out", "/nowhere/mask.png"], "/nowhere/mask.png"),
+        (["--click", "5,5", "--out", "/nowhere/mask.png"], "choose another --out"),
+        (["--click", "5,5", "--overlay", "/nowhere/o.png"], "choose another --overlay"),
         (["--click", "5,5", "--device", "tpu"], "tpu"),
         (["--click", "5,5", "--threads", "-2"], "-2"),
         (["--click", "5,5", "--format", "polygon", "--max-points", "1"], "1"),
