@@ -156,13 +156,6 @@ def prepare(
     if device.type == "cpu":
         torch.set_num_threads(configuration.threads or container_share())
     torch.manual_seed(configuration.seed)
-    folder = Path(configuration.out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"the run's folder {folder} cannot be made ({error.strerror}); choose another --out."
-        ) from None
     development: Sequence[Photo] = ()
     if photos is None:
         photos, development = _read_sources(configuration)
@@ -171,6 +164,13 @@ def prepare(
     fingerprint = fingerprint_of(configuration, photos)
     sampler = CropSampler(photos, configuration.sources, configuration.sampling, configuration.seed)
     trainer = Trainer(network, sampler, configuration, device)
+    folder = Path(configuration.out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the run's folder {folder} cannot be made ({error.strerror}); choose another --out."
+        ) from None
     best = math.inf
     if (folder / "state.pt").is_file():
         state = read_state(folder / "state.pt", fingerprint, device)

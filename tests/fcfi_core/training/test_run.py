@@ -166,3 +166,4 @@ def test_photos_without_objects_are_refused(configuration, tmp_path):
         prepare(
             replace(configuration, sources=(SourceConfiguration(str(tmp_path / "empty")),)), lambda line: None
         )
+    assert not (tmp_path / "run").exists()
