@@ -26,7 +26,7 @@ def chosen() -> str:
     """Return the chosen name or path; never "chosen" itself."""
     try:
         name = choice_file().read_text(encoding="utf-8").strip()
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return _FIRST
     return _FIRST if name in ("", CHOSEN) else name
 

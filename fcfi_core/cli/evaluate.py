@@ -135,6 +135,8 @@ def run(arguments: argparse.Namespace) -> int:
     for path in (arguments.json, arguments.html):
         if path is not None and not path.absolute().parent.is_dir():
             raise SettingsError(f"cannot write {str(path)!r}: its folder does not exist; create it first.")
+        if path is not None and path.is_dir():
+            raise SettingsError(f"cannot write {str(path)!r}: it is a folder; name a file in it.")
     rules = _rules(arguments)
     selections = [
         choose(

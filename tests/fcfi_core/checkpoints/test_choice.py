@@ -65,9 +65,10 @@ def test_the_word_for_the_choice_is_no_choice(weights, capsys):
     assert chosen() == str(weights)
 
 
-def test_a_file_that_says_chosen_is_no_choice():
+@pytest.mark.parametrize("content", [b"chosen\n", b"\n", b"\xff\xfe"])
+def test_a_file_that_names_nothing_is_no_choice(content):
     choice_file().parent.mkdir(parents=True)
-    choice_file().write_text("chosen\n")
+    choice_file().write_bytes(content)
     assert chosen() == "default"
     assert resolve("chosen") == resolve("default")
 

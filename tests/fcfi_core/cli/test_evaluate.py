@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -111,6 +112,7 @@ def test_protocol_switches(evaluate, capsys) -> None:
         (["--worst", "-1"], "-1"),
         (["--target-size", "3"], "3"),
         (["--json", "/no/such/folder/f.json"], "/no/such/folder"),
+        (["--json", "/dev"], "it is a folder"),
     ],
 )
 def test_bad_input_is_one_sentence(evaluate, capsys, words, told) -> None:
@@ -121,10 +123,11 @@ def test_bad_input_is_one_sentence(evaluate, capsys, words, told) -> None:
     assert told in message
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
 @pytest.mark.parametrize("option", ["--json", "--html"])
-def test_what_cannot_be_written_names_its_option(evaluate, tmp_path, capsys, option) -> None:
-    assert evaluate("--objects", 1, "--max-clicks", 1, option, tmp_path) == 2
-    assert f"{str(tmp_path)!r}: Is a directory; choose another {option}." in capsys.readouterr().err
+def test_what_cannot_be_written_names_its_option(evaluate, capsys, option) -> None:
+    assert evaluate("--objects", 1, "--max-clicks", 1, option, "/dev/full") == 2
+    assert f"'/dev/full': No space left on device; choose another {option}." in capsys.readouterr().err
 
 
 def test_help_names_every_kind_of_data_set(capsys) -> None:
