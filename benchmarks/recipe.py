@@ -27,9 +27,8 @@ from torch.nn import functional
 from fcfi_core.evaluation.ablations import bypassed
 from fcfi_core.evaluation.datasets import Sample
 from fcfi_core.evaluation.readers import open_dataset
-from fcfi_core.networks.base import NetworkOutput, resized
+from fcfi_core.networks.base import NetworkOutput
 from fcfi_core.networks.click_maps import disk_maps
-from fcfi_core.networks.feedback_correction import FeedbackCorrection
 from fcfi_core.networks.mobilenet import MobileNetEncoding, MobileNetFeedbackNetwork
 from fcfi_core.protocol import product
 from fcfi_core.training.configuration import PhaseConfiguration, TrainingConfiguration
@@ -77,15 +76,6 @@ class _Nothing(nn.Module):
         return maps.new_zeros(())
 
 
-class _PreviousMask(FeedbackCorrection):
-    """Stands in for FFCM: passes the feedback on, uncorrected."""
-
-    def forward(
-        self, image: Tensor, click_maps: Tensor, features: Tensor, feedback: Tensor, *_: Any, **__: Any
-    ) -> tuple[Tensor, None]:
-        return resized(feedback, *features.shape[-2:]), None
-
-
 class AlwaysOpenGate(MobileNetFeedbackNetwork):
     """CFFM's residual is added from the first click on, when there is no feedback yet."""
 
@@ -109,10 +99,7 @@ def only_at_stem() -> MobileNetFeedbackNetwork:
 
 
 def without(*, correction: bool = False, fusion: bool = False) -> MobileNetFeedbackNetwork:
-    network = bypassed(MobileNetFeedbackNetwork(), fusion=fusion)
-    if correction:  # the trainer still asks this module for its window
-        network.correction_module = _PreviousMask(64, 6, 32)
-    return network
+    return bypassed(MobileNetFeedbackNetwork(), correction=correction, fusion=fusion)
 
 
 @dataclass(frozen=True)
@@ -168,6 +155,7 @@ EXPERIMENTS = (
     ),
     Experiment("crops", "whole photos only", {"sampling.object_crop": 0.0, "sampling.whole_image": 1.0}),
     Experiment("crops", "around the object only", {"sampling.object_crop": 1.0, "sampling.whole_image": 0.0}),
+    Experiment("crops", "never squeezed into a square", {"sampling.undistorted": 1.0}),
     Experiment("FCFI modules", "trained without CFFM", network=lambda: without(fusion=True)),
     Experiment(UNCHANGED, "seed 2", {"seed": 2}),
     Experiment("where clicks enter", "stem and encoder's end", network=ClicksAtStem),

@@ -28,6 +28,7 @@ from fcfi_core.training.objective import round_loss
 from fcfi_core.training.prefetch import Prefetcher
 
 _POINTS_PER_SIGN = 24
+_USUAL_WINDOW = 0.3
 
 
 class Trainer:
@@ -57,9 +58,9 @@ class Trainer:
         self._pool: list[Episode] = []
         self._frozen, groups = parameter_groups(network, configuration)
         self._optimizer = torch.optim.AdamW(groups, weight_decay=configuration.optimizer.weight_decay)
-        self._window_ratio = next(
-            module.expansion_ratio for module in network.modules() if isinstance(module, FeedbackCorrection)
-        )
+        corrections = (module for module in network.modules() if isinstance(module, FeedbackCorrection))
+        # A network whose FFCM was taken out for an experiment is still asked to be right near the click.
+        self._window_ratio = next((module.expansion_ratio for module in corrections), _USUAL_WINDOW)
         self.average = AveragedWeights(network, configuration.optimizer.average)
         self._prefetcher: Prefetcher | None = None
 
