@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -50,7 +50,7 @@ def _photo(image: ElementTree.Element, finder: PhotoFinder) -> RegionPhoto | Non
     if not regions:
         return None
     name = image.attrib["name"]
-    return RegionPhoto(name, finder.find(PurePosixPath(name).name), width, height, tuple(regions))
+    return RegionPhoto(name, finder.find(name), width, height, tuple(regions))
 
 
 def _region(shape: ElementTree.Element, width: int, height: int) -> Callable[[], BoolMask]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fcfi_core.errors import DataError, PromptError
@@ -23,7 +23,7 @@ from fcfi_core.pipelines.prompts import (
     PromptSource,
     numbered,
 )
-from label_studio_backend.exports import file_names, newest_results, read_tasks
+from label_studio_backend.exports import newest_results, photo_references, read_tasks
 from label_studio_backend.prompts import Prompt, from_annotation
 
 
@@ -65,13 +65,13 @@ def read_prompts(path: Path, images: Path | None) -> PromptSource | None:
 def _name(finder: PhotoFinder, task: Mapping[str, Any]) -> str:
     """Return the name of the task's photo in the folder; what the task says if it is not there."""
     try:
-        return finder.find(*file_names(task)).name
+        return finder.find(*photo_references(task)).name
     except DataError:
-        return file_names(task)[0]
+        return PurePosixPath(photo_references(task)[0]).name
 
 
 def _open(finder: PhotoFinder, task: Mapping[str, Any], objects: tuple[ObjectPrompt, ...]) -> OpenedImage:
-    return OpenedImage(finder.find(*file_names(task)), objects)
+    return OpenedImage(finder.find(*photo_references(task)), objects)
 
 
 def _object(number: int, prompt: Prompt) -> ObjectPrompt:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 
 from fcfi_core import masks
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.datasets import BoolMask
+from fcfi_core.evaluation.datasets import IMAGE_SUFFIXES, BoolMask
 from fcfi_core.evaluation.regions import PhotoFinder, RegionDataset, RegionPhoto
 from fcfi_core.masks import label_studio
 
@@ -75,18 +75,41 @@ def _is_task(task: object) -> bool:
 
 
 def _photo(task: Mapping[str, Any], finder: PhotoFinder) -> RegionPhoto | None:
-    """Return the task's photo with its regions; None if it has no region."""
+    """Return the task's photo with its regions; None if it has no region.
+
+    Raises:
+        DataError: if the regions lie on several pictures, or lack the picture's size.
+    """
     results = [result for result in newest_results(task) if _has_region(result)]
     if not results:
         return None
-    width, height = int(results[0]["original_width"]), int(results[0]["original_height"])
+    _check_one_picture(task, results)
+    try:
+        width, height = int(results[0]["original_width"]), int(results[0]["original_height"])
+    except (KeyError, TypeError, ValueError):
+        raise DataError(
+            f"task {task['id']}: a region lacks original_width and original_height; "
+            "open and save the task in Label Studio, then export again."
+        ) from None
     return RegionPhoto(
         name=f"task-{task['id']}",
-        path=finder.find(*file_names(task)),
+        path=finder.find(*photo_references(task)),
         width=width,
         height=height,
         regions=tuple(_region(result, width, height) for result in results),
     )
+
+
+def _check_one_picture(task: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
+    """Make sure that it is clear which picture the regions are of: an export does not tell."""
+    shown = {str(result.get("to_name", "")) for result in results}
+    pages = {result.get("item_index", 0) for result in results}
+    pictures = {key for key, value in task["data"].items() if _photo_path(value) is not None}
+    if len(shown) > 1 or len(pages) > 1 or len(pictures) > 1:
+        raise DataError(
+            f"task {task['id']} shows several pictures ({', '.join(sorted(pictures or shown))}), and an "
+            "export does not tell which regions are of which; take a project with one picture per task."
+        )
 
 
 def _has_region(result: Mapping[str, Any]) -> bool:
@@ -107,19 +130,28 @@ def _polygon(points: list[list[float]], width: int, height: int) -> BoolMask:
     return masks.from_polygons([masks.Polygon(ring)], width, height)
 
 
-def file_names(task: Mapping[str, Any]) -> list[str]:
-    """Return the names under which the task's photo may lie in a folder, likeliest first."""
-    names = []
-    for reference in _references(task):
-        parts = urlsplit(reference)
-        target = parse_qs(parts.query).get("d", [parts.path])[0]
-        name = PurePosixPath(unquote(target)).name
-        # Uploads get a random prefix; the annotator's own folder has the name without it.
-        names += [name, _UPLOAD_PREFIX.sub("", name)]
-    return names or ["(no file name in the task)"]
+def photo_references(task: Mapping[str, Any]) -> list[str]:
+    """Return the names or paths under which the task's photo may lie in a folder, likeliest first."""
+    found = []
+    for value in (task.get("file_upload"), *task["data"].values()):
+        path = _photo_path(value)
+        if path is not None:
+            # Uploads get a random prefix; the annotator's own folder has the name without it.
+            found += [str(path), str(path.with_name(_UPLOAD_PREFIX.sub("", path.name)))]
+    return found or [f"(task {task['id']} names none)"]
 
 
-def _references(task: Mapping[str, Any]) -> Iterator[str]:
-    if isinstance(task.get("file_upload"), str):
-        yield task["file_upload"]
-    yield from (value for value in task["data"].values() if isinstance(value, str))
+def _photo_path(value: object) -> PurePosixPath | None:
+    """Return the path of the photo that a task's entry refers to, or None if it refers to none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return None
+    # A local file's path stands in the query.
+    for text in (*parse_qs(parts.query).get("d", ()), unquote(parts.path)):
+        path = PurePosixPath(text)
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            return path
+    return None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import filecmp
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,20 +105,44 @@ class PhotoFinder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._by_name: dict[str, Path] = {}
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() in IMAGE_SUFFIXES:
-                self._by_name.setdefault(path.name, path)
+                self._by_name[path.name].append(path)
 
-    def find(self, *names: str) -> Path:
-        """Return the first photo that has one of the file ``names``.
+    def find(self, *references: str) -> Path:
+        """Return the first photo that one of the ``references`` means.
+
+        Args:
+            references: file names or paths with ``/``. Of several photos of the same name the one is meant
+                whose folders agree with the path for longest, seen from its end.
 
         Raises:
-            DataError: if there is none.
+            DataError: if there is none, or several different ones agree equally well.
         """
-        for name in names:
-            if name in self._by_name:
-                return self._by_name[name]
+        for reference in references:
+            wanted = PurePosixPath(reference).parts[::-1]
+            candidates = self._by_name.get(wanted[0], []) if wanted else []
+            if candidates:
+                depths = [_agreement(path.parts[::-1], wanted) for path in candidates]
+                best = [path for path, depth in zip(candidates, depths, strict=True) if depth == max(depths)]
+                return self._only(reference, best)
         raise DataError(
-            f"photo {names[0]!r} is not in {self._folder} or below; name the folder of the photos (--images)."
+            f"photo {PurePosixPath(references[0]).name!r} is not in {self._folder} or below; name the folder "
+            "of the photos (--images)."
         )
+
+    def _only(self, reference: str, paths: list[Path]) -> Path:
+        first, *others = paths
+        for other in others:
+            if not filecmp.cmp(first, other, shallow=False):
+                raise DataError(
+                    f"photo {reference!r} may be {first} or {other}; name the folder of the right one "
+                    "(--images), or give the photos different names."
+                )
+        return first
+
+
+def _agreement(left: Sequence[str], right: Sequence[str]) -> int:
+    """Return how many parts of two reversed paths are equal."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))

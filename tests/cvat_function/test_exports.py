@@ -49,3 +49,13 @@ def test_damaged_files_are_refused(tmp_path, text, named):
     (tmp_path / "annotations.xml").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=named):
         open_dataset(tmp_path / "annotations.xml")
+
+
+def test_folders_tell_photos_of_the_same_name_apart(folder):
+    (folder / "images" / "test").mkdir()
+    cv2.imwrite(str(folder / "images" / "test" / "a.png"), np.full((30, 40, 3), 90, np.uint8))
+    assert (open_dataset(folder / "annotations.xml").read("train/a.png").pixels == 0).all()
+    text = XML.replace("train/a.png", "a.png")
+    (folder / "annotations.xml").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"may be .*a\.png or .*a\.png"):
+        open_dataset(folder / "annotations.xml")

@@ -96,3 +96,53 @@ def test_a_photo_of_another_size_is_refused(tmp_path, photos):
     dataset = open_dataset(export(tmp_path, [brush(rectangle())]), photos)
     with pytest.raises(DataError, match="41 x 30"):
         dataset.read(dataset.image_names[0])
+
+
+def test_folders_tell_photos_of_the_same_name_apart(tmp_path, photos):
+    for camera, brightness in (("cam1", 0), ("cam2", 90)):
+        (photos / camera).mkdir()
+        cv2.imwrite(str(photos / camera / "frame.png"), np.full((HEIGHT, WIDTH, 3), brightness, np.uint8))
+    task = {"data": {"image": "/data/local-files/?d=somewhere/cam2/frame.png"}}
+    dataset = open_dataset(export(tmp_path, [brush(rectangle())], **task), photos)
+    assert (dataset.read(dataset.image_names[0]).pixels == 90).all()
+    unclear = export(tmp_path, [brush(rectangle())], data={"image": "/data/upload/1/0a1b2c3d-frame.png"})
+    with pytest.raises(DataError, match=r"may be .*cam1.* or .*cam2"):
+        open_dataset(unclear, photos)
+
+
+def test_copies_of_one_photo_are_one_photo(tmp_path, photos):
+    copy = photos / "copy" / "cat one.png"
+    copy.parent.mkdir()
+    copy.write_bytes((photos / "deep" / "cat one.png").read_bytes())
+    assert len(open_dataset(export(tmp_path, [brush(rectangle())]), photos).image_names) == 1
+
+
+@pytest.mark.parametrize(
+    ("results", "data"),
+    [
+        ([brush(rectangle(), to_name="left"), brush(rectangle(), to_name="right")], {"image": "a.png"}),
+        ([brush(rectangle(), to_name="right")], {"left": "a.png", "right": "b.png"}),
+        ([brush(rectangle(), item_index=0), brush(rectangle(), item_index=1)], {"pages": ["a.png", "b.png"]}),
+    ],
+)
+def test_several_pictures_in_a_task_are_refused(tmp_path, photos, results, data):
+    with pytest.raises(DataError, match="task 7 shows several pictures"):
+        open_dataset(export(tmp_path, results, data=data), photos)
+
+
+def test_a_region_without_its_size_is_named(tmp_path, photos):
+    result = brush(rectangle())
+    del result["original_width"]
+    with pytest.raises(DataError, match="task 7: a region lacks original_width"):
+        open_dataset(export(tmp_path, [result]), photos)
+
+
+def test_other_entries_of_a_task_do_not_matter(tmp_path, photos):
+    data = {
+        "caption": "//[a cat",
+        "n": 3,
+        "link": "https://example.org/?d=1",
+        "photo": "s3://b/cat%20one.png",
+    }
+    dataset = open_dataset(export(tmp_path, [brush(rectangle())], data=data), photos)
+    assert dataset.read(dataset.image_names[0]).pixels.shape == (HEIGHT, WIDTH, 3)
