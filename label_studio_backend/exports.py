@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,9 @@ from fcfi_core.evaluation.datasets import IMAGE_SUFFIXES, BoolMask
 from fcfi_core.evaluation.regions import PhotoFinder, RegionDataset, RegionPhoto
 from fcfi_core.masks import label_studio
 
+_OTHER_REGIONS = frozenset(
+    ("rectangle", "rectanglelabels", "ellipse", "ellipselabels", "bitmask", "bitmasklabels", "vectorlabels")
+)
 _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
 
 
@@ -33,29 +37,57 @@ def read_export(path: Path, images: Path | None) -> RegionDataset | None:
         images: folder of the photos; None: the folder of the export.
 
     Raises:
-        DataError: if no task holds a brush or polygon region, or a photo is missing.
+        DataError: if no task holds a brush or polygon region, a task is malformed, or a photo is missing.
     """
     tasks = read_tasks(path)
     if tasks is None:
         return None
     finder = PhotoFinder(images or path.parent)
-    photos = [photo for task in tasks if (photo := _photo(task, finder)) is not None]
+    photos = []
+    left_out: Counter[str] = Counter()
+    for task in tasks:
+        try:
+            photo, others = _photo(task, finder)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{path}, task {task['id']}: not as Label Studio exports it ({error!r}); "
+                "export as JSON again."
+            ) from None
+        left_out.update(others)
+        if photo is not None:
+            photos.append(photo)
     if not photos:
+        found = ", ".join(f"{kind} ({count})" for kind, count in sorted(left_out.items()))
         raise DataError(
-            f"{path} holds no brush or polygon region; accept and submit some masks, then export again."
+            f"{path} holds no brush or polygon region{f', but {found}' if found else ''}; "
+            "accept and submit some masks, then export again."
         )
-    return RegionDataset(path.stem, photos)
+    return RegionDataset(path.stem, photos, left_out=left_out)
 
 
 def read_tasks(path: Path) -> list[Mapping[str, Any]] | None:
-    """Return the tasks in the JSON export ``path``, or None if that is no Label Studio export."""
+    """Return the tasks in the JSON export ``path``, or None if that is no Label Studio export.
+
+    Raises:
+        DataError: if it is Label Studio's, but JSON-MIN or without a task.
+    """
     if path.suffix.lower() != ".json":
         return None
     try:
-        tasks = json.loads(path.read_text(encoding="utf-8"))
+        tasks = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return None
-    return tasks if isinstance(tasks, list) and tasks and all(_is_task(task) for task in tasks) else None
+    if isinstance(tasks, Mapping):
+        tasks = [tasks]
+    if not isinstance(tasks, list) or not all(isinstance(task, Mapping) for task in tasks):
+        return None
+    if not tasks:
+        raise DataError(f"{path} holds no task; annotate some, then export again.")
+    if all(_is_task(task) for task in tasks):
+        return tasks
+    if all("annotation_id" in task for task in tasks):
+        raise DataError(f"{path} is a JSON-MIN export, which lacks what a region needs; export as JSON.")
+    return None
 
 
 def newest_results(task: Mapping[str, Any]) -> list[Any]:
@@ -66,55 +98,71 @@ def newest_results(task: Mapping[str, Any]) -> list[Any]:
     return list(max(annotations, key=lambda one: str(one.get("updated_at", ""))).get("result", []))
 
 
-def _is_task(task: object) -> bool:
-    return (
-        isinstance(task, Mapping)
-        and isinstance(task.get("data"), Mapping)
-        and {"id", "annotations"} <= task.keys()
-    )
+def _is_task(task: Mapping[str, Any]) -> bool:
+    return isinstance(task.get("data"), Mapping) and {"id", "annotations"} <= task.keys()
 
 
-def _photo(task: Mapping[str, Any], finder: PhotoFinder) -> RegionPhoto | None:
-    """Return the task's photo with its regions; None if it has no region.
+def _photo(task: Mapping[str, Any], finder: PhotoFinder) -> tuple[RegionPhoto | None, list[str]]:
+    """Return the task's photo with its regions, or None if it has none, and the kinds of what is left out.
 
     Raises:
         DataError: if the regions lie on several pictures, or lack the picture's size.
     """
-    results = [result for result in newest_results(task) if _has_region(result)]
+    found = newest_results(task)
+    results = [result for result in found if _has_region(result)]
+    if not found:
+        return None, ["tasks without a submitted annotation"]
+    others = [str(result.get("type")) for result in found if not _has_region(result)]
+    left_out = [f"regions of type {kind}" for kind in others if kind in _OTHER_REGIONS]
     if not results:
-        return None
-    _check_one_picture(task, results)
+        return None, left_out
+    path = _picture(task, results, finder)
     try:
         width, height = int(results[0]["original_width"]), int(results[0]["original_height"])
-    except (KeyError, TypeError, ValueError):
+    except KeyError:
         raise DataError(
             f"task {task['id']}: a region lacks original_width and original_height; "
             "open and save the task in Label Studio, then export again."
         ) from None
-    return RegionPhoto(
-        name=f"task-{task['id']}",
-        path=finder.find(*photo_references(task)),
-        width=width,
-        height=height,
-        regions=tuple(_region(result, width, height) for result in results),
+    return (
+        RegionPhoto(
+            name=f"task-{task['id']}",
+            path=path,
+            width=width,
+            height=height,
+            regions=tuple(_region(result, width, height) for result in results),
+        ),
+        left_out,
     )
 
 
-def _check_one_picture(task: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
-    """Make sure that it is clear which picture the regions are of: an export does not tell."""
+def _picture(task: Mapping[str, Any], results: Sequence[Mapping[str, Any]], finder: PhotoFinder) -> Path:
+    """Return the photo that the regions are of, if that is clear.
+
+    An export does not tell which entry of a task an image tag shows; often they have the same name.
+
+    Raises:
+        DataError: if the regions lie on several pictures, or on one of several that are there.
+    """
     shown = {str(result.get("to_name", "")) for result in results}
     pages = {result.get("item_index", 0) for result in results}
-    pictures = {key for key, value in task["data"].items() if _photo_path(value) is not None}
-    if len(shown) > 1 or len(pages) > 1 or len(pictures) > 1:
-        raise DataError(
-            f"task {task['id']} shows several pictures ({', '.join(sorted(pictures or shown))}), and an "
-            "export does not tell which regions are of which; take a project with one picture per task."
-        )
+    pictures = {key: path for key, value in task["data"].items() if (path := _photo_path(value)) is not None}
+    if len(shown) == len(pages) == 1:
+        path = pictures.get(shown.pop())
+        if path is not None:
+            return finder.find(*_spellings(path))
+        there = {finder.there(*_spellings(path)) for path in pictures.values()} - {None}
+        if len(there) <= 1:
+            return finder.find(*photo_references(task))
+    raise DataError(
+        f"task {task['id']} shows several pictures ({', '.join(sorted(pictures or shown))}), and an export "
+        "does not tell which regions are of which; take a project with one picture per task."
+    )
 
 
 def _has_region(result: Mapping[str, Any]) -> bool:
     value = result.get("value", {})
-    if result.get("type") in ("brushlabels", "brush"):
+    if result.get("type") in ("brushlabels", "brush", "magicwand"):
         return "rle" in value
     return result.get("type") in ("polygonlabels", "polygon") and len(value.get("points", ())) >= 3
 
@@ -122,23 +170,22 @@ def _has_region(result: Mapping[str, Any]) -> bool:
 def _region(result: Mapping[str, Any], width: int, height: int) -> Callable[[], BoolMask]:
     if "rle" in result["value"]:
         return partial(label_studio.decode, result["value"]["rle"], width, height)
-    return partial(_polygon, result["value"]["points"], width, height)
-
-
-def _polygon(points: list[list[float]], width: int, height: int) -> BoolMask:
-    ring = np.asarray(points, np.float64) * (width / 100, height / 100)
-    return masks.from_polygons([masks.Polygon(ring)], width, height)
+    ring = np.asarray(result["value"]["points"], np.float64) * (width / 100, height / 100)
+    return partial(masks.from_polygons, [masks.Polygon(ring)], width, height)
 
 
 def photo_references(task: Mapping[str, Any]) -> list[str]:
     """Return the names or paths under which the task's photo may lie in a folder, likeliest first."""
     found = []
     for value in (task.get("file_upload"), *task["data"].values()):
-        path = _photo_path(value)
-        if path is not None:
-            # Uploads get a random prefix; the annotator's own folder has the name without it.
-            found += [str(path), str(path.with_name(_UPLOAD_PREFIX.sub("", path.name)))]
+        if (path := _photo_path(value)) is not None:
+            found += _spellings(path)
     return found or [f"(task {task['id']} names none)"]
+
+
+def _spellings(path: PurePosixPath) -> list[str]:
+    """Return ``path`` as it is, and without the random prefix that uploads get."""
+    return [str(path), str(path.with_name(_UPLOAD_PREFIX.sub("", path.name)))]
 
 
 def _photo_path(value: object) -> PurePosixPath | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import filecmp
+import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core import images
-from fcfi_core.errors import DataError
+from fcfi_core.errors import DataError, FcfiError
 from fcfi_core.evaluation.datasets import IMAGE_SUFFIXES, BoolMask
 
 
@@ -34,6 +36,17 @@ class RegionPhoto:
     height: int
     regions: tuple[Callable[[], BoolMask], ...]
 
+    def mask(self, number: int) -> BoolMask:
+        """Return region ``number`` (from 1) as (H, W) bool.
+
+        Raises:
+            DataError: if it cannot be decoded, naming photo and region.
+        """
+        try:
+            return self.regions[number - 1]()
+        except FcfiError as error:
+            raise DataError(f"{self.name}, region {number}: {error}") from None
+
 
 @dataclass(frozen=True, eq=False)
 class OpenedPhoto:
@@ -50,7 +63,7 @@ class OpenedPhoto:
 
     def mask(self, object_id: int) -> BoolMask:
         """Return region ``object_id`` (from 1) as (H, W) bool."""
-        return self.photo.regions[object_id - 1]()
+        return self.photo.mask(object_id)
 
 
 class RegionDataset:
@@ -59,13 +72,17 @@ class RegionDataset:
     Args:
         name: for reports.
         photos: with at least one region each.
+        left_out: what else the export holds and a data set cannot, ``{kind: how many}``, for people.
 
     Raises:
         DataError: if there is no photo, or two have the same name.
     """
 
-    def __init__(self, name: str, photos: Sequence[RegionPhoto]) -> None:
+    def __init__(
+        self, name: str, photos: Sequence[RegionPhoto], *, left_out: Mapping[str, int] | None = None
+    ) -> None:
         self.name = name
+        self.left_out: Mapping[str, int] = dict(left_out or {})
         self._photos = {photo.name: photo for photo in photos}
         if len(self._photos) != len(photos):
             raise DataError(f"{name} holds two photos of the same name; give every photo its own.")
@@ -73,10 +90,9 @@ class RegionDataset:
 
     def areas(self, image_name: str) -> Mapping[int, int]:
         """Return ``{number of the region, from 1: pixels}``; empty regions left out."""
-        counts = {
-            number: int(np.count_nonzero(region()))
-            for number, region in enumerate(self._photos[image_name].regions, start=1)
-        }
+        photo = self._photos[image_name]
+        numbers = range(1, len(photo.regions) + 1)
+        counts = {number: int(np.count_nonzero(photo.mask(number))) for number in numbers}
         return {number: count for number, count in counts.items() if count}
 
     def read(self, image_name: str) -> OpenedPhoto:
@@ -108,29 +124,53 @@ class PhotoFinder:
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() in IMAGE_SUFFIXES:
-                self._by_name[path.name].append(path)
+                for name in dict.fromkeys((_plain(path.name), _cleaned(path.name), _plain(path.stem))):
+                    self._by_name[name].append(path)
+        self._taken: dict[Path, tuple[str, ...]] = {}
 
     def find(self, *references: str) -> Path:
         """Return the first photo that one of the ``references`` means.
+
+        Names agree regardless of how accents are composed, and after the cleaning that Label Studio does to
+        the names of uploads; a name without a suffix, as CVAT gives to frames of a video, means any.
 
         Args:
             references: file names or paths with ``/``. Of several photos of the same name the one is meant
                 whose folders agree with the path for longest, seen from its end.
 
         Raises:
-            DataError: if there is none, or several different ones agree equally well.
+            DataError: if there is none, if several different ones agree equally well, or if other
+                references meant the same one.
+        """
+        path = self.there(*references)
+        if path is None:
+            names = dict.fromkeys(PurePosixPath(reference).name for reference in references)
+            raise DataError(
+                f"photo {' or '.join(map(repr, names))} is not in {self._folder} or below; "
+                "name the folder of the photos (--images)."
+            )
+        if self._taken.setdefault(path, references) != references:
+            raise DataError(
+                f"photos {self._taken[path][0]!r} and {references[0]!r} would both be {path}; name "
+                "a folder that holds them both, for example the platform's own (--images)."
+            )
+        return path
+
+    def there(self, *references: str) -> Path | None:
+        """Return what :meth:`find` would, without claiming it, or None if there is no such photo.
+
+        Raises:
+            DataError: if several different photos agree equally well.
         """
         for reference in references:
-            wanted = PurePosixPath(reference).parts[::-1]
+            wanted = PurePosixPath(_plain(reference)).parts[::-1]
             candidates = self._by_name.get(wanted[0], []) if wanted else []
+            candidates = [path for path in candidates if _plain(path.name) == wanted[0]] or candidates
             if candidates:
-                depths = [_agreement(path.parts[::-1], wanted) for path in candidates]
+                depths = [_agreement(path.parts[-2::-1], wanted[1:]) for path in candidates]
                 best = [path for path, depth in zip(candidates, depths, strict=True) if depth == max(depths)]
                 return self._only(reference, best)
-        raise DataError(
-            f"photo {PurePosixPath(references[0]).name!r} is not in {self._folder} or below; name the folder "
-            "of the photos (--images)."
-        )
+        return None
 
     def _only(self, reference: str, paths: list[Path]) -> Path:
         first, *others = paths
@@ -145,4 +185,14 @@ class PhotoFinder:
 
 def _agreement(left: Sequence[str], right: Sequence[str]) -> int:
     """Return how many parts of two reversed paths are equal."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
+    return sum(1 for _ in takewhile(lambda pair: _plain(pair[0]) == pair[1], zip(left, right, strict=False)))
+
+
+def _plain(text: str) -> str:
+    """Return ``text`` with accents composed: some file systems take them apart."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _cleaned(name: str) -> str:
+    """Return ``name`` as Label Studio names an upload of it: Django's ``get_valid_filename``."""
+    return re.sub(r"[^-\w.]", "", _plain(name).strip().replace(" ", "_"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -121,13 +122,117 @@ def test_copies_of_one_photo_are_one_photo(tmp_path, photos):
     ("results", "data"),
     [
         ([brush(rectangle(), to_name="left"), brush(rectangle(), to_name="right")], {"image": "a.png"}),
-        ([brush(rectangle(), to_name="right")], {"left": "a.png", "right": "b.png"}),
+        ([brush(rectangle(), to_name="image")], {"left": "a.png", "right": "b.png"}),
         ([brush(rectangle(), item_index=0), brush(rectangle(), item_index=1)], {"pages": ["a.png", "b.png"]}),
     ],
 )
 def test_several_pictures_in_a_task_are_refused(tmp_path, photos, results, data):
+    for index, name in enumerate(("a.png", "b.png")):
+        cv2.imwrite(str(photos / name), np.full((HEIGHT, WIDTH, 3), index, np.uint8))
     with pytest.raises(DataError, match="task 7 shows several pictures"):
         open_dataset(export(tmp_path, results, data=data), photos)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"left": "/data/a.png", "right": "/data/b.png"},
+        {"thumbnail": "https://example.org/thumbnails/1.png", "image": "s3://bucket/b.png"},
+        {"image": "s3://bucket/b.png", "filename": "b.png", "id": "b"},
+    ],
+)
+def test_one_picture_among_other_entries_is_found(tmp_path, photos, data):
+    for name, brightness in (("a.png", 0), ("b.png", 90)):
+        cv2.imwrite(str(photos / name), np.full((HEIGHT, WIDTH, 3), brightness, np.uint8))
+    to_name = "right" if "right" in data else "image"
+    dataset = open_dataset(export(tmp_path, [brush(rectangle(), to_name=to_name)], data=data), photos)
+    assert (dataset.read(dataset.image_names[0]).pixels == 90).all()
+
+
+def test_one_photo_is_not_given_to_two_tasks(tmp_path, photos):
+    tasks = [
+        {
+            "id": number,
+            "data": {"image": f"/data/upload/1/{number}a1b2c3d-cat_one.png"},
+            "annotations": [{"result": [brush(rectangle())]}],
+        }
+        for number in (0, 1)
+    ]
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    with pytest.raises(DataError, match=r"0a1b2c3d-cat_one\.png.* would both be .*cat one\.png"):
+        open_dataset(path, photos)
+    path.write_text(json.dumps([tasks[0], {**tasks[0], "id": 5}]), encoding="utf-8")
+    assert open_dataset(path, photos).image_names == ("task-0", "task-5")
+
+
+@pytest.mark.parametrize(
+    ("there", "exported"),
+    [
+        ("my cow (2).png", "my_cow_2.png"),
+        ("Käse Straße.png", "Käse_Straße.png"),
+        ("Ka\u0308se.png", "K\u00e4se.png"),
+        ("IMG#3.png", "IMG3.png"),
+        ("x&y=z.png", "xyz.png"),
+        ("100%.png", "100.png"),
+    ],
+)
+def test_names_that_label_studio_changed_are_found(tmp_path, photos, there, exported):
+    (photos / "deep" / "cat one.png").rename(photos / there)
+    data = {"image": f"/data/upload/1/0a1b2c3d-{quote(exported)}"}
+    assert open_dataset(export(tmp_path, [brush(rectangle())], data=data), photos).image_names
+
+
+def test_the_very_name_comes_before_a_changed_one(tmp_path, photos):
+    cv2.imwrite(str(photos / "cat_one.png"), np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+    data = {"image": "/data/upload/1/0a1b2c3d-cat_one.png"}
+    dataset = open_dataset(export(tmp_path, [brush(rectangle())], data=data), photos)
+    assert (dataset.read("task-7").pixels == 90).all()
+
+
+def test_what_is_left_out_is_counted(tmp_path, photos):
+    box = brush(rectangle(), type="rectanglelabels", value={"x": 1, "y": 1, "width": 9, "height": 9})
+    path = export(tmp_path, [brush(rectangle()), box, box, {"type": "choices", "value": {"choices": ["a"]}}])
+    (task,) = json.loads(path.read_text())
+    path.write_text(json.dumps([task, {**task, "id": 8, "annotations": []}]), encoding="utf-8")
+    dataset = open_dataset(path, photos)
+    assert dataset.left_out == {
+        "regions of type rectanglelabels": 2,
+        "tasks without a submitted annotation": 1,
+    }
+    with pytest.raises(DataError, match=r"but regions of type rectanglelabels \(1\)"):
+        open_dataset(export(tmp_path, [box]), photos)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ([], "holds no task"),
+        ([{"id": 1, "image": "a.png", "annotation_id": 3, "label": []}], "JSON-MIN"),
+        ([{"id": 7, "data": {}, "annotations": [5]}], "task 7: not as Label Studio exports it"),
+        ([{"id": 7, "data": {}, "annotations": None}], "task 7: not as Label Studio exports it"),
+        ([{"id": 7, "data": {}, "annotations": [{"result": None}]}], "task 7: not as Label Studio"),
+        ([{"id": 7, "data": {}, "annotations": [{"result": [{"type": "brush", "value": None}]}]}], "task 7"),
+    ],
+)
+def test_what_is_no_proper_export_is_one_sentence(tmp_path, content, told):
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(DataError, match=told):
+        open_dataset(path)
+
+
+def test_a_damaged_mask_names_its_task(tmp_path, photos):
+    damaged = brush(rectangle(), value={"rle": [0, 0, 1]})
+    with pytest.raises(DataError, match="task-7, region 1: "):
+        open_dataset(export(tmp_path, [damaged]), photos).areas("task-7")
+
+
+def test_a_single_task_and_a_byte_order_mark_are_read(tmp_path, photos):
+    path = export(tmp_path, [brush(rectangle())])
+    (task,) = json.loads(path.read_text())
+    path.write_text(json.dumps(task), encoding="utf-8-sig")
+    assert open_dataset(path, photos).image_names == ("task-7",)
 
 
 def test_a_region_without_its_size_is_named(tmp_path, photos):
