@@ -196,8 +196,10 @@ def _photo_path(value: object) -> PurePosixPath | None:
         parts = urlsplit(value)
     except ValueError:
         return None
-    # A local file's path stands in the query.
-    for text in (*parse_qs(parts.query).get("d", ()), unquote(parts.path)):
+    # A local file's path stands in the query; a storage's key may hold what ends the path of a URL.
+    queries = [value for values in parse_qs(parts.query).values() for value in values]
+    ends = (parts.path,) if parts.scheme in ("", "http", "https") else (parts.path, value)
+    for text in (*queries, *map(unquote, ends)):
         path = PurePosixPath(text)
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return path

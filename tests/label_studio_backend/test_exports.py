@@ -183,6 +183,30 @@ def test_names_that_label_studio_changed_are_found(tmp_path, photos, there, expo
     assert open_dataset(export(tmp_path, [brush(rectangle())], data=data), photos).image_names
 
 
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "s3://bucket/deep/cat%20one.png",
+        "s3://bucket/cat one.png",
+        "azure-blob://container/cat one.png",
+        "https://example.org/a/cat%20one.png?X-Amz-Signature=1&d=x",
+        "https://example.org/get?file=cat%20one.png",
+        "/data/local-files/?d=deep%2Fcat%20one.png",
+    ],
+)
+def test_photos_of_storages_are_found_by_name(tmp_path, photos, reference):
+    data = {"image": reference, "caption": "other.png"}
+    assert open_dataset(
+        export(tmp_path, [brush(rectangle(), to_name="image")], data=data), photos
+    ).image_names
+
+
+def test_a_key_may_hold_what_ends_a_url(tmp_path, photos):
+    (photos / "deep" / "cat one.png").rename(photos / "IMG#7.png")
+    data = {"image": "s3://bucket/IMG#7.png"}
+    assert open_dataset(export(tmp_path, [brush(rectangle())], data=data), photos).image_names
+
+
 def test_the_very_name_comes_before_a_changed_one(tmp_path, photos):
     cv2.imwrite(str(photos / "cat_one.png"), np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
     data = {"image": "/data/upload/1/0a1b2c3d-cat_one.png"}
