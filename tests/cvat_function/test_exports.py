@@ -42,7 +42,14 @@ def test_masks_and_polygons_become_regions(folder):
     [
         ("<annotations><image", "not a readable XML"),
         ("<annotations></annotations>", "no mask or polygon"),
-        ('<annotations><image name="a.png"><mask rle="1"/></image></annotations>', "width"),
+        ('<annotations><image name="a.png"><mask rle="1"/></image></annotations>', "'a.png'.*width"),
+        ("<annotation><object/></annotation>", "no CVAT export: it holds <annotation>.*CVAT for images 1.1"),
+        ("<!doctype html><html><br></html>", "not a readable XML.*CVAT for images 1.1"),
+        (
+            '<annotations><image name="a.png"><box/><points/><box/></image></annotations>',
+            r"but box \(2\), points \(1\); export .*masks or polygons",
+        ),
+        ("<annotations><track><mask/></track></annotations>", r"but track \(1\)"),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, text, named):
@@ -59,3 +66,37 @@ def test_folders_tell_photos_of_the_same_name_apart(folder):
     (folder / "annotations.xml").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=r"may be .*a\.png or .*a\.png"):
         open_dataset(folder / "annotations.xml")
+
+
+def test_what_is_no_region_is_counted(folder):
+    assert open_dataset(folder / "annotations.xml").left_out == {"shapes of type box": 1}
+
+
+def test_subsets_of_a_project_are_part_of_names_and_paths(tmp_path):
+    images = []
+    for value, subset in enumerate(("Train", "Test"), start=1):
+        (tmp_path / "images" / subset).mkdir(parents=True)
+        cv2.imwrite(
+            str(tmp_path / "images" / subset / "0001.png"), np.full((30, 40, 3), 50 * value, np.uint8)
+        )
+        polygon = '<polygon label="cat" points="8,10;30,10;30,20" z_order="0"/>'
+        images.append(f'<image name="0001.png" subset="{subset}" width="40" height="30">{polygon}</image>')
+    path = tmp_path / "annotations.xml"
+    path.write_text(f"<annotations>{''.join(images)}</annotations>", encoding="utf-8")
+    dataset = open_dataset(path)
+    assert dataset.image_names == ("Train/0001.png", "Test/0001.png")
+    assert (dataset.read("Train/0001.png").pixels == 50).all()
+    assert (dataset.read("Test/0001.png").pixels == 100).all()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('left="8"', 'left="30"', r"image 'train/a\.png', mask 1: .*not inside the image"),
+        (";30.00,20.00;8.00,20.00", "", r"image 'train/a\.png', polygon 2: a polygon ring of shape \(2, 2\)"),
+    ],
+)
+def test_errors_of_a_shape_name_its_image(folder, old, new, message):
+    (folder / "annotations.xml").write_text(XML.replace(old, new), encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        open_dataset(folder / "annotations.xml").areas("train/a.png")
