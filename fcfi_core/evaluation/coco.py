@@ -1,17 +1,11 @@
-"""COCO instance files: what annotation tools and public data sets exchange.
+"""The objects of a COCO instance file as an evaluation or training set.
 
-``{"images": [{"id", "file_name", "width", "height"}], "annotations": [{"id", "image_id",
-"segmentation", "iscrowd"}]}``. A segmentation is a list of polygons (flat lists x, y, x, y ... in the
-plane where pixel 0 spans 0..1; a pixel belongs to the object if its centre is in any of them) or a
-run-length code, compressed or not. Crowd regions count neither way. Objects may overlap.
-
-Photos are looked for in the folder given, else beside the file, in ``images/`` beside it, and in the
-same two places one folder up.
+Crowd regions count neither way. Objects may overlap; where one label per pixel is needed, as in
+training, the smaller one is taken to be in front.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,71 +18,9 @@ from numpy.typing import NDArray
 
 from fcfi_core import images, masks
 from fcfi_core.errors import DataError
+from fcfi_core.evaluation.coco_file import CocoFile, CocoImage
 from fcfi_core.evaluation.datasets import BoolMask
 from fcfi_core.masks import coco
-
-
-@dataclass(frozen=True)
-class CocoImage:
-    """One entry of ``images``."""
-
-    id: Any
-    file_name: str
-    width: int
-    height: int
-
-
-class CocoFile:
-    """A parsed COCO file: photos, the annotations of each, category names.
-
-    Args:
-        path: of the JSON file.
-        photos: folder of the photos; None: look beside the file.
-
-    Raises:
-        DataError: if the file is not of this form.
-    """
-
-    def __init__(self, path: str | Path, photos: str | Path | None = None) -> None:
-        self.path = Path(path)
-        self._photos = None if photos is None else Path(photos)
-        content = _read_json(self.path)
-        try:
-            self.images = tuple(
-                CocoImage(one["id"], str(one["file_name"]), int(one["width"]), int(one["height"]))
-                for one in content["images"]
-            )
-            self.annotations: dict[Any, list[dict[str, Any]]] = {image.id: [] for image in self.images}
-            for annotation in content.get("annotations", ()):
-                self.annotations[annotation["image_id"]].append(annotation)
-            self.categories = {one["id"]: str(one["name"]) for one in content.get("categories", ())}
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{self.path} is no COCO file: {type(error).__name__} {error}; every image needs id, "
-                "file_name, width, height, every annotation the image_id of one of them."
-            ) from None
-        self.content = content
-
-    def photo(self, image: CocoImage) -> Path:
-        """Return where the photo of ``image`` lies.
-
-        Raises:
-            DataError: if it is in none of the places.
-        """
-        beside = self.path.resolve().parent
-        folders = (
-            [self._photos]
-            if self._photos
-            else [beside, beside / "images", beside.parent, beside.parent / "images"]
-        )
-        for folder in folders:
-            for name in (image.file_name, Path(image.file_name).name):
-                if (folder / name).is_file():
-                    return folder / name
-        raise DataError(
-            f"photo {image.file_name} of {self.path} is not in {' or '.join(map(str, folders))}; "
-            "name the folder of the photos."
-        )
 
 
 class CocoDataset:
@@ -105,13 +37,23 @@ class CocoDataset:
     def __init__(self, path: str | Path, photos: str | Path | None = None) -> None:
         self._file = CocoFile(path, photos)
         self.name = Path(path).stem
-        self._by_name = _unique_names(self._file.images)
+        self._by_name: dict[str, CocoImage] = {}
+        for name, image in _short_names(self._file.images):
+            if any(self._segmented(image)):
+                if name in self._by_name:
+                    raise DataError(f"{path}: several images are {name}; keep one annotation of every photo.")
+                self._by_name[name] = image
         self._areas: dict[str, dict[int, int]] = {}
-        self.image_names: Sequence[str] = tuple(
-            name for name, image in self._by_name.items() if any(self._segmented(image))
-        )
-        if not self.image_names:
-            raise DataError(f"{path} holds no segmentation; evaluation needs polygons or run-length codes.")
+        self.image_names: Sequence[str] = tuple(self._by_name)
+        kinds = Counter(self._kind(one) for found in self._file.annotations.values() for one in found)
+        objects = kinds.pop(None, 0)
+        self.left_out: Mapping[str, int] = {str(kind): count for kind, count in kinds.items()}
+        if not objects:
+            found = ", ".join(f"{kind} ({count})" for kind, count in self.left_out.items())
+            raise DataError(
+                f"{path} holds no segmentation of an object{f', but {found}' if found else ''}; "
+                "polygons or run-length codes are needed (Label Studio's COCO lacks brush masks, its JSON has them)."
+            )
 
     def areas(self, image_name: str) -> Mapping[int, int]:
         """Return ``{index of the annotation within its photo, from 1: pixels outside crowds}``.
@@ -146,11 +88,50 @@ class CocoDataset:
 
     def _photo(self, image_name: str, pixels: NDArray[np.uint8]) -> CocoPhoto:
         image = self._by_name[image_name]
-        segmentations = [(one["segmentation"], bool(one.get("iscrowd"))) for one in self._segmented(image)]
-        return CocoPhoto(image_name, pixels, (image.height, image.width), tuple(segmentations))
+        regions = tuple(
+            CocoRegion(
+                f"{self._file.path}, image {image.file_name!r}, annotation {one.get('id')}",
+                one["segmentation"],
+                self._file.is_crowd(one),
+            )
+            for one in self._segmented(image)
+        )
+        return CocoPhoto(image_name, pixels, (image.height, image.width), regions)
+
+    def _kind(self, annotation: Mapping[str, Any]) -> str | None:
+        """Return what an annotation is if it is no object."""
+        if not annotation.get("segmentation"):
+            return "annotations without a segmentation"
+        return "crowd regions" if self._file.is_crowd(annotation) else None
 
     def _segmented(self, image: CocoImage) -> Iterator[dict[str, Any]]:
         return (one for one in self._file.annotations[image.id] if one.get("segmentation"))
+
+
+@dataclass(frozen=True)
+class CocoRegion:
+    """One segmentation of a photo.
+
+    Args:
+        place: where it stands, for messages.
+        segmentation: as in the file.
+        crowd: to be ignored.
+    """
+
+    place: str
+    segmentation: Any
+    crowd: bool
+
+    def mask(self, height: int, width: int) -> BoolMask:
+        """Return the region as (H, W) bool.
+
+        Raises:
+            DataError: if it cannot be drawn on a photo of this size; the message names the place.
+        """
+        try:
+            return decode_segmentation(self.segmentation, height, width)
+        except DataError as error:
+            raise DataError(f"{self.place}: {error}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,33 +142,33 @@ class CocoPhoto:
         name: of the photo.
         pixels: (H, W, 3) uint8 RGB.
         size: (H, W).
-        segmentations: with whether each is a crowd, in the order of the file.
+        regions: in the order of the file.
     """
 
     name: str
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
-    segmentations: tuple[tuple[Any, bool], ...]
+    regions: tuple[CocoRegion, ...]
 
     @property
     def object_ids(self) -> tuple[int, ...]:
         """Numbers of the annotations that are objects, from 1."""
-        return tuple(number for number, (_, crowd) in enumerate(self.segmentations, start=1) if not crowd)
+        return tuple(number for number, region in enumerate(self.regions, start=1) if not region.crowd)
 
     @cached_property
     def ignore(self) -> BoolMask | None:
         """(H, W), the crowds; None if there are none."""
-        crowds = [segmentation for segmentation, crowd in self.segmentations if crowd]
+        crowds = [region for region in self.regions if region.crowd]
         if not crowds:
             return None
         ignore = np.zeros(self.size, np.bool_)
-        for segmentation in crowds:
-            ignore |= decode_segmentation(segmentation, *self.size)
+        for region in crowds:
+            ignore |= region.mask(*self.size)
         return ignore
 
     def mask(self, object_id: int) -> BoolMask:
         """Return the object as (H, W) bool."""
-        return decode_segmentation(self.segmentations[object_id - 1][0], *self.size)
+        return self.regions[object_id - 1].mask(*self.size)
 
 
 def decode_segmentation(segmentation: Any, height: int, width: int) -> BoolMask:
@@ -212,21 +193,11 @@ def decode_segmentation(segmentation: Any, height: int, width: int) -> BoolMask:
     return masks.from_polygons([masks.Polygon(ring) for ring in rings], width, height)
 
 
-def _unique_names(found: Sequence[CocoImage]) -> dict[str, CocoImage]:
-    """Return the images by a short name: the stem of the file, or the whole name where stems repeat."""
+def _short_names(found: Sequence[CocoImage]) -> list[tuple[str, CocoImage]]:
+    """Return the images with short names: the stem of the file, or the whole name where stems repeat."""
     stems = [Path(image.file_name).stem for image in found]
     occurrences = Counter(stems)
-    return {
-        stem if occurrences[stem] == 1 else image.file_name: image
+    return [
+        (stem if occurrences[stem] == 1 else image.file_name, image)
         for stem, image in zip(stems, found, strict=True)
-    }
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON ({error}); give a COCO instance file.") from None
-    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        raise DataError(f"{path} is no COCO file: it has no list 'images'.")
-    return content
+    ]

@@ -29,7 +29,8 @@ from typing import Any
 
 from fcfi_core.clicks import Click
 from fcfi_core.errors import DataError, PromptError
-from fcfi_core.evaluation.coco import CocoFile, CocoImage, decode_segmentation
+from fcfi_core.evaluation.coco import decode_segmentation
+from fcfi_core.evaluation.coco_file import CocoFile, CocoImage
 from fcfi_core.evaluation.datasets import Dataset
 from fcfi_core.evaluation.readers import open_dataset
 from fcfi_core.pipelines import tables, voc
@@ -117,7 +118,7 @@ def digest_of(path: Path) -> str:
 
 def _is_coco(path: Path) -> bool:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and "images" in content
@@ -127,7 +128,7 @@ def _coco_image(file: CocoFile, image: CocoImage) -> OpenedImage:
     objects = [
         _coco_object(file, image, number, one)
         for number, one in enumerate(file.annotations[image.id], start=1)
-        if not one.get("iscrowd")
+        if not file.is_crowd(one)
     ]
     return OpenedImage(file.photo(image), tuple(objects))
 

@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 from pycocotools import mask as oracle
 
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.coco import CocoDataset, CocoFile, decode_segmentation
+from fcfi_core.evaluation.coco import CocoDataset, decode_segmentation
+from fcfi_core.evaluation.coco_file import CocoFile
 from fcfi_core.evaluation.datasets import choose
 
 
@@ -68,9 +69,46 @@ def test_wrong_files_are_named(make_coco, tmp_path) -> None:
         path.write_text(json.dumps({**content, **broken}))
         with pytest.raises(DataError, match=message):
             CocoDataset(path)
-    path.write_text("[")
-    with pytest.raises(DataError, match="cannot be read as JSON"):
+
+
+def test_what_is_no_object_is_counted(make_coco) -> None:
+    path = make_coco()
+    content = json.loads(path.read_text())
+    box = {"id": 5, "image_id": 10, "category_id": 1, "bbox": [1, 1, 5, 5], "segmentation": []}
+    path.write_text(json.dumps({**content, "annotations": [*content["annotations"], box]}))
+    assert CocoDataset(path).left_out == {"crowd regions": 1, "annotations without a segmentation": 1}
+    path.write_text(json.dumps({**content, "annotations": [box, content["annotations"][2]]}))
+    with pytest.raises(DataError, match=r"object, but annotations without .* \(1\), crowd regions \(1\)"):
         CocoDataset(path)
+
+
+def test_errors_of_an_annotation_name_it_and_its_image(make_coco) -> None:
+    path = make_coco()
+    content = json.loads(path.read_text())
+    content["annotations"][0]["segmentation"] = [[1, 2, 3, 4]]
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"image 'photo0\.jpg', annotation 1: a COCO polygon"):
+        CocoDataset(path).areas("photo0")
+
+
+def test_two_entries_of_one_photo_are_refused(make_coco) -> None:
+    path = make_coco()
+    content = json.loads(path.read_text())
+    content["images"][1]["file_name"] = "photo0.jpg"
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"several images are photo0\.jpg"):
+        CocoDataset(path)
+
+
+def test_masks_of_cvat_are_objects(make_coco) -> None:
+    path = make_coco()
+    content = json.loads(path.read_text())
+    content["annotations"][2]["attributes"] = {"occluded": False}
+    path.write_text(json.dumps(content))
+    dataset = CocoDataset(path)
+    assert dataset.areas("photo1") == {1: 60, 2: 455}
+    assert dataset.read("photo1").ignore is None
+    assert dataset.left_out == {}
 
 
 def test_photo_of_another_size_is_refused(make_coco) -> None:

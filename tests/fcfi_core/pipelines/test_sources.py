@@ -114,6 +114,17 @@ def test_coco_keeps_its_numbers(write) -> None:
     assert clicked.clicks == (Click(5, 6), Click(7, 8, False))
 
 
+def test_masks_of_cvat_start_from_themselves_though_marked_as_crowds(write) -> None:
+    code = {"size": [90, 120], "counts": [0, 90, 90 * 119]}
+    crowd = {"id": 50, "image_id": 7, "category_id": 3, "segmentation": code, "iscrowd": 1}
+    path = write("instances.json", coco(crowd, {**crowd, "id": 51, "attributes": {"occluded": False}}))
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    (drawn,) = open_source(path).images[0].read().objects
+    assert drawn.id == 51
+    assert drawn.prior_mask is not None
+    assert drawn.prior_mask().sum() == 90
+
+
 def test_coco_without_categories(write) -> None:
     annotation = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [1, 1, 9, 9]}
     source = open_source(write("c.json", coco(annotation, categories=[])))
@@ -177,7 +188,7 @@ def test_coco_boxes_lie_on_pixel_edges() -> None:
         ("a.xml", "<annotation><object/></annotation>", "no VOC"),
         ("a.json", {"images": [{"id": "x", "file_name": "0.png", "width": 1, "height": 1}]}, "whole numbers"),
         ("a.json", {"images": [{"id": 1}]}, "file_name"),
-        ("a.json", "[]", "no list 'images'|cannot be read"),
+        ("a.json", "[]", "no list 'images'|cannot be read|holds no task"),
     ],
 )
 def test_wrong_sources_are_named(write, name, content, told) -> None:
