@@ -51,7 +51,7 @@ class Run:
         trainer: network, optimiser and averaged weights.
         development: objects of the development split.
         header: of the checkpoints; its arguments build the network, its protocol measures it.
-        fingerprint: tells whether a checkpoint belongs to this run.
+        fingerprint: digests that tell whether a checkpoint belongs to this run.
         report: called with a line of text whenever there is something to tell.
         best: fewest clicks so far (mean of ``noc@85`` and ``noc@90``).
     """
@@ -60,7 +60,7 @@ class Run:
     trainer: Trainer
     development: list[Sample]
     header: dict[str, Any]
-    fingerprint: str
+    fingerprint: dict[str, str]
     report: Callable[[str], None]
     best: float = math.inf
     _figures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))

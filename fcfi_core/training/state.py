@@ -23,8 +23,8 @@ _WITHOUT_EFFECT = ("out", "device", "threads", "evaluate_every", "save_every", "
 """Settings that may differ when a run is continued."""
 
 
-def fingerprint_of(configuration: TrainingConfiguration, photos: Sequence[Photo]) -> str:
-    """Return a digest of all that decides how training goes on: settings, weights at the start, photos.
+def fingerprint_of(configuration: TrainingConfiguration, photos: Sequence[Photo]) -> dict[str, str]:
+    """Return digests of all that decides how training goes on: settings, weights at the start, photos.
 
     Paths do not count, what lies there does.
     """
@@ -33,30 +33,57 @@ def fingerprint_of(configuration: TrainingConfiguration, photos: Sequence[Photo]
         del settings[name]
     for source in settings["sources"]:
         del source["path"], source["images"]
-    for name, find in (("start", resolve), ("initialisation", Path)):
-        if settings[name] is not None:
-            settings[name] = sha256(find(settings[name]))
+    weights = [
+        None if (place := settings.pop(name)) is None else sha256(find(place))
+        for name, find in (("start", resolve), ("initialisation", Path))
+    ]
     seen = [(photo.source, zlib.crc32(photo.pixels.data), zlib.crc32(photo.ids.data)) for photo in photos]
-    return hashlib.sha256(json.dumps([settings, seen], sort_keys=True).encode()).hexdigest()
+    parts = {"settings": settings, "starting weights": weights, "photos or masks": seen}
+    return {
+        name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
+        for name, part in parts.items()
+    }
 
 
-def read_state(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any]:
+def read_state(path: Path, fingerprint: dict[str, str], device: torch.device) -> dict[str, Any]:
     """Return the checkpoint to continue from.
 
     Raises:
         WeightsError: if it is damaged, or belongs to a run with other settings, weights or photos.
     """
-    afresh = f"choose another --out, or delete {path} to start afresh"
+    state = _load(path, device)
+    begun = state.get("fingerprint")
+    if not isinstance(begun, dict) or begun.keys() != fingerprint.keys():
+        raise WeightsError(
+            f"the run in {path.parent} was begun with another version of fcfi; {_afresh(path)}."
+        )
+    others = " and ".join(name for name, digest in fingerprint.items() if begun[name] != digest)
+    if others:
+        raise WeightsError(f"the run in {path.parent} was begun with other {others}; {_afresh(path)}.")
+    return state
+
+
+def saved_step(path: Path) -> int | None:
+    """Return the step at which the checkpoint ``path`` was written; None if none can be read there."""
+    try:
+        return int(_load(path, torch.device("cpu"))["step"])
+    except WeightsError:
+        return None
+
+
+def _load(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        if not isinstance(state, dict) or "step" not in state:
+            raise pickle.UnpicklingError("it holds something else")
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        raise WeightsError(f"the training checkpoint cannot be read ({reason}); {afresh}.") from None
-    if state.get("fingerprint") != fingerprint:
-        raise WeightsError(
-            f"the run in {path.parent} was begun with other settings, starting weights or photos; {afresh}."
-        )
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise WeightsError(f"the training checkpoint cannot be read ({reason}); {_afresh(path)}.") from None
     return state
+
+
+def _afresh(path: Path) -> str:
+    return f"choose another --out, or delete {path} to start afresh"
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:

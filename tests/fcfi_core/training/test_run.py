@@ -19,6 +19,7 @@ from fcfi_core.training.configuration import (
     TrainingConfiguration,
 )
 from fcfi_core.training.run import prepare
+from fcfi_core.training.state import saved_step
 
 
 @pytest.fixture
@@ -117,15 +118,17 @@ def test_another_run_does_not_continue_this_one(configuration, photo_folder, tmp
     shutil.copytree(photo_folder, copied)
     mask = sorted((copied / "masks").iterdir())[-1]
     Image.fromarray(np.asarray(Image.open(mask))[::-1]).save(mask)
-    for other in (
-        {"arguments": {"width": 32}},
-        {"steps": 5},
-        {"seed": 1},
-        {"sampling": SamplingConfiguration(rounds=2, continuation=0.8)},
-        {"development_share": 0.5},
-        {"sources": (SourceConfiguration(str(copied)),)},
+    best = str(tmp_path / "run" / "best.safetensors")
+    for other, told in (
+        ({"arguments": {"width": 32}}, "settings"),
+        ({"steps": 5}, "settings"),
+        ({"seed": 1}, "settings"),
+        ({"sampling": SamplingConfiguration(rounds=2, continuation=0.8)}, "settings"),
+        ({"development_share": 0.5}, "settings and photos or masks"),
+        ({"sources": (SourceConfiguration(str(copied)),)}, "photos or masks"),
+        ({"start": best}, "starting weights"),
     ):
-        with pytest.raises(WeightsError, match="begun with other settings"):
+        with pytest.raises(WeightsError, match=f"was begun with other {told}; choose another --out"):
             prepare(replace(configuration, **other), lambda line: None)
 
 
@@ -138,9 +141,22 @@ def test_what_has_no_effect_may_change_between_two_calls(configuration, photo_fo
 
 def test_a_damaged_checkpoint_is_named(configuration, tmp_path):
     trained(configuration)
-    (tmp_path / "run" / "state.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(WeightsError, match=r"cannot be read .* delete .*state\.pt"):
+    state = tmp_path / "run" / "state.pt"
+    torch.save([1], tmp_path / "list.pt")
+    for content in (b"no checkpoint", b"", state.read_bytes()[:1000], (tmp_path / "list.pt").read_bytes()):
+        state.write_bytes(content)
+        with pytest.raises(WeightsError, match=r"cannot be read \([^)].* delete .*state\.pt"):
+            prepare(configuration, lambda line: None)
+        assert saved_step(state) is None
+
+
+def test_a_checkpoint_of_another_version_is_named(configuration, tmp_path):
+    trained(configuration)
+    state = tmp_path / "run" / "state.pt"
+    torch.save({**torch.load(state), "fingerprint": "digest"}, state)
+    with pytest.raises(WeightsError, match="begun with another version"):
         prepare(configuration, lambda line: None)
+    assert saved_step(state) == 4
 
 
 def test_a_folder_that_cannot_be_made_is_named(configuration, tmp_path):
