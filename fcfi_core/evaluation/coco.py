@@ -52,7 +52,7 @@ class CocoDataset:
             found = ", ".join(f"{kind} ({count})" for kind, count in self.left_out.items())
             raise DataError(
                 f"{path} holds no segmentation of an object{f', but {found}' if found else ''}; "
-                "polygons or run-length codes are needed (Label Studio's COCO lacks brush masks, its JSON has them)."
+                "polygons or run-length codes are needed (brush masks of Label Studio: export as JSON)."
             )
 
     def areas(self, image_name: str) -> Mapping[int, int]:

@@ -133,7 +133,7 @@ class CocoFile:
             )
         if self._exact(image) is None:
             for other in self._by_bare_name[_bare_name(image.file_name)]:
-                if other.id != image.id and path == (self._exact(other) or self._below(other)):
+                if other.file_name != image.file_name and path == (self._exact(other) or self._below(other)):
                     raise DataError(
                         f"photos {other.file_name!r} and {image.file_name!r} of {self.path} would both be "
                         f"{path}; name a folder that holds them both."

@@ -69,6 +69,11 @@ def test_one_photo_is_not_given_to_two_images(write, names) -> None:
         file.photo(file.images[names.index("cam1/a.png")])
 
 
+def test_a_photo_may_be_named_twice(write, tmp_path) -> None:
+    file = write(["images/default/a.png"], ["a.png", "a.png"])
+    assert {file.photo(image) for image in file.images} == {tmp_path / "images" / "default" / "a.png"}
+
+
 def test_images_have_ids_of_their_own(write) -> None:
     image = {"id": 1, "file_name": "a.png", "width": 8, "height": 6}
     with pytest.raises(DataError, match="same id"):
