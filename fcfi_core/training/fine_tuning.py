@@ -43,7 +43,7 @@ from fcfi_core.training.configuration import (
 from fcfi_core.training.development import clicks_needed, development_samples
 from fcfi_core.training.gate import Gate, Measurement, choose
 from fcfi_core.training.photos import Photo, read_photos
-from fcfi_core.training.run import prepare
+from fcfi_core.training.run import prepare, read_source
 
 REFERENCE = Path(__file__).parent / "reference"
 """Photos of the old domain that come with the package; the default never saw them."""
@@ -160,7 +160,7 @@ def fine_tune(
     path = resolve(start)
     old = read_checkpoint(path)
     protocol = protocol_of(old, path)
-    photos = read_photos(open_dataset(source.path, source.images), 0, _LONGEST_SIDE)
+    photos = read_source(source, 0, _LONGEST_SIDE, report)
     if len(photos) < _FEWEST_PHOTOS:
         raise DataError(
             f"{source.path} holds {len(photos)} annotated photos; annotate at least {_FEWEST_PHOTOS} "
@@ -177,6 +177,7 @@ def fine_tune(
     run = prepare(_configuration(old, source, out, start, options), report, trained)
     run.train()
     new = run.averaged_network().state_dict()
+    report(f"measuring {len(MIXTURES) + 1} mixtures on {len(team)} + {len(others)} objects")
     measurements = []
     for mixture in (0.0, *MIXTURES):
         state = mixed(old.state, new, mixture)
@@ -197,8 +198,8 @@ def fine_tune(
     if accepted is None:
         weights.unlink(missing_ok=True)  # of an earlier call: nobody should take it for this one's
     else:
-        header = _header(old, start, source, accepted, origin)
-        write_checkpoint(weights, mixed(old.state, new, accepted.share), header)
+        state = mixed(old.state, new, accepted.share)
+        write_checkpoint(weights, state, _header(old, start, source, accepted, origin, state))
     result = FineTuningResult(
         measurements=tuple(measurements),
         gate=gate,
@@ -314,9 +315,14 @@ def _header(
     source: SourceConfiguration,
     accepted: Measurement,
     origin: dict[str, Any],
+    state: dict[str, Tensor],
 ) -> dict[str, Any]:
     card = dict(old.header.get("model_card", {}))
-    card["version"] = f"{card.get('version', start)}+{Path(source.path).stem}"
+    digest = hashlib.blake2b(digest_size=3)
+    for name in sorted(state):
+        digest.update(state[name].contiguous().numpy().data)
+    # Several rounds may have exports of the same name.
+    card["version"] = f"{card.get('version', start)}+{Path(source.path).stem}.{digest.hexdigest()}"
     card["fine_tuned"] = {
         "from": start,
         "data": Path(source.path).name,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from fcfi_core.model import protocol_of
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.registry import build
 from fcfi_core.protocol import Protocol, product
-from fcfi_core.training.configuration import TrainingConfiguration
+from fcfi_core.training.configuration import SourceConfiguration, TrainingConfiguration
 from fcfi_core.training.crops import CropSampler
 from fcfi_core.training.development import clicks_needed, development_samples
 from fcfi_core.training.log import TrainingLog
@@ -158,7 +158,7 @@ def prepare(
     torch.manual_seed(configuration.seed)
     development: Sequence[Photo] = ()
     if photos is None:
-        photos, development = _read_sources(configuration)
+        photos, development = _read_sources(configuration, report)
         report(f"{len(photos)} photos to train on, {len(development)} kept for choosing the best weights")
     network, header = _network(configuration)
     fingerprint = fingerprint_of(configuration, photos)
@@ -188,12 +188,26 @@ def prepare(
     )
 
 
-def _read_sources(configuration: TrainingConfiguration) -> tuple[list[Photo], list[Photo]]:
+def read_source(
+    source: SourceConfiguration, index: int, longest_side: int, report: Callable[[str], None]
+) -> list[Photo]:
+    """Return the photos of one source, see :func:`read_photos`, having reported what it had to leave out."""
+    dataset = open_dataset(source.path, source.images)
+    left_out: Mapping[str, int] = getattr(dataset, "left_out", {})
+    if left_out:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in left_out.items())
+        report(f"left out of {Path(source.path).name}: {kinds}")
+    return read_photos(dataset, index, longest_side)
+
+
+def _read_sources(
+    configuration: TrainingConfiguration, report: Callable[[str], None]
+) -> tuple[list[Photo], list[Photo]]:
     """Return the training photos and the development photos."""
     photos = [
         photo
         for index, source in enumerate(configuration.sources)
-        for photo in read_photos(open_dataset(source.path, source.images), index, configuration.longest_side)
+        for photo in read_source(source, index, configuration.longest_side, report)
     ]
     training, development = split(photos, configuration.development_share)
     if not training:

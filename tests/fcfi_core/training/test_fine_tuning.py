@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
 from fcfi_core.errors import DataError
 from fcfi_core.evaluation.readers import open_dataset
 from fcfi_core.networks.registry import build
-from fcfi_core.training import fine_tuning
+from fcfi_core.training import fine_tuning, run
 from fcfi_core.training.configuration import SourceConfiguration
 from fcfi_core.training.fine_tuning import FineTuningOptions, fine_tune, mixed, split_by_pixels
 from fcfi_core.training.photos import make_photo
+from fcfi_core.training.state import saved_step
 
 ARGUMENTS = {"width": 16, "decoder_width": 16, "middle_channels": 8}
 
@@ -63,20 +65,26 @@ def test_two_rounds_and_a_refusal_from_start_to_finish(photo_folder, tmp_path):
     network = build("mobilenetv2", **ARGUMENTS)
     write_checkpoint(old, network.state_dict(), {"variant": "mobilenetv2", "arguments": ARGUMENTS}, "float32")
 
+    lines = []
+
     def tune(out, start, **gate):
         options = FineTuningOptions(steps=2, objects=1, size=64, batch=2, device="cpu", threads=1, **gate)
         source = SourceConfiguration(str(photo_folder))
+
+        def report(line):
+            lines.append(line)
+            if line.startswith("measuring"):  # what takes long again needs no training again
+                assert saved_step(tmp_path / out / "state.pt") == 2
+
         return fine_tune(
-            source,
-            tmp_path / out,
-            start=str(start),
-            reference=[photo_folder],
-            options=options,
-            report=lambda line: None,
+            source, tmp_path / out, start=str(start), reference=[photo_folder], options=options, report=report
         )
 
     first = tune("first", old, margin=10.0, click_margin=10.0, gain=-10.0)
     assert [one.share for one in first.measurements] == [0.0, *fine_tuning.MIXTURES]
+    assert lines.index("measuring 5 mixtures on 1 + 1 objects") + 1 == lines.index(
+        next(line for line in lines if line.startswith("0% new"))
+    )
     report = json.loads((tmp_path / "first" / "report.json").read_text())
     assert first.accepted is not None
     assert report["accepted"] == first.accepted.share
@@ -85,6 +93,9 @@ def test_two_rounds_and_a_refusal_from_start_to_finish(photo_folder, tmp_path):
     assert "ACCEPTED" in first.table()
     assert first.weights == tmp_path / "first" / "model.safetensors"
     Predictor(load_model(first.weights, device="cpu"))
+
+    version = read_checkpoint(first.weights).header["model_card"]["version"]
+    assert re.fullmatch(rf".*old\.safetensors\+{photo_folder.name}\.[0-9a-f]{{6}}", version)
 
     # The second round answers to the reference figures before the first one.
     before = first.measurements[0]
@@ -116,3 +127,17 @@ def test_too_few_photos_are_refused(tmp_path, photo_folder):
     )
     with pytest.raises(DataError, match="5 annotated photos"):
         fine_tune(SourceConfiguration(str(few)), tmp_path / "out", start=str(start), report=lambda line: None)
+
+
+def test_what_the_export_holds_and_training_cannot_use_is_told(photo_folder, monkeypatch):
+    dataset = open_dataset(photo_folder)
+    dataset.left_out = {"shapes of type box": 3, "tasks without a submitted annotation": 2}
+    monkeypatch.setattr(run, "open_dataset", lambda path, images: dataset)
+    lines = []
+    run.read_source(SourceConfiguration("exports/export.json"), 0, 512, lines.append)
+    assert lines == [
+        "left out of export.json: shapes of type box (3), tasks without a submitted annotation (2)"
+    ]
+    dataset.left_out = {}
+    run.read_source(SourceConfiguration("exports/export.json"), 0, 512, lines.append)
+    assert len(lines) == 1
