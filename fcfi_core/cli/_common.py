@@ -44,7 +44,7 @@ def core_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     values = settings.read(settings.CORE_VARIABLES, os.environ)
     for name in ("model", "device", "threads"):
-        if getattr(arguments, name) is not None:
+        if getattr(arguments, name, None) is not None:
             values[f"FCFI_{name.upper()}"] = getattr(arguments, name)
     if values["FCFI_THREADS"] < 0:
         raise SettingsError(f"threads is {values['FCFI_THREADS']}; give 1 or more, or 0 for all there are.")

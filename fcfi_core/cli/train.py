@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
+from fcfi_core.cli._common import core_settings
 from fcfi_core.errors import SettingsError
 
 HELP = "train a model, or fine-tune one on your own photos; an interrupted run continues"
@@ -19,7 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("configuration", metavar="CONFIG.toml", type=Path, nargs="?", help="a training run")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run")
     parser.add_argument("--steps", type=int, metavar="N", help="optimiser steps")
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--device",
+        help="auto, cpu, cuda or cuda:N (default: what CONFIG.toml says; for fine-tuning FCFI_DEVICE, "
+        "else auto)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="CPU threads (default: what CONFIG.toml says; for fine-tuning FCFI_THREADS, else the "
+        "container's share)",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     tuning = parser.add_argument_group("fine-tuning (instead of CONFIG.toml)")
     tuning.add_argument(
@@ -81,10 +96,12 @@ def _train(arguments: argparse.Namespace) -> int:
         configuration = replace(configuration, steps=arguments.steps)
     if arguments.device is not None:
         configuration = replace(configuration, device=arguments.device)
-    with _Progress(configuration.steps, quiet=arguments.json) as progress:
+    if arguments.threads is not None:
+        configuration = replace(configuration, threads=arguments.threads)
+    folder = Path(configuration.out)
+    with _interruptible(folder), _Progress(configuration.steps, quiet=arguments.json) as progress:
         training = prepare(configuration, progress.report)
         training.train()
-    folder = Path(configuration.out)
     best = folder / "best.safetensors"
     written = best if best.is_file() else folder / "latest.safetensors"
     if arguments.json:
@@ -103,17 +120,19 @@ def _fine_tune(arguments: argparse.Namespace) -> int:
             raise SettingsError(f"fine-tuning needs --{option}; for example --data export.json --out tuned.")
     given = {
         option: getattr(arguments, option)
-        for option in ("margin", "click_margin", "device", "steps")
+        for option in ("margin", "click_margin", "steps")
         if getattr(arguments, option) is not None
     }
     for option in ("margin", "click_margin"):
         if not given.get(option, 0) >= 0:
             raise SettingsError(f"--{option.replace('_', '-')} is {given[option]}; give 0 or more.")
-    options = FineTuningOptions(**given)
-    with _Progress(options.steps, quiet=arguments.json) as progress:
+    values = core_settings(arguments)
+    options = FineTuningOptions(device=values["FCFI_DEVICE"], threads=values["FCFI_THREADS"], **given)
+    folder = arguments.out.resolve()
+    with _interruptible(folder), _Progress(options.steps, quiet=arguments.json) as progress:
         result = fine_tune(
             SourceConfiguration(arguments.data, images=arguments.images),
-            arguments.out.resolve(),
+            folder,
             start=arguments.start,
             reference=arguments.reference or [REFERENCE],
             options=options,
@@ -135,6 +154,24 @@ def _fine_tune(arguments: argparse.Namespace) -> int:
             else f"weights: {result.weights}\nserve them: {use}   (back: fcfi models use default)"
         )
     return 0 if result.accepted is not None else 1
+
+
+@contextmanager
+def _interruptible(folder: Path) -> Iterator[None]:
+    """Say how to go on when the run in ``folder`` is interrupted."""
+    from fcfi_core.training.state import saved_step
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        step = saved_step(folder / "state.pt")
+        told = (
+            "nothing was saved yet; the same command starts afresh"
+            if step is None
+            else f"the same command continues at the last checkpoint, step {step}"
+        )
+        print(f"fcfi: interrupted; {told}", file=sys.stderr)
+        raise
 
 
 class _Progress:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from fcfi_core.cli import main
+from fcfi_core.errors import DataError
+from fcfi_core.training import fine_tuning
 
 
 @pytest.mark.parametrize(
@@ -21,6 +24,7 @@ from fcfi_core.cli import main
         (["--from", "default", "--data", "e.json", "--out", "t", "--margin", "-1"], "--margin is -1.0"),
         (["--from", "default", "--data", "e.json", "--out", "t", "--margin", "nan"], "--margin is nan"),
         (["--from", "default", "--data", "e.json", "--out", "t"], "e.json"),
+        (["--from", "default", "--data", "e.json", "--out", "t", "--threads", "-1"], "threads is -1"),
         (["--from", "nowhere", "--data", "e.json", "--out", "t"], "'nowhere'"),
     ],
 )
@@ -33,3 +37,51 @@ def test_a_wrong_call_is_one_sentence(words, told, tmp_path, monkeypatch, capsys
     assert told in captured.err
     assert "Traceback" not in captured.err
     assert not (tmp_path / "t").exists()
+
+
+TUNE = ("train", "--from", "default", "--data", "e.json", "--out", "t")
+
+
+@pytest.mark.parametrize(
+    ("environment", "words", "taken"),
+    [
+        ({}, [], ("auto", 0)),
+        ({"FCFI_DEVICE": "cpu", "FCFI_THREADS": "3"}, [], ("cpu", 3)),
+        ({"FCFI_DEVICE": "cuda", "FCFI_THREADS": "3"}, ["--device", "cpu", "--threads", "2"], ("cpu", 2)),
+    ],
+)
+def test_fine_tuning_follows_the_environment(environment, words, taken, monkeypatch):
+    seen = []
+
+    def fine_tune(*_, options, **__):
+        seen.append((options.device, options.threads))
+        raise DataError("enough.")
+
+    for name in ("FCFI_DEVICE", "FCFI_THREADS"):
+        monkeypatch.setenv(name, environment.get(name, ""))
+    monkeypatch.setattr(fine_tuning, "fine_tune", fine_tune)
+    assert main([*TUNE, *words]) == 2
+    assert seen == [taken]
+
+
+@pytest.mark.parametrize("threads", ["many", "-2"])
+def test_a_wrong_environment_is_one_sentence(threads, monkeypatch, capsys):
+    monkeypatch.setenv("FCFI_THREADS", threads)
+    assert main([*TUNE]) == 2
+    assert threads in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", [None, 150])
+@pytest.mark.parametrize("quiet", [[], ["--json"]])
+def test_an_interruption_tells_how_to_go_on(step, quiet, tmp_path, monkeypatch, capsys):
+    def fine_tune(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fine_tuning, "fine_tune", fine_tune)
+    if step is not None:
+        (tmp_path / "t").mkdir()
+        torch.save({"step": step}, tmp_path / "t" / "state.pt")
+    assert main([*TUNE, *quiet]) == 130
+    told = "starts afresh" if step is None else "the same command continues at the last checkpoint, step 150"
+    assert capsys.readouterr().err.splitlines()[-1].endswith(told)
