@@ -166,11 +166,11 @@ def _interruptible(folder: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         step = saved_step(folder / "state.pt")
         told = (
-            "nothing was saved yet; the same command starts afresh"
+            "interrupted before anything was saved; the same command starts afresh"
             if step is None
-            else f"the same command continues at the last checkpoint, step {step}"
+            else f"interrupted; the same command continues at the last checkpoint, step {step}"
         )
-        print(f"fcfi: interrupted; {told}", file=sys.stderr)
+        print(f"fcfi: {told}", file=sys.stderr)
         raise
 
 
