@@ -188,8 +188,10 @@ class _Progress:
         self._bar.close()
 
     def report(self, line: str) -> None:
-        """Show ``line``; one that begins with "step N/" also moves the bar."""
-        if line.startswith("step "):
+        """Show ``line``; "step N/..." moves the bar, "continuing at step N" lets it begin there."""
+        if line.startswith("continuing at step "):
+            self._bar.initial = self._bar.n = int(line.rpartition(" ")[2])
+        elif line.startswith("step "):
             self._bar.update(int(line[5 : line.index("/")]) - self._bar.n)
         if not self._quiet:
             self._bar.write(line)

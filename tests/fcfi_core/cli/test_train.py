@@ -85,3 +85,16 @@ def test_an_interruption_tells_how_to_go_on(step, quiet, tmp_path, monkeypatch, 
     assert main([*TUNE, *quiet]) == 130
     told = "starts afresh" if step is None else "the same command continues at the last checkpoint, step 150"
     assert capsys.readouterr().err.splitlines()[-1].endswith(told)
+
+
+def test_the_bar_of_a_continued_run_begins_where_it_continues(monkeypatch, capsys):
+    def fine_tune(*_, report, **__):
+        report("continuing at step 200")
+        report("step 210/300")
+        raise DataError("enough.")
+
+    monkeypatch.setattr(fine_tuning, "fine_tune", fine_tune)
+    assert main([*TUNE]) == 2
+    err = capsys.readouterr().err
+    assert "200/300" in err
+    assert "210/300" in err
