@@ -245,8 +245,9 @@ def main() -> None:
             replace(source, path=str(arguments.sets / Path(source.path).name)) for source in base.sources
         ),
         phases=(PhaseConfiguration(1.0, arguments.size, arguments.batch),),
-        sampling=replace(base.sampling, rounds=2),
-        optimizer=replace(base.optimizer, warmup=20, average=0.98),
+        # Crops and encoder as they were in the recorded runs.
+        sampling=replace(base.sampling, rounds=2, object_crop=0.55, whole_image=0.25, undistorted=0.0),
+        optimizer=replace(base.optimizer, encoder_factor=0.1, warmup=20, average=0.98),
     )
     photos = [
         photo
