@@ -47,7 +47,6 @@ from fcfi_core.pipelines.prompts import (
 _READERS: dict[str, Callable[[Path, Path | None], PromptSource]] = {
     ".csv": tables.read_csv,
     ".jsonl": tables.read_json_lines,
-    ".xml": voc.read,
 }
 
 
@@ -72,7 +71,7 @@ def open_source(path: str | Path, images: str | Path | None = None) -> PromptSou
             return source
     if path.suffix.lower() in _READERS:
         return _READERS[path.suffix.lower()](path, folder)
-    if path.is_dir() and any(path.glob("*.xml")):
+    if voc.is_voc(path):
         return voc.read(path, folder)
     if path.suffix.lower() == ".json" and _is_coco(path):
         return read_coco(path, folder)

@@ -19,6 +19,21 @@ from fcfi_core.pipelines.prompts import (
 )
 
 
+def is_voc(path: Path) -> bool:
+    """Return whether ``path`` is an XML file, or a folder of such, that VOC's reader has to judge.
+
+    Other exports in XML have another root than ``annotation``; damaged files are this reader's to refuse.
+    """
+    file = min(path.glob("*.xml"), default=None) if path.is_dir() else path
+    if file is None or file.suffix.lower() != ".xml":
+        return False
+    content = file.read_bytes()
+    try:
+        return b"<!DOCTYPE" in content or ElementTree.fromstring(content).tag == "annotation"
+    except ElementTree.ParseError:
+        return True
+
+
 def read(path: Path, images: Path | None) -> PromptSource:
     """Return the boxes of one XML file, or of all in a folder.
 

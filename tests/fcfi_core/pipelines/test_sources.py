@@ -78,6 +78,15 @@ def test_voc_boxes(write, photos, as_folder) -> None:
     assert source.images[0].read().objects[0].box == Box(10, 20, 59, 69)
 
 
+def test_a_cvat_export_is_not_taken_for_voc(write) -> None:
+    mask = '<mask label="cat" rle="0, 22" left="8" top="10" width="22" height="1"/>'
+    image = f'<image id="0" name="0.png" width="120" height="90">{mask}</image>'
+    source = open_source(write("annotations.xml", f"<annotations>{image}</annotations>"))
+    (drawn,) = source.images[0].read().objects
+    assert drawn.prior_mask is not None
+    assert drawn.prior_mask().sum() == 22
+
+
 def test_voc_photos_in_the_usual_place(write, photos, tmp_path) -> None:
     notes = tmp_path / "Annotations"
     notes.mkdir()
