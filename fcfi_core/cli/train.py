@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--click-margin",
         type=float,
         metavar="CLICKS",
-        help="the same in clicks, mean of those to an IoU of 0.85 and 0.90 (default: 0.25)",
+        help="the same in clicks to an IoU of 0.85 and 0.90, of objects that got there (default: 0.25)",
     )
 
 

@@ -17,6 +17,7 @@ from fcfi_core.networks.registry import build
 from fcfi_core.training import fine_tuning, run
 from fcfi_core.training.configuration import SourceConfiguration
 from fcfi_core.training.fine_tuning import FineTuningOptions, fine_tune, mixed, split_by_pixels
+from fcfi_core.training.gate import Measurement
 from fcfi_core.training.photos import make_photo
 from fcfi_core.training.state import saved_step
 
@@ -57,6 +58,13 @@ def test_more_photos_leave_the_kept_ones_kept():
     first, _ = split_by_pixels([photo(index) for index in range(60)], 0.25)
     second, _ = split_by_pixels([photo(index) for index in range(200)], 0.25)
     assert {one.name for one in first} <= {one.name for one in second}
+
+
+@pytest.mark.parametrize(("missed", "share"), [((0, 0), 1.0), ((16, 33), 31 / 80), ((40, 40), 0.0)])
+def test_only_what_the_old_model_reaches_can_get_worse(missed, share):
+    figures = dict(zip(("missed@85", "missed@90"), missed, strict=True))
+    before = Measurement(0.0, 0.4, 0.7, 8.0, {"reference": figures})
+    assert fine_tuning._reached(before, 40) == pytest.approx(share)
 
 
 def test_two_rounds_and_a_refusal_from_start_to_finish(photo_folder, tmp_path):
@@ -104,7 +112,10 @@ def test_two_rounds_and_a_refusal_from_start_to_finish(photo_folder, tmp_path):
     second = tune("second", first.weights)
     present = second.measurements[0]
     assert second.gate.reference == pytest.approx(max(before.reference, present.reference) - 0.01)
-    assert second.gate.clicks == pytest.approx(min(before.clicks, present.clicks) + 0.25)
+    figures = present.figures["reference"]
+    missed = (figures["missed@85"] + figures["missed@90"]) / 2
+    clicks = min(before.clicks, present.clicks) + 0.25 * (1 - missed / 1)
+    assert second.gate.clicks == pytest.approx(clicks)
 
     # A refusal takes the weights of an earlier, accepted call away.
     refused = tune("first", old, gain=2.0)
