@@ -8,7 +8,7 @@ pixel is needed, as in training, the smaller region is taken to be in front.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,7 +18,7 @@ import numpy as np
 from fcfi_core import masks
 from fcfi_core.errors import DataError
 from fcfi_core.evaluation.datasets import BoolMask
-from fcfi_core.evaluation.regions import PhotoFinder, RegionDataset, RegionPhoto
+from fcfi_core.evaluation.regions import PhotoFinder, RegionDataset, RegionPhoto, listed
 from fcfi_core.masks import cvat
 
 _READ = ("mask", "polygon")
@@ -49,14 +49,10 @@ def read_export(path: Path, images: Path | None) -> RegionDataset | None:
     finder = PhotoFinder(images or path.parent)
     photos = [photo for image in root.iter("image") if (photo := _photo(image, path, finder)) is not None]
     if not photos:
-        raise DataError(f"{path} holds no mask or polygon on an image{_but(left_out)}; {_ACCEPTED}.")
-    kinds = {f"shapes of type {kind}": count for kind, count in sorted(left_out.items())}
+        but = f", but {listed(left_out)}" if left_out else ""
+        raise DataError(f"{path} holds no mask or polygon on an image{but}; {_ACCEPTED}.")
+    kinds = {f"shapes of type {kind}": count for kind, count in left_out.items()}
     return RegionDataset(path.stem, photos, left_out=kinds)
-
-
-def _but(found: Mapping[str, int]) -> str:
-    listed = ", ".join(f"{kind} ({count})" for kind, count in sorted(found.items()))
-    return f", but {listed}" if listed else ""
 
 
 def _photo(image: ElementTree.Element, path: Path, finder: PhotoFinder) -> RegionPhoto | None:
@@ -71,10 +67,7 @@ def _photo(image: ElementTree.Element, path: Path, finder: PhotoFinder) -> Regio
     name = "/".join(filter(None, (image.get("subset"), image.get("name"))))
     try:
         width, height = int(image.attrib["width"]), int(image.attrib["height"])
-        regions = tuple(
-            _named(_region(shape, width, height), f"{path}, image {name!r}, {shape.tag} {number}")
-            for number, shape in enumerate(shapes, start=1)
-        )
+        regions = tuple(_region(shape, width, height) for shape in shapes)
         return RegionPhoto(name, finder.find(name), width, height, regions)
     except (KeyError, ValueError) as error:
         raise DataError(
@@ -90,15 +83,3 @@ def _region(shape: ElementTree.Element, width: int, height: int) -> Callable[[],
         return partial(cvat.decode, [*runs, left, top, right, bottom], width, height)
     points = [[float(number) for number in pair.split(",")] for pair in shape.attrib["points"].split(";")]
     return partial(masks.from_polygons, [masks.Polygon(np.asarray(points))], width, height)
-
-
-def _named(region: Callable[[], BoolMask], place: str) -> Callable[[], BoolMask]:
-    """Return ``region`` such that its errors say where it stands."""
-
-    def named() -> BoolMask:
-        try:
-            return region()
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from None
-
-    return named

@@ -7,7 +7,6 @@ artefact of "keep label selected") repeat a brush region and are left out.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -20,13 +19,12 @@ import numpy as np
 from fcfi_core import masks
 from fcfi_core.errors import DataError
 from fcfi_core.evaluation.datasets import IMAGE_SUFFIXES, BoolMask
-from fcfi_core.evaluation.regions import PhotoFinder, RegionDataset, RegionPhoto
+from fcfi_core.evaluation.regions import UPLOAD_PREFIX, PhotoFinder, RegionDataset, RegionPhoto, listed
 from fcfi_core.masks import label_studio
 
 _OTHER_REGIONS = frozenset(
     ("rectangle", "rectanglelabels", "ellipse", "ellipselabels", "bitmask", "bitmasklabels", "vectorlabels")
 )
-_UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
 
 
 def read_export(path: Path, images: Path | None) -> RegionDataset | None:
@@ -57,10 +55,9 @@ def read_export(path: Path, images: Path | None) -> RegionDataset | None:
         if photo is not None:
             photos.append(photo)
     if not photos:
-        found = ", ".join(f"{kind} ({count})" for kind, count in sorted(left_out.items()))
+        but = f", but {listed(left_out)}" if left_out else ""
         raise DataError(
-            f"{path} holds no brush or polygon region{f', but {found}' if found else ''}; "
-            "accept and submit some masks, then export again."
+            f"{path} holds no brush or polygon region{but}; accept and submit some masks, then export again."
         )
     return RegionDataset(path.stem, photos, left_out=left_out)
 
@@ -185,7 +182,7 @@ def photo_references(task: Mapping[str, Any]) -> list[str]:
 
 def _spellings(path: PurePosixPath) -> list[str]:
     """Return ``path`` as it is, and without the random prefix that uploads get."""
-    return [str(path), str(path.with_name(_UPLOAD_PREFIX.sub("", path.name)))]
+    return [str(path), str(path.with_name(UPLOAD_PREFIX.sub("", path.name)))]
 
 
 def _photo_path(value: object) -> PurePosixPath | None:

@@ -20,6 +20,7 @@ from fcfi_core import images, masks
 from fcfi_core.errors import DataError
 from fcfi_core.evaluation.coco_file import CocoFile, CocoImage
 from fcfi_core.evaluation.datasets import BoolMask
+from fcfi_core.evaluation.regions import listed
 from fcfi_core.masks import coco
 
 
@@ -49,9 +50,9 @@ class CocoDataset:
         objects = kinds.pop(None, 0)
         self.left_out: Mapping[str, int] = {str(kind): count for kind, count in kinds.items()}
         if not objects:
-            found = ", ".join(f"{kind} ({count})" for kind, count in self.left_out.items())
+            but = f", but {listed(self.left_out)}" if self.left_out else ""
             raise DataError(
-                f"{path} holds no segmentation of an object{f', but {found}' if found else ''}; "
+                f"{path} holds no segmentation of an object{but}; "
                 "polygons or run-length codes are needed (brush masks of Label Studio: export as JSON)."
             )
 

@@ -14,7 +14,6 @@ file, and in the folder of the subset (``train`` of ``instances_train.json``; CV
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,10 +23,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.regions import PhotoFinder
+from fcfi_core.evaluation.regions import UPLOAD_PREFIX, PhotoFinder
 
 _ACCEPTED = "give a COCO instance file, or what Label Studio exports as JSON (not JSON-MIN)"
-_UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 # What datumaro, which writes CVAT's COCO exports, puts at the head of every file.
 _DATUMARO = {
     "info": dict.fromkeys(("contributor", "date_created", "description", "url", "version", "year"), ""),
@@ -173,8 +171,7 @@ def _references(file_name: str) -> tuple[str, ...]:
     """Return the names or paths that a file name may stand for, likeliest first."""
     written = PurePosixPath(file_name.replace("\\", "/"))
     paths = [written, PurePosixPath(unquote(str(written)))]
-    # Label Studio's uploads get a random prefix; the annotator's own folder has the name without it.
-    paths += [path.with_name(_UPLOAD_PREFIX.sub("", path.name)) for path in paths if path.name]
+    paths += [path.with_name(UPLOAD_PREFIX.sub("", path.name)) for path in paths if path.name]
     return tuple(dict.fromkeys(map(str, paths)))
 
 

@@ -18,6 +18,18 @@ from fcfi_core import images
 from fcfi_core.errors import DataError, FcfiError
 from fcfi_core.evaluation.datasets import IMAGE_SUFFIXES, BoolMask
 
+UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
+"""What Label Studio puts before the name of an uploaded photo; the annotator's own folder is without it."""
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """Return ``{kind: how many}`` in words.
+
+    >>> listed({"boxes": 3, "tasks without a submitted annotation": 1})
+    'boxes (3), tasks without a submitted annotation (1)'
+    """
+    return ", ".join(f"{kind} ({count})" for kind, count in sorted(counts.items()))
+
 
 @dataclass(frozen=True, eq=False)
 class RegionPhoto:

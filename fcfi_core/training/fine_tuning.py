@@ -229,9 +229,9 @@ def split_by_pixels(photos: Sequence[Photo], share: float) -> tuple[list[Photo],
     A photo's pixels alone decide, so that neither other photos nor the names that an export gives them
     change its side (as long as there are enough on both).
     """
-    ranked = sorted(photos, key=_rank)
-    count = sum(_rank(photo) < share for photo in ranked)
-    count = min(max(count, 2), len(ranked) // 2)
+    ranks = [_rank(photo) for photo in photos]
+    ranked = [photos[index] for index in sorted(range(len(photos)), key=ranks.__getitem__)]
+    count = min(max(sum(rank < share for rank in ranks), 2), len(ranked) // 2)
     return ranked[:count], ranked[count:]
 
 

@@ -29,6 +29,7 @@ from fcfi_core.engines.torch_engine import choose_device
 from fcfi_core.errors import DataError, SettingsError, WeightsError
 from fcfi_core.evaluation.datasets import Sample
 from fcfi_core.evaluation.readers import open_dataset
+from fcfi_core.evaluation.regions import listed
 from fcfi_core.model import protocol_of
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.registry import build
@@ -195,8 +196,7 @@ def read_source(
     dataset = open_dataset(source.path, source.images)
     left_out: Mapping[str, int] = getattr(dataset, "left_out", {})
     if left_out:
-        kinds = ", ".join(f"{kind} ({count})" for kind, count in left_out.items())
-        report(f"left out of {Path(source.path).name}: {kinds}")
+        report(f"left out of {Path(source.path).name}: {listed(left_out)}")
     return read_photos(dataset, index, longest_side)
 
 

@@ -92,8 +92,8 @@ def test_subsets_of_a_project_are_part_of_names_and_paths(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('left="8"', 'left="30"', r"image 'train/a\.png', mask 1: .*not inside the image"),
-        (";30.00,20.00;8.00,20.00", "", r"image 'train/a\.png', polygon 2: a polygon ring of shape \(2, 2\)"),
+        ('left="8"', 'left="30"', r"train/a\.png, region 1: .*not inside the image"),
+        (";30.00,20.00;8.00,20.00", "", r"train/a\.png, region 2: a polygon ring of shape \(2, 2\)"),
     ],
 )
 def test_errors_of_a_shape_name_its_image(folder, old, new, message):
