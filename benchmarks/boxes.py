@@ -16,10 +16,10 @@ import argparse
 import numpy as np
 
 from fcfi_core import Box, Click, Predictor, load_model, masks
+from fcfi_core.datasets.folder import Sample, choose
+from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.clicker import Clicker
-from fcfi_core.evaluation.datasets import Sample, choose
-from fcfi_core.evaluation.readers import open_dataset
 from fcfi_core.predictor import Scene, State
 from fcfi_core.prior import Prior
 from fcfi_core.results import Result

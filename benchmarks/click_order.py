@@ -21,10 +21,10 @@ import numpy as np
 
 from cvat_function import click_order
 from fcfi_core import Click, Predictor, load_model
+from fcfi_core.datasets.folder import Folder, Sample, choose
 from fcfi_core.engines.base import Engine, Maps
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.benchmark import Rules, trace
-from fcfi_core.evaluation.datasets import Folder, Sample, choose
 from fcfi_core.results import Result
 from fcfi_core.session import Session
 

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core import Predictor, images, load_model
+from fcfi_core.datasets.folder import Folder, Sample, choose
 from fcfi_core.evaluation import metrics
-from fcfi_core.evaluation.datasets import Folder, Sample, choose
-from fcfi_core.pipelines.propagation import Sighting, propagate
+from fcfi_core.propagation import Sighting, propagate
 
 SIDE = 400
 Pixels = NDArray[np.uint8]

@@ -16,9 +16,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from fcfi_core import masks
+from fcfi_core.datasets.folder import BoolMask
+from fcfi_core.datasets.regions import PhotoFinder, RegionDataset, RegionPhoto, listed
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.datasets import BoolMask
-from fcfi_core.evaluation.regions import PhotoFinder, RegionDataset, RegionPhoto, listed
 from fcfi_core.masks import cvat
 
 _READ = ("mask", "polygon")

@@ -20,8 +20,8 @@ from fcfi_core.clicks import Box
 from fcfi_core.errors import FcfiError, PromptError
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks import box_of, cvat, polygons
-from fcfi_core.pipelines.propagation import SHADES, Sighting, propagate
 from fcfi_core.predictor import Predictor
+from fcfi_core.propagation import SHADES, Sighting, propagate
 
 VERSION = 1
 FULL = 1000  # colours are kept in thousandths

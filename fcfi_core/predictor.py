@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcfi_core import batches, images
+from fcfi_core import images
 from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click, Number, ordered
+from fcfi_core.engines import layout
 from fcfi_core.engines.base import Encoded
 from fcfi_core.engines.memory import outside_heap
 from fcfi_core.errors import PromptError
@@ -286,12 +287,12 @@ class Predictor:
         with watch.measure("network"):
             maps = self.model.engine.decode(
                 encoded,
-                batches.of(feedback, self.protocol.flip),
-                *batches.of_clicks(seen, clicks, self.protocol.flip),
+                layout.of(feedback, self.protocol.flip),
+                *layout.of_clicks(seen, clicks, self.protocol.flip),
                 gate=0.0 if state is None else 1.0,
             )
-        logits, corrected, fused = map(batches.averaged, (maps.logits, maps.corrected, maps.fused))
-        probability = outside_heap(batches.sigmoid(logits))
+        logits, corrected, fused = map(layout.averaged, (maps.logits, maps.corrected, maps.fused))
+        probability = outside_heap(layout.sigmoid(logits))
         if self.protocol.official:
             # The stale box: whatever was seen, the answer is put where the last zoomed region is.
             whole = self._whole(scene.size)
@@ -349,7 +350,7 @@ class Predictor:
         key = ("encoded", self.model.digest, image.digest, frame, self.protocol.flip)
         encoded: Encoded | None = self.memo.get(key)
         if encoded is None:
-            encoded = self.model.engine.encode(batches.of(frame.apply(image.pixels), self.protocol.flip))
+            encoded = self.model.engine.encode(layout.of(frame.apply(image.pixels), self.protocol.flip))
             self.memo.put(key, encoded, encoded.size)
         return encoded
 

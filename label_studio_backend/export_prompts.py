@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from fcfi_core.datasets.regions import PhotoFinder
 from fcfi_core.errors import DataError, PromptError
-from fcfi_core.evaluation.regions import PhotoFinder
 from fcfi_core.pipelines.prompts import (
     UNNAMED,
     ImagePrompts,

@@ -17,9 +17,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 
 from fcfi_core import masks
+from fcfi_core.datasets.folder import IMAGE_SUFFIXES, BoolMask
+from fcfi_core.datasets.regions import UPLOAD_PREFIX, PhotoFinder, RegionDataset, RegionPhoto, listed
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.datasets import IMAGE_SUFFIXES, BoolMask
-from fcfi_core.evaluation.regions import UPLOAD_PREFIX, PhotoFinder, RegionDataset, RegionPhoto, listed
 from fcfi_core.masks import label_studio
 
 _OTHER_REGIONS = frozenset(

@@ -33,9 +33,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fcfi_core import playground
 from fcfi_core.errors import BusyError, FcfiError, SettingsError, WeightsError
 from fcfi_core.predictor import Predictor
+from fcfi_core.serving import playground
 from label_studio_backend.backend import Backend
 from label_studio_backend.loading import Loading
 from label_studio_backend.metrics import Metrics

@@ -17,10 +17,10 @@ from cvat_function.upgrade import prompts
 from cvat_function.upgrade.outcomes import Outcomes
 from cvat_function.upgrade.run import Options, Upgraded, pending, upgrade
 from cvat_function.upgrade.server import Work, connect
+from fcfi_core import pictures
 from fcfi_core.errors import SettingsError
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks import box_of
-from fcfi_core.pipelines import contact_sheet
 from fcfi_core.pipelines.journal import Journal
 
 HELP = "turn rectangles, polygons or points of a task or job into masks"
@@ -97,7 +97,7 @@ def run(arguments: Namespace) -> int:
     with _outcomes(arguments, work) as outcomes:
         tiles = _work_through(work, settings, options, outcomes)
         if tiles:
-            contact_sheet.save(tiles, arguments.sheet or Path(f"upgrade-{work.name}.png"))
+            pictures.save(tiles, arguments.sheet or Path(f"upgrade-{work.name}.png"))
         _report(arguments, work, outcomes)
         return 1 if outcomes.problems else 0
 
@@ -128,10 +128,10 @@ def _known(names: frozenset[str], work: Work) -> frozenset[str]:
 
 def _work_through(
     work: Work, settings: Settings, options: Options, outcomes: Outcomes
-) -> list[contact_sheet.Tile]:
+) -> list[pictures.Tile]:
     """Upgrade everything behind a progress bar; return the tiles of a dry run."""
     total = sum(map(len, pending(work, options, outcomes).values()))
-    tiles: list[contact_sheet.Tile] = []
+    tiles: list[pictures.Tile] = []
     if not total:
         return tiles
     predictor = settings.open_predictor()
@@ -144,12 +144,12 @@ def _work_through(
     return tiles
 
 
-def _tile(image: LoadedImage, one: Upgraded) -> contact_sheet.Tile:
+def _tile(image: LoadedImage, one: Upgraded) -> pictures.Tile:
     assert one.mask is not None, "only shapes with a mask are drawn"
     area = box_of(one.mask) or prompts.read(one.shape, image.width, image.height).box
     assert area is not None, "an upgraded shape has a mask"
     caption = f"#{one.outcome.frame} {one.outcome.label} {one.outcome.confidence:.2f}"
-    return contact_sheet.tile(image, one.mask, area, caption)
+    return pictures.tile(image, one.mask, area, caption)
 
 
 def _report(arguments: Namespace, work: Work, outcomes: Outcomes) -> None:

@@ -126,10 +126,10 @@ def _add_protocol_arguments(group: argparse._ArgumentGroup) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the main figures, and write the reports asked for."""
+    from fcfi_core.datasets.folder import choose
+    from fcfi_core.datasets.opening import open_dataset
     from fcfi_core.evaluation.baselines import baseline
-    from fcfi_core.evaluation.datasets import choose
     from fcfi_core.evaluation.html import summary, to_html
-    from fcfi_core.evaluation.readers import open_dataset
     from fcfi_core.evaluation.runner import evaluate
 
     for path in (arguments.json, arguments.html):

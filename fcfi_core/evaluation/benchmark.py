@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core.clicks import Click
+from fcfi_core.datasets.folder import Sample
 from fcfi_core.errors import DataError, FcfiError, SettingsError
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.clicker import BoolMask, Clicker, ClickNoise
-from fcfi_core.evaluation.datasets import Sample
 
 NETWORK_TIMINGS = ("encode", "network")
 """Entries of a result's ``timings`` that are the network's."""
@@ -203,11 +203,11 @@ def noc(
 
     Args:
         segmenter: a predictor, or a function ``(pixels, clicks) -> mask``.
-        samples: objects, for example a :class:`~fcfi_core.evaluation.datasets.Selection`.
+        samples: objects, for example a :class:`~fcfi_core.datasets.folder.Selection`.
         targets: IoU values, shares.
         max_clicks: limit for one object.
 
-    >>> from fcfi_core.evaluation.datasets import Sample
+    >>> from fcfi_core.datasets.folder import Sample
     >>> truth = np.zeros((20, 20), bool); truth[5:15, 5:15] = True
     >>> sample = Sample("set", "photo", 1, np.zeros((20, 20, 3), np.uint8), truth)
     >>> noc(lambda pixels, clicks: truth, [sample])["noc@90"]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core.clicks import Click
+from fcfi_core.datasets.folder import Sample
 from fcfi_core.evaluation.clicker import BoolMask
-from fcfi_core.evaluation.datasets import Sample
 
 MISSED = (38, 110, 235)
 EXCESS = (235, 52, 52)

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from fcfi_core.datasets.folder import Dataset, Sample, Selection, choose
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.benchmark import Rules, Segmenter, SegmentFunction, Trace, trace
 from fcfi_core.evaluation.clicker import BoolMask
-from fcfi_core.evaluation.datasets import Dataset, Sample, Selection, choose
 from fcfi_core.evaluation.pictures import picture
 
 
@@ -154,7 +154,7 @@ def evaluate(
 
     Args:
         segmenter: a predictor, or anything that turns clicks into masks.
-        datasets: whole sets, or choices of objects (:func:`~fcfi_core.evaluation.datasets.choose`).
+        datasets: whole sets, or choices of objects (:func:`~fcfi_core.datasets.folder.choose`).
         name: of the segmenter, for the report; None: what it calls itself.
         compare: further segmenters by name; each sees the same objects in the same run.
         rules: of the annotator; None: the product's.

@@ -17,8 +17,8 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
+from fcfi_core.datasets.coco import decode_segmentation
 from fcfi_core.errors import SettingsError
-from fcfi_core.evaluation.coco import decode_segmentation
 from fcfi_core.pipelines.journal import Journal
 from fcfi_core.pipelines.prompts import PromptSource
 

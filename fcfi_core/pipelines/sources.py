@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import Any
 
 from fcfi_core.clicks import Click
+from fcfi_core.datasets.coco import decode_segmentation
+from fcfi_core.datasets.coco_file import CocoFile, CocoImage
+from fcfi_core.datasets.folder import Dataset
+from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.errors import DataError, PromptError
-from fcfi_core.evaluation.coco import decode_segmentation
-from fcfi_core.evaluation.coco_file import CocoFile, CocoImage
-from fcfi_core.evaluation.datasets import Dataset
-from fcfi_core.evaluation.readers import open_dataset
 from fcfi_core.pipelines import tables, voc
 from fcfi_core.pipelines.prompts import (
     UNNAMED,

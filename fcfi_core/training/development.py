@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fcfi_core.datasets.folder import Sample
 from fcfi_core.evaluation.benchmark import noc
-from fcfi_core.evaluation.datasets import Sample
 from fcfi_core.model import Model
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.predictor import Predictor

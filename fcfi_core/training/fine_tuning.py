@@ -28,9 +28,9 @@ from torch import Tensor
 
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_checkpoint
+from fcfi_core.datasets.folder import Sample
+from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.datasets import Sample
-from fcfi_core.evaluation.readers import open_dataset
 from fcfi_core.model import protocol_of
 from fcfi_core.protocol import Protocol
 from fcfi_core.training.configuration import (

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.datasets.folder import Dataset
+from fcfi_core.datasets.split import is_held_out
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.datasets import Dataset
-from fcfi_core.evaluation.split import is_held_out
 
 IGNORED = 65535
 """Id of pixels that count neither as object nor as background."""

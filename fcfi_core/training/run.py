@@ -24,12 +24,12 @@ from safetensors.torch import load_file
 
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
+from fcfi_core.datasets.folder import Sample
+from fcfi_core.datasets.opening import open_dataset
+from fcfi_core.datasets.regions import listed
 from fcfi_core.engines.threads import container_share
 from fcfi_core.engines.torch_engine import choose_device
 from fcfi_core.errors import DataError, SettingsError, WeightsError
-from fcfi_core.evaluation.datasets import Sample
-from fcfi_core.evaluation.readers import open_dataset
-from fcfi_core.evaluation.regions import listed
 from fcfi_core.model import protocol_of
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.registry import build

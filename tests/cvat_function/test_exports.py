@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.readers import open_dataset
 
 XML = """<?xml version="1.0" encoding="utf-8"?>
 <annotations>

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.readers import open_dataset
 from fcfi_core.masks import label_studio
 
 WIDTH, HEIGHT = 40, 30

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fcfi_core.datasets.folder import Sample
 from fcfi_core.errors import SettingsError
 from fcfi_core.evaluation.baselines import GrabCut, baseline
 from fcfi_core.evaluation.benchmark import Rules, trace
-from fcfi_core.evaluation.datasets import Sample
 
 
 @pytest.fixture

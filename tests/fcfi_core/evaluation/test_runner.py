@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 
+from fcfi_core.datasets.folder import Folder, IdMapImage, Selection, choose
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.baselines import GrabCut
 from fcfi_core.evaluation.benchmark import PlainAnswer, Rules
-from fcfi_core.evaluation.datasets import Folder, IdMapImage, Selection, choose
 from fcfi_core.evaluation.html import summary, to_html
 from fcfi_core.evaluation.pictures import picture
 from fcfi_core.evaluation.runner import evaluate

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fcfi_core.clicks import Box, Click
+from fcfi_core.datasets.coco import CocoDataset, decode_segmentation
+from fcfi_core.datasets.folder import read_ids
 from fcfi_core.errors import SettingsError
-from fcfi_core.evaluation.coco import CocoDataset, decode_segmentation
-from fcfi_core.evaluation.datasets import read_ids
 from fcfi_core.pipelines import outputs, review
 from fcfi_core.pipelines.annotate import JOURNAL, Options, annotate
 from fcfi_core.pipelines.prompts import ImagePrompts, ObjectPrompt, OpenedImage, PromptSource

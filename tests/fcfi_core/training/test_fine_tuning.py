@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from fcfi_core import Predictor, load_model
 from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
+from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.readers import open_dataset
 from fcfi_core.networks.registry import build
 from fcfi_core.training import fine_tuning, run
 from fcfi_core.training.configuration import SourceConfiguration

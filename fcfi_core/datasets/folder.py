@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from fcfi_core import images
+from fcfi_core.datasets.split import is_held_out
 from fcfi_core.errors import DataError, SettingsError
-from fcfi_core.evaluation.split import is_held_out
 
 BoolMask = NDArray[np.bool_]
 

@@ -28,8 +28,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from fcfi_core import Click, Predictor
-from fcfi_core.playground import routes
-from fcfi_core.playground import server as playground_server
+from fcfi_core.serving.playground import routes
+from fcfi_core.serving.playground import server as playground_server
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CHROMEDRIVER = shutil.which("chromedriver")

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as oracle
 
+from fcfi_core.datasets.coco import CocoDataset, decode_segmentation
+from fcfi_core.datasets.coco_file import CocoFile
+from fcfi_core.datasets.folder import choose
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.coco import CocoDataset, decode_segmentation
-from fcfi_core.evaluation.coco_file import CocoFile
-from fcfi_core.evaluation.datasets import choose
 
 
 def test_polygons_run_lengths_and_crowds(make_coco) -> None:

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from fcfi_core.datasets.coco_file import CocoFile
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.coco_file import CocoFile
 
 CODE = {"size": [6, 8], "counts": [0, 12, 36]}
 DATUMARO = {

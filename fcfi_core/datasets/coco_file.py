@@ -22,8 +22,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
+from fcfi_core.datasets.regions import UPLOAD_PREFIX, PhotoFinder
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.regions import UPLOAD_PREFIX, PhotoFinder
 
 _ACCEPTED = "give a COCO instance file, or what Label Studio exports as JSON (not JSON-MIN)"
 # What datumaro, which writes CVAT's COCO exports, puts at the head of every file.

@@ -20,9 +20,9 @@ from starlette.testclient import TestClient
 
 from fcfi_core import Click, Predictor, WeightsError
 from fcfi_core.errors import BusyError
-from fcfi_core.playground import routes
-from fcfi_core.playground import server as playground_server
-from fcfi_core.playground.prompts import MAX_CLICKS
+from fcfi_core.serving.playground import routes
+from fcfi_core.serving.playground import server as playground_server
+from fcfi_core.serving.playground.prompts import MAX_CLICKS
 
 ASSETS = Path(playground_server.__file__).parent / "assets"
 CLICKS = [{"x": 70, "y": 40}, {"x": 10, "y": 10, "positive": False}]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fcfi_core.datasets.folder import Folder, choose, read_ids
 from fcfi_core.errors import DataError, SettingsError
-from fcfi_core.evaluation.datasets import Folder, choose, read_ids
 
 
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, TiffImagePlugin
 
-from fcfi_core.image_samples import to_rgb
+from fcfi_core.images.samples import to_rgb
 
 Encoded = bytes | bytearray | memoryview
 

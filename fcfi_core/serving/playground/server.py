@@ -24,10 +24,10 @@ from starlette.staticfiles import StaticFiles
 from fcfi_core.errors import BusyError, FcfiError, ImageError, WeightsError
 from fcfi_core.images import LoadedImage
 from fcfi_core.memo import Memo
-from fcfi_core.playground import answers
-from fcfi_core.playground.prompts import Prompt, parse_object
 from fcfi_core.predictor import Predictor
 from fcfi_core.results import Result
+from fcfi_core.serving.playground import answers
+from fcfi_core.serving.playground.prompts import Prompt, parse_object
 
 Returned = TypeVar("Returned")
 Handler = Callable[[Request], Awaitable[Response]]

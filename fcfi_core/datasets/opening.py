@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path, PurePath
 
+from fcfi_core.datasets.coco import CocoDataset
+from fcfi_core.datasets.folder import Dataset, Folder, read_ids
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.coco import CocoDataset
-from fcfi_core.evaluation.datasets import Dataset, Folder, read_ids
 
 
 def open_dataset(path: str | Path, images: str | Path | None = None) -> Dataset:

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core import images, masks
+from fcfi_core.datasets.coco_file import CocoFile, CocoImage
+from fcfi_core.datasets.folder import BoolMask
+from fcfi_core.datasets.regions import listed
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.coco_file import CocoFile, CocoImage
-from fcfi_core.evaluation.datasets import BoolMask
-from fcfi_core.evaluation.regions import listed
 from fcfi_core.masks import coco
 
 

@@ -35,8 +35,8 @@ from PIL import (
 )
 
 from fcfi_core.errors import ImageError
-from fcfi_core.image_decoding import decode, from_pillow
-from fcfi_core.image_samples import to_rgb
+from fcfi_core.images.decoding import decode, from_pillow
+from fcfi_core.images.samples import to_rgb
 
 Returned = TypeVar("Returned")
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core import images
+from fcfi_core.datasets.folder import IMAGE_SUFFIXES, BoolMask
 from fcfi_core.errors import DataError, FcfiError
-from fcfi_core.evaluation.datasets import IMAGE_SUFFIXES, BoolMask
 
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of an uploaded photo; the annotator's own folder is without it."""
@@ -62,7 +62,7 @@ class RegionPhoto:
 
 @dataclass(frozen=True, eq=False)
 class OpenedPhoto:
-    """A photo with its pixels; see :class:`~fcfi_core.evaluation.datasets.AnnotatedImage`."""
+    """A photo with its pixels; see :class:`~fcfi_core.datasets.folder.AnnotatedImage`."""
 
     photo: RegionPhoto
     pixels: NDArray[np.uint8]

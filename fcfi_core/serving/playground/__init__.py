@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from fcfi_core.playground.server import routes
+from fcfi_core.serving.playground.server import routes
 
 __all__ = ["routes"]

@@ -9,7 +9,7 @@ import pytest
 
 from fcfi_core.errors import PromptError
 from fcfi_core.images import load
-from fcfi_core.pipelines.propagation import Limits, Sighting, likeness, propagate
+from fcfi_core.propagation import Limits, Sighting, likeness, propagate
 
 HEIGHT, WIDTH = 40, 60
 

@@ -1,0 +1,1 @@
+"""Data sets on disk: photos with their objects, one file per format."""

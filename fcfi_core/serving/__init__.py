@@ -1,0 +1,1 @@
+"""What serves masks over HTTP, whatever the platform."""

@@ -1,0 +1,126 @@
+"""The arrows between rooms, drawn from the imports: they point down, and there is no circle."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("errors", "stopwatch"),
+    ("axes", "clicks", "memo"),
+    ("geometry", "protocol"),
+    ("masks", "images"),
+    ("prior", "settings"),
+    ("networks",),
+    ("checkpoints",),
+    ("engines",),
+    ("model", "results"),
+    ("session",),
+    ("predictor",),
+    ("propagation", "pictures"),
+    ("datasets",),
+    ("evaluation",),
+    ("training",),
+    ("pipelines",),
+    ("serving",),
+    ("cli",),
+)
+"""The rooms of the core from the ground up. A room knows those below its floor, and none beside it."""
+
+ADAPTERS = ("label_studio_backend", "cvat_function")
+
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the dotted names that the file imports, wherever in it, but for type checking alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    """Return the room of a file of the core; empty for the front door."""
+    name = path.relative_to(ROOT / "fcfi_core").parts[0].removesuffix(".py")
+    return "" if name == "__init__" else name
+
+
+def module_of(name: str, known: set[str]) -> str | None:
+    """Return the module of this project that the imported ``name`` lies in or is."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        if ".".join(parts[:count]) in known:
+            return ".".join(parts[:count])
+    return None
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for package in ("fcfi_core", *ADAPTERS):
+        for path in files(package):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def test_every_room_stands_on_a_floor():
+    rooms = {room_of(path) for path in files("fcfi_core")} - {""}
+    assert rooms == set(FLOOR)
+
+
+@pytest.mark.parametrize("room", FLOOR)
+def test_arrows_point_down(room):
+    for path in files("fcfi_core"):
+        if room_of(path) != room:
+            continue
+        for name in imported(path):
+            if not name.startswith("fcfi_core."):
+                continue
+            other = name.split(".")[1]
+            if other in FLOOR and other != room:
+                assert FLOOR[other] < FLOOR[room], f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_no_module_needs_itself():
+    known = modules()
+    arrows = {}
+    for name, path in known.items():
+        needs = {module_of(other, set(known)) for other in imported(path)}
+        arrows[name] = {
+            other for other in needs if other and other != name and not name.startswith(f"{other}.")
+        }
+    TopologicalSorter(arrows).prepare()  # raises CycleError, naming the circle
+
+
+def test_the_core_names_no_adapter():
+    for path in files("fcfi_core"):
+        for name in imported(path):
+            assert name.split(".")[0] not in (*ADAPTERS, "torchvision", "timm"), path
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_adapters_do_not_know_each_other(adapter):
+    (other,) = set(ADAPTERS) - {adapter}
+    for path in files(adapter):
+        assert all(name.split(".")[0] != other for name in imported(path)), path
