@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 import cvat_sdk.auto_annotation as cvataa
-from cvat_sdk import models
 from PIL import Image
 
 from cvat_function import click_order, request, response, tracking
@@ -24,6 +23,7 @@ from fcfi_core.images import LoadedImage
 
 def create(
     kind: str = "interactor",
+    boxes: bool = False,
     model: str = "chosen",
     device: str = "auto",
     threads: int = 0,
@@ -35,6 +35,7 @@ def create(
 
     Args:
         kind: ``interactor`` or ``tracker``.
+        boxes: whether the interactor takes boxes; CVAT then begins with one unless its user turns that off.
         model: name of a catalogued model, path of a checkpoint, or ``chosen`` (by ``fcfi models use``).
         device: auto, cpu, cuda or cuda:N.
         threads: CPU threads of the network; 0 follows the container's share.
@@ -45,19 +46,17 @@ def create(
     Raises:
         SettingsError: for an unknown kind.
     """
-    kinds: dict[str, type[Interactor | Tracker]] = {"interactor": Interactor, "tracker": Tracker}
-    if kind not in kinds:
+    if kind not in ("interactor", "tracker"):
         raise SettingsError(f"kind is {kind!r}; give interactor or tracker.")
-    return kinds[kind](
-        Settings(
-            model=model,
-            device=device,
-            threads=threads or None,
-            max_pixels=round(max_megapixels * MEGA),
-            min_area=min_area,
-            max_hole=max_hole,
-        )
+    settings = Settings(
+        model=model,
+        device=device,
+        threads=threads or None,
+        max_pixels=round(max_megapixels * MEGA),
+        min_area=min_area,
+        max_hole=max_hole,
     )
+    return Tracker(settings) if kind == "tracker" else Interactor(settings, boxes=boxes)
 
 
 class _Function:
@@ -76,14 +75,23 @@ class _Function:
 
 
 class Interactor(_Function):
-    """Clicks, and a box if drawn, to one mask."""
+    """Clicks, and a box if offered and drawn, to one mask.
 
-    spec = cvataa.InteractionFunctionSpec(min_pos_points=1, min_neg_points=0, min_bounding_boxes=0)
+    Args:
+        boxes: whether boxes are offered. CVAT's interface then makes the first click begin one; without, it
+            waits for the first left click, and a box alone could not ask.
+    """
+
+    def __init__(self, settings: Settings, *, boxes: bool) -> None:
+        super().__init__(settings)
+        self.spec = cvataa.InteractionFunctionSpec(
+            min_pos_points=0 if boxes else 1, min_neg_points=0, min_bounding_boxes=0 if boxes else None
+        )
 
     def detect(
         self, context: Any, pp_image: LoadedImage, prompts: cvataa.InteractionPrompts
     ) -> list[cvataa.InteractionResultShape]:
-        """Return the object's mask with its confidence; nothing if the mask is empty.
+        """Return the object's mask; nothing if it is empty, or only right clicks say where the object is not.
 
         With a region of interest the agent crops: frame, prompts and answer are all in the crop.
         """
@@ -94,14 +102,14 @@ class Interactor(_Function):
                 request.clicks(prompts.neg_points, False, width, height),
                 self._box(prompts, width, height),
             )
+            if not asked.usable:
+                return []
             found = click_order.segment(self._predictor, pp_image, asked, self._settings)
         except FcfiError as error:
             raise cvataa.BadFunctionError(str(error)) from error
         if not found.mask.any():
             return []
-        shape = response.shape(found)
-        attributes = [models.AttributeValRequest(**attribute) for attribute in shape["attributes"]]
-        return [cvataa.InteractionResultShape(type="mask", points=shape["points"], attributes=attributes)]
+        return [cvataa.InteractionResultShape(**response.shape(found))]
 
     @staticmethod
     def _box(prompts: cvataa.InteractionPrompts, width: int, height: int) -> Box | None:

@@ -1,6 +1,8 @@
 """The two forms in which CVAT takes a mask, and the refusal.
 
-``shapes`` (UI since March 2026) holds run-length coded masks, one per object, each with a confidence.
+``shapes`` (UI since March 2026) holds run-length coded masks, one per object. No confidence is sent: as
+soon as one shape carries it, the interface hides every shape below its filter (0.5 at first), and with it the
+very masks that need another click.
 ``mask`` (2.3 and later) holds the whole frame as rows of 0 and 1. A request does not tell which form
 its UI wants, so the form is a setting. ``bounds`` is never sent: old UIs honour it and new ones ignore it.
 """
@@ -17,8 +19,6 @@ from numpy.typing import NDArray
 
 from fcfi_core.errors import BusyError, FcfiError
 from fcfi_core.masks import cvat
-
-CONFIDENCE = 0  # the attribute's spec_id, as cvat_sdk.auto_annotation.InteractionResultAttributes numbers it
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,11 @@ def encode(found: Sequence[Found], width: int, height: int, form: str) -> str:
 
 
 def shape(one: Found) -> dict[str, Any]:
-    """Return ``one`` as a shape: runs beginning with background, the four edges, and the confidence."""
-    return {
-        "type": "mask",
-        "points": cvat.encode(one.mask),
-        "attributes": [{"spec_id": CONFIDENCE, "value": f"{one.confidence:.2f}"}],
-    }
+    """Return ``one`` as a shape: runs beginning with background, then the four edges.
+
+    The interface reads the list of attributes without asking whether it is there.
+    """
+    return {"type": "mask", "points": cvat.encode(one.mask), "attributes": []}
 
 
 def rows(mask: NDArray[np.bool_]) -> str:

@@ -34,7 +34,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "FCFI_CVAT_RESPONSE",
         "shapes",
-        "Answer form: shapes (compact, with a confidence; CVAT since March 2026) or mask (since 2.3).",
+        "Answer form: shapes (compact; CVAT since March 2026) or mask (since 2.3).",
         _form,
     ),
     Variable(

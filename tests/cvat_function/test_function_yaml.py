@@ -14,7 +14,7 @@ from cvat_function import tracking
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "cvat_function"
-FILES = ("function.yaml", "function-gpu.yaml", "function-tracker.yaml")
+FILES = ("function.yaml", "function-gpu.yaml", "function-box.yaml", "function-tracker.yaml")
 
 
 @pytest.fixture(params=FILES)
@@ -63,16 +63,41 @@ def test_the_base_image_is_built_by_the_dockerfile(function):
     assert re.search(rf"^FROM \S+ AS {target}$", dockerfile, re.MULTILINE)
 
 
-@pytest.mark.parametrize("file", ["function.yaml", "function-gpu.yaml"])
-def test_the_interactor_takes_right_clicks_and_boxes(file):
-    notes = yaml.safe_load((FOLDER / file).read_text())["metadata"]["annotations"]
+def annotations(file):
+    return yaml.safe_load((FOLDER / file).read_text())["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize("file", ["function.yaml", "function-gpu.yaml", "function-box.yaml"])
+def test_an_interactor_takes_right_clicks(file):
+    notes = annotations(file)
     assert notes["type"] == "interactor"
     assert notes["version"] >= 2
-    assert (notes["min_pos_points"], notes["min_neg_points"]) == (1, 0)
-    assert notes["startswith_box_optional"] is True
+    assert notes["min_neg_points"] == 0
     assert "startswith_box" not in notes
     assert not notes["spec"]
     assert notes["help_message"]
+
+
+@pytest.mark.parametrize("file", ["function.yaml", "function-gpu.yaml"])
+def test_the_first_left_click_is_a_click(file):
+    """Where a box is optional, CVAT's switch is on until a user turns it off: the click would start a box."""
+    notes = annotations(file)
+    assert "startswith_box_optional" not in notes
+    assert notes["min_pos_points"] == 1, "a right click alone asks nothing: it waits for the left one"
+
+
+def test_a_box_alone_is_enough_where_boxes_are_offered():
+    """CVAT's interface sends nothing before it has ``min_pos_points`` left clicks, box or not."""
+    notes = annotations("function-box.yaml")
+    assert notes["startswith_box_optional"] is True
+    assert notes["min_pos_points"] == 0
+
+
+def test_functions_side_by_side_have_names_of_their_own():
+    files = [yaml.safe_load((FOLDER / file).read_text()) for file in FILES if "gpu" not in file]
+    assert len({file["metadata"]["name"] for file in files}) == len(files)
+    assert len({file["metadata"]["annotations"]["name"] for file in files}) == len(files)
+    assert len({file["spec"]["build"]["image"] for file in files}) == len(files)
 
 
 def test_only_the_gpu_file_asks_for_one():

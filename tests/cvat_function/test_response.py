@@ -24,9 +24,19 @@ def test_shapes_hold_the_mask(mask):
     assert bool(answer["shapes"]) == mask.any()
     for shape in answer["shapes"]:
         assert shape["type"] == "mask"
-        assert shape["attributes"] == [{"spec_id": 0, "value": "0.93"}]
+        assert shape["attributes"] == []
         assert all(isinstance(number, int) for number in shape["points"])
         assert np.array_equal(cvat.decode(shape["points"], width, height), mask)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 0.3, 1.0])
+def test_no_mask_is_hidden(confidence):
+    """The interface drops shapes below its filter as soon as one answer carries a confidence.
+
+    It also reads the list of attributes without asking whether it is there.
+    """
+    (shape,) = json.loads(encode([Found(np.ones((3, 4), bool), confidence)], 4, 3, "shapes"))["shapes"]
+    assert shape["attributes"] == []
 
 
 @given(masks)
@@ -43,7 +53,7 @@ def test_each_object_is_a_shape_of_its_own():
     left, right = np.zeros((2, 4, 6), bool)
     left[:, :2], right[:, 4:] = True, True
     answer = json.loads(encode([Found(left, 0.5), Found(right, 1.0)], 6, 4, "shapes"))
-    assert [shape["attributes"][0]["value"] for shape in answer["shapes"]] == ["0.50", "1.00"]
+    assert [shape["points"][-4] for shape in answer["shapes"]] == [0, 4]
     union = np.array(json.loads(encode([Found(left, 0.5), Found(right, 1.0)], 6, 4, "mask"))["mask"])
     assert np.array_equal(union, left | right)
 
