@@ -20,12 +20,20 @@ class SourceConfiguration:
         parts: share of draws that take a single region; the rest take the union of all regions
             (for photos whose regions are parts of one object, such as garments).
         images: folder of the photos that a file refers to; None: beside the file.
+        smallest_region: regions of fewer pixels are no targets.
+        largest_crop: left out of crops larger than this, pixels (for small or coarse photos); 0: never.
     """
 
     path: str
     weight: float = 1.0
     parts: float = 1.0
     images: str | None = None
+    smallest_region: int = 40
+    largest_crop: int = 0
+
+    def fits(self, size: int) -> bool:
+        """Return whether crops of ``size`` x ``size`` pixels are drawn from this source."""
+        return not self.largest_crop or size <= self.largest_crop
 
 
 @dataclass(frozen=True)
@@ -49,34 +57,41 @@ class SamplingConfiguration:
 
     Args:
         object_crop: crop around the object, 1.15 to 2.6 times its box (imitates zoom-in).
-        whole_image: the whole photo; what is left goes to random crops.
+        whole_image: the whole photo.
+        click_crop: a fifth to six tenths of the photo around a place on the object, however large that
+            is: the frame around a click before anything is known. What is left goes to random crops.
         undistorted: the crop is cut square, as large as fits the photo, instead of being squeezed
             into a square.
         paste: an object cut out of another photo is pasted in and becomes the target.
         thin: a drawn crack or wire becomes the target.
         union: two regions of a photo are taken as one object.
+        neighbours: share of unions that grow from a region over those it touches, up to four in all.
         box_start: the feedback starts from a box.
         prior_start: the feedback starts from a disturbed mask.
         continuation: an episode goes on after a step instead of making room for a new one.
         rounds: clicks per step; the encoder runs once for all of them.
         longest_episode: steps after which an episode ends anyway.
         implied: share of box starts whose click is the box's centre instead of a user's click.
+        stray_starts: first clicks anywhere on the object; the others fall on its middle.
         centre_clicks: corrections on the very centre of the largest error.
         stray_clicks: corrections anywhere in it; what is left goes to its inner half.
     """
 
     object_crop: float = 0.55
     whole_image: float = 0.25
+    click_crop: float = 0.0
     undistorted: float = 0.0
     paste: float = 0.15
     thin: float = 0.0
     union: float = 0.1
+    neighbours: float = 0.0
     box_start: float = 0.08
     prior_start: float = 0.1
     continuation: float = 0.6
     rounds: int = 2
     longest_episode: int = 4
     implied: float = 0.5
+    stray_starts: float = 0.15
     centre_clicks: float = 0.35
     stray_clicks: float = 0.15
 
@@ -190,6 +205,13 @@ class TrainingConfiguration:
                 for phase in self.phases
             ),
             (not any(source.weight for source in self.sources), "every sources.weight is 0; raise one"),
+            *(
+                (
+                    not any(source.weight for source in self.sources if source.fits(phase.size)),
+                    f"no source is left for crops of {phase.size}; raise a sources.largest_crop",
+                )
+                for phase in self.phases
+            ),
             (
                 self.precision not in ("float32", "bfloat16"),
                 f"precision is {self.precision!r}; give float32 or bfloat16",
@@ -203,9 +225,9 @@ class TrainingConfiguration:
                 f"loss.window is {self.loss.window!r}; give hard or soft",
             ),
         ]
-        for pair in _SHARING:
-            total = sum(getattr(self.sampling, name) for name in pair)
-            names = " and ".join(f"sampling.{name}" for name in pair)
+        for group in _SHARING:
+            total = sum(getattr(self.sampling, name) for name in group)
+            names = " and ".join(f"sampling.{name}" for name in group)
             problems.append((total > 1 + 1e-9, f"{names} add up to {total:g}; give at most 1 together"))
         for wrong, message in problems:
             if wrong:
@@ -229,7 +251,7 @@ SECTIONS: dict[str, type] = {
     "optimizer": OptimizerConfiguration,
 }
 _SHARING = (
-    ("object_crop", "whole_image"),
+    ("object_crop", "whole_image", "click_crop"),
     ("paste", "thin"),
     ("box_start", "prior_start"),
     ("centre_clicks", "stray_clicks"),
@@ -238,7 +260,12 @@ _SHARING = (
 
 _PROBABILITY, _FROM_0, _FROM_1 = (0, 1), (0, math.inf), (1, math.inf)
 _RANGES: dict[type, dict[str, tuple[float, float]]] = {
-    SourceConfiguration: {"weight": _FROM_0, "parts": _PROBABILITY},
+    SourceConfiguration: {
+        "weight": _FROM_0,
+        "parts": _PROBABILITY,
+        "smallest_region": _FROM_1,
+        "largest_crop": _FROM_0,
+    },
     PhaseConfiguration: {"share": (1e-6, math.inf), "size": (64, math.inf), "batch": _FROM_1},
     SamplingConfiguration: {
         **{

@@ -21,7 +21,11 @@ UNKNOWN = 255
 """Value of target pixels that do not count."""
 
 _SMALLEST_TARGET = 0.0008
+_SMALLEST_SIDE = 96
+"""Photo pixels that a crop around something small shows at least."""
 _TRIES = 8
+_TOUCHING = 9
+"""Regions this near one another, less one and halved, are neighbours: outlines leave a few pixels free."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,14 @@ class CropSampler:
         self._sampling = sampling
         self._seed = seed
         counts = np.bincount([photo.source for photo in photos], minlength=len(sources))
-        weights = np.array([sources[photo.source].weight / counts[photo.source] for photo in photos])
-        self._cumulated = np.cumsum(weights / weights.sum())
+        self._weights = np.array([sources[photo.source].weight / counts[photo.source] for photo in photos])
+        self._cumulated: dict[int, NDArray[np.float64]] = {}
 
     def draw(self, index: int, size: int) -> tuple[Crop, np.random.Generator]:
         """Return crop ``index`` at ``size`` x ``size`` pixels, and a generator for what follows it."""
         random = np.random.default_rng((self._seed, index))
         for attempt in range(_TRIES):
-            photo = self._choose(random)
+            photo = self._choose(random, size)
             target = self._target(photo, random)
             rows, columns = self._window(target, random, whole=attempt == _TRIES - 1)
             crop = _cut(photo.pixels, target, rows, columns, size)
@@ -79,12 +83,16 @@ class CropSampler:
                 break
         return _augment(crop, random), random
 
-    def _choose(self, random: np.random.Generator) -> Photo:
-        index = np.searchsorted(self._cumulated, random.random(), side="right")
+    def _choose(self, random: np.random.Generator, size: int) -> Photo:
+        if size not in self._cumulated:
+            fitting = np.array([self._sources[photo.source].fits(size) for photo in self._photos])
+            weights = self._weights * (fitting if fitting.any() else 1)
+            self._cumulated[size] = np.cumsum(weights / weights.sum())
+        index = np.searchsorted(self._cumulated[size], random.random(), side="right")
         return self._photos[min(int(index), len(self._photos) - 1)]
 
     def _target(self, photo: Photo, random: np.random.Generator) -> NDArray[np.uint8]:
-        """Return a target of the photo's size: one region, two regions, or all of them."""
+        """Return a target of the photo's size: one region, a few of them, or all."""
         if random.random() >= self._sources[photo.source].parts:
             chosen = np.isin(photo.ids, photo.regions)
         else:
@@ -92,7 +100,10 @@ class CropSampler:
             even = random.random() < 0.5
             weights = None if even else np.sqrt(photo.areas) / np.sqrt(photo.areas).sum()
             count = 2 if photo.regions.size > 1 and random.random() < self._sampling.union else 1
-            chosen = np.isin(photo.ids, random.choice(photo.regions, count, replace=False, p=weights))
+            regions = random.choice(photo.regions, count, replace=False, p=weights)
+            if count == 2 and random.random() < self._sampling.neighbours:
+                regions = _with_neighbours(photo, int(regions[0]), random)
+            chosen = np.isin(photo.ids, regions)
         target = chosen.astype(np.uint8)
         target[photo.ids == IGNORED] = UNKNOWN
         return target
@@ -108,6 +119,7 @@ class CropSampler:
         top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
         middle = np.array([top + bottom, left + right]) / 2
         photo = np.array([height, width], dtype=float)
+        least = min(_SMALLEST_SIDE, height, width)
         undistorted = random.random() < self._sampling.undistorted
         choice = random.random()
         if choice < self._sampling.object_crop:
@@ -115,15 +127,22 @@ class CropSampler:
             sides = np.array([bottom - top, right - left]) * ratio
             # The inference frame follows the object's box; a squarer crop distorts it less.
             sides = np.maximum(sides, sides.max() * random.uniform(0.45, 1.0))
-            sides = np.maximum(sides, min(96, height, width))
+            sides = np.maximum(sides, least)
             centre = middle + random.uniform(-0.12, 0.12, 2) * sides
         elif choice < self._sampling.object_crop + self._sampling.whole_image:
             sides, centre = photo, middle if undistorted else photo / 2
         else:
-            sides = photo * random.uniform(0.35, 1.0)
+            around_click = choice < sum(
+                (self._sampling.object_crop, self._sampling.whole_image, self._sampling.click_crop)
+            )
             row = random.choice(rows)
             centre = np.array([row, random.choice(np.flatnonzero(target[row] == 1))], dtype=float)
-            centre += random.uniform(-0.4, 0.4, 2) * sides
+            if around_click:
+                sides = np.maximum(photo * np.exp(random.uniform(np.log(0.2), np.log(0.6))), least)
+                centre += random.uniform(-0.05, 0.05, 2) * sides
+            else:
+                sides = photo * random.uniform(0.35, 1.0)
+                centre += random.uniform(-0.4, 0.4, 2) * sides
         if undistorted:
             sides = np.full(2, min(sides.max(), height, width))
             centre = np.clip(centre, sides / 2, photo - sides / 2)
@@ -131,7 +150,7 @@ class CropSampler:
 
     def _paste(self, crop: Crop, random: np.random.Generator) -> Crop:
         """Return ``crop`` with an object of another photo in it, as the target or in front of it."""
-        donor = self._choose(random)
+        donor = self._choose(random, crop.target.shape[0])
         region = random.choice(donor.regions)
         mask = (donor.ids == region).astype(np.uint8)
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -166,6 +185,19 @@ class CropSampler:
         else:
             target[inner][cover > 0.5] = 0
         return Crop(image, target)
+
+
+def _with_neighbours(photo: Photo, region: int, random: np.random.Generator) -> NDArray[np.uint16]:
+    """Return ``region`` and one to three regions that touch it or one another, as far as there are any."""
+    regions = [region]
+    for _ in range(int(random.integers(1, 4))):
+        covered = np.isin(photo.ids, regions)
+        reached = cv2.dilate(covered.astype(np.uint8), np.ones((_TOUCHING, _TOUCHING), np.uint8)) > 0
+        touched = np.setdiff1d(np.intersect1d(photo.ids[reached & ~covered], photo.regions), regions)
+        if not touched.size:
+            break
+        regions.append(int(random.choice(touched)))
+    return np.array(regions, np.uint16)
 
 
 def _shade(

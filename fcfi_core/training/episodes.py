@@ -107,18 +107,20 @@ def start_episode(crop: Crop, sampling: SamplingConfiguration, random: np.random
         return Episode(crop, clicks, feedback, 1.0, random=random)
     if choice < sampling.box_start + sampling.prior_start:
         prior = disturbed(crop.target == 1, random)
-        click = next_click(crop.target, prior, random, sampling) or first_click(crop.target, random)
+        click = next_click(crop.target, prior, random, sampling) or first_click(crop.target, random, sampling)
         return Episode(crop, [click], prior.astype(np.float32), 1.0, random=random)
-    return Episode(crop, [first_click(crop.target, random)], nothing, 0.0, random=random)
+    return Episode(crop, [first_click(crop.target, random, sampling)], nothing, 0.0, random=random)
 
 
-def first_click(target: NDArray[np.uint8], random: np.random.Generator) -> tuple[int, int, bool]:
+def first_click(
+    target: NDArray[np.uint8], random: np.random.Generator, sampling: SamplingConfiguration = _USUAL
+) -> tuple[int, int, bool]:
     """Return a positive click in the object's middle, now and then anywhere on it."""
     inside = (target == 1).astype(np.uint8)
     distance = _distance(inside)
     if distance.max() <= 0:
         return target.shape[0] // 2, target.shape[1] // 2, True
-    candidates = distance > (0 if random.random() < 0.15 else distance.max() / 1.7)
+    candidates = distance > (0 if random.random() < sampling.stray_starts else distance.max() / 1.7)
     return (*_pick(candidates, random), True)
 
 

@@ -41,21 +41,29 @@ class Photo:
     source: int
 
 
-def read_photos(dataset: Dataset, source: int, longest_side: int) -> list[Photo]:
+def read_photos(
+    dataset: Dataset, source: int, longest_side: int, smallest_region: int = _SMALLEST_REGION
+) -> list[Photo]:
     """Return every photo of ``dataset`` that has a usable region, at most ``longest_side`` pixels long.
+
+    Regions of fewer than ``smallest_region`` pixels are no targets.
 
     Raises:
         DataError: if there is no such photo, or a file cannot be read.
     """
     with ThreadPoolExecutor(2) as pool:
-        photos = list(pool.map(lambda name: _read(dataset, name, source, longest_side), dataset.image_names))
+        photos = list(
+            pool.map(
+                lambda name: _read(dataset, name, source, longest_side, smallest_region), dataset.image_names
+            )
+        )
     usable = [photo for photo in photos if photo.regions.size]
     if not usable:
-        raise DataError(f"no mask of {dataset.name} holds a region of at least {_SMALLEST_REGION} pixels.")
+        raise DataError(f"no mask of {dataset.name} holds a region of at least {smallest_region} pixels.")
     return usable
 
 
-def _read(dataset: Dataset, name: str, source: int, longest_side: int) -> Photo:
+def _read(dataset: Dataset, name: str, source: int, longest_side: int, smallest_region: int) -> Photo:
     image = dataset.read(name)
     ids = np.zeros(image.pixels.shape[:2], np.uint16)
     # Larger objects first: where annotations overlap, the smaller object lies in front.
@@ -64,11 +72,16 @@ def _read(dataset: Dataset, name: str, source: int, longest_side: int) -> Photo:
         ids[image.mask(object_id)] = index
     if image.ignore is not None:
         ids[image.ignore] = IGNORED
-    return make_photo(f"{dataset.name}/{name}", image.pixels, ids, source, longest_side)
+    return make_photo(f"{dataset.name}/{name}", image.pixels, ids, source, longest_side, smallest_region)
 
 
 def make_photo(
-    name: str, pixels: NDArray[np.uint8], ids: NDArray[np.uint16], source: int, longest_side: int
+    name: str,
+    pixels: NDArray[np.uint8],
+    ids: NDArray[np.uint16],
+    source: int,
+    longest_side: int,
+    smallest_region: int = _SMALLEST_REGION,
 ) -> Photo:
     """Return a photo, reduced to ``longest_side`` where it is larger; arguments as in :class:`Photo`."""
     height, width = ids.shape
@@ -78,7 +91,7 @@ def make_photo(
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         ids = np.asarray(cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint16)
     regions, areas = np.unique(ids, return_counts=True)
-    usable = (regions != 0) & (regions != IGNORED) & (areas >= _SMALLEST_REGION)
+    usable = (regions != 0) & (regions != IGNORED) & (areas >= smallest_region)
     pixels, ids = np.ascontiguousarray(pixels), np.ascontiguousarray(ids)
     return Photo(name, pixels, ids, regions[usable].astype(np.uint16), areas[usable], source)
 

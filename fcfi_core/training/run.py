@@ -197,7 +197,7 @@ def read_source(
     left_out: Mapping[str, int] = getattr(dataset, "left_out", {})
     if left_out:
         report(f"left out of {Path(source.path).name}: {listed(left_out)}")
-    return read_photos(dataset, index, longest_side)
+    return read_photos(dataset, index, longest_side, source.smallest_region)
 
 
 def _read_sources(

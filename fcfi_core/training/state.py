@@ -19,8 +19,18 @@ from fcfi_core.errors import WeightsError
 from fcfi_core.training.configuration import TrainingConfiguration
 from fcfi_core.training.photos import Photo
 
-_WITHOUT_EFFECT = ("out", "device", "threads", "evaluate_every", "save_every", "log_every", "tensorboard")
-"""Settings that may differ when a run is continued."""
+_MAY_CHANGE = (
+    "out",
+    "steps",
+    "device",
+    "threads",
+    "development_objects",
+    "evaluate_every",
+    "save_every",
+    "log_every",
+    "tensorboard",
+)
+"""Settings that may differ when a run is continued: a longer or shorter run takes its own end as its aim."""
 
 
 def fingerprint_of(configuration: TrainingConfiguration, photos: Sequence[Photo]) -> dict[str, str]:
@@ -29,7 +39,7 @@ def fingerprint_of(configuration: TrainingConfiguration, photos: Sequence[Photo]
     Paths do not count, what lies there does.
     """
     settings = asdict(configuration)
-    for name in _WITHOUT_EFFECT:
+    for name in _MAY_CHANGE:
         del settings[name]
     for source in settings["sources"]:
         del source["path"], source["images"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fcfi_core.errors import SettingsError
+from fcfi_core.training.configuration import PhaseConfiguration, SourceConfiguration, TrainingConfiguration
 from fcfi_core.training.configuration_file import load_configuration
 
 SMALLEST = 'out = "run"\nsteps = 10\n[[sources]]\npath = "photos"\n'
@@ -60,3 +61,14 @@ def test_a_wrong_entry_is_named(tmp_path, text, named):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"nowhere\.toml"):
         load_configuration(tmp_path / "nowhere.toml")
+
+
+def test_every_phase_needs_a_source_that_fits_its_crops():
+    small = SourceConfiguration("small", largest_crop=256)
+    with pytest.raises(
+        SettingsError, match="no source is left for crops of 320; raise a sources.largest_crop"
+    ):
+        TrainingConfiguration(
+            "out", 10, (small,), phases=(PhaseConfiguration(1, 256), PhaseConfiguration(1, 320))
+        )
+    TrainingConfiguration("out", 10, (small, SourceConfiguration("large")))

@@ -38,7 +38,7 @@ def test_a_crop_depends_on_seed_and_index_alone(photos):
     assert not np.array_equal(first.draw(5, 64)[0].image, other.draw(5, 64)[0].image)
 
 
-@pytest.mark.parametrize("kind", ["object_crop", "whole_image", "paste", "thin", "neither"])
+@pytest.mark.parametrize("kind", ["object_crop", "whole_image", "click_crop", "paste", "thin", "neither"])
 def test_every_kind_of_crop_holds_a_target(photos, kind):
     values = {"object_crop": 0.0, "whole_image": 0.0, "paste": 0.0, "thin": 0.0}
     if kind != "neither":
@@ -52,7 +52,7 @@ def test_every_kind_of_crop_holds_a_target(photos, kind):
         assert (crop.target == 1).any()
 
 
-@pytest.mark.parametrize("kind", ["object_crop", "whole_image", "neither"])
+@pytest.mark.parametrize("kind", ["object_crop", "whole_image", "click_crop", "neither"])
 def test_undistorted_crops_keep_the_shape_of_things(kind):
     """A disc of the photo is as wide as high in the crop, unless the crop's edge cuts it."""
     rows, columns = np.mgrid[:90, :140]
@@ -81,3 +81,52 @@ def test_drawing_leaves_the_photos_alone(photos):
     for photo, (pixels, ids) in zip(photos, before, strict=True):
         assert np.array_equal(photo.pixels, pixels)
         assert np.array_equal(photo.ids, ids)
+
+
+def test_a_crop_around_a_click_shows_a_part_of_the_photo_whatever_the_size_of_the_object():
+    """The object fills the photo's left half; crops around a click are mostly inside it or cut by its edge."""
+    ids = np.zeros((400, 600), np.uint16)
+    ids[:, :300] = 1
+    photos = [make_photo("set/0", np.zeros((400, 600, 3), np.uint8), ids, 0, 600)]
+    nothing_else = {"object_crop": 0.0, "whole_image": 0.0, "paste": 0.0}
+    made = sampler(photos, SamplingConfiguration(click_crop=1.0, **nothing_else))
+    shares = np.array([(made.draw(index, 64)[0].target == 1).mean() for index in range(60)])
+    assert (shares > 0.99).mean() > 0.3
+    assert shares.min() > 0.3
+
+
+def test_neighbours_join_regions_that_touch():
+    """Four stripes, the last apart from the others: unions never bridge the gap."""
+    ids = np.zeros((60, 120), np.uint16)
+    for index, left in enumerate((0, 20, 40, 90)):
+        ids[:, left : left + 20] = index + 1
+    photos = [make_photo("set/0", np.zeros((60, 120, 3), np.uint8), ids, 0, 512)]
+    sampling = SamplingConfiguration(
+        whole_image=1.0, object_crop=0.0, paste=0.0, union=1.0, neighbours=1.0, undistorted=0.0
+    )
+    made = sampler(photos, sampling)
+    found = set()
+    for index in range(40):
+        columns = (made.draw(index, 120)[0].target == 1).any(axis=0)
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], columns, [False])).astype(int)))
+        assert edges.size == 2, "one connected target"
+        found.add(int(edges[1] - edges[0]))
+    assert found == {20, 40, 60}, "the lone stripe alone, two or three of the others together"
+
+
+def test_small_photos_stay_out_of_large_crops():
+    white, black = (np.full((128, 128, 3), value, np.uint8) for value in (255, 0))
+    ids = np.zeros((128, 128), np.uint16)
+    ids[30:90, 30:90] = 1
+    photos = [make_photo("small/0", white, ids, 0, 512), make_photo("large/0", black, ids, 1, 512)]
+    sources = (SourceConfiguration("small", largest_crop=64), SourceConfiguration("large"))
+    made = CropSampler(photos, sources, SamplingConfiguration(paste=0.0), 0)
+    assert 0 < np.mean([made.draw(index, 64)[0].image.mean() > 128 for index in range(40)]) < 1
+    assert all(made.draw(index, 80)[0].image.mean() < 128 for index in range(40))
+
+
+def test_regions_below_the_source_s_size_are_no_targets():
+    ids = np.zeros((60, 60), np.uint16)
+    ids[:10, :10], ids[30:50, 30:50] = 1, 2
+    photo = make_photo("set/0", np.zeros((60, 60, 3), np.uint8), ids, 0, 512, 300)
+    assert photo.regions.tolist() == [2]

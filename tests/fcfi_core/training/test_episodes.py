@@ -135,3 +135,22 @@ def test_empty_and_full_targets_start_an_episode(target):
         y, x, _ = episode.clicks[0]
         assert 0 <= y < 32
         assert 0 <= x < 32
+
+
+def test_stray_starts_fall_anywhere_on_the_object():
+    target = np.zeros((64, 64), np.uint8)
+    target[8:56, 8:56] = 1
+    middle, anywhere = (
+        np.array(
+            [
+                first_click(target, np.random.default_rng(seed), SamplingConfiguration(stray_starts=share))[
+                    :2
+                ]
+                for seed in range(80)
+            ]
+        )
+        for share in (0.0, 1.0)
+    )
+    assert np.abs(middle - 31.5).max() < 16
+    assert np.abs(anywhere - 31.5).max() > 20
+    assert (target[anywhere[:, 0], anywhere[:, 1]] == 1).all()

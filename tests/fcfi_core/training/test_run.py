@@ -121,7 +121,6 @@ def test_another_run_does_not_continue_this_one(configuration, photo_folder, tmp
     best = str(tmp_path / "run" / "best.safetensors")
     for other, told in (
         ({"arguments": {"width": 32}}, "settings"),
-        ({"steps": 5}, "settings"),
         ({"seed": 1}, "settings"),
         ({"sampling": SamplingConfiguration(rounds=2, continuation=0.8)}, "settings"),
         ({"development_share": 0.5}, "settings and photos or masks"),
@@ -137,6 +136,12 @@ def test_what_has_no_effect_may_change_between_two_calls(configuration, photo_fo
     moved = shutil.copytree(photo_folder, tmp_path / "moved" / photo_folder.name)
     other = replace(configuration, log_every=2, sources=(SourceConfiguration(str(moved)),))
     assert prepare(other, lambda line: None).trainer.step == configuration.steps
+
+
+def test_a_longer_run_goes_on_from_a_shorter_one(configuration):
+    trained(configuration)
+    longer = replace(configuration, steps=configuration.steps + 2)
+    assert trained(longer).trainer.step == configuration.steps + 2
 
 
 def test_a_damaged_checkpoint_is_named(configuration, tmp_path):
