@@ -24,7 +24,8 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 FROM python:3.11-slim-bookworm AS base
 ENV PYTHONUNBUFFERED=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    PIP_ROOT_USER_ACTION=ignore
+    PIP_ROOT_USER_ACTION=ignore \
+    OMP_WAIT_POLICY=PASSIVE
 WORKDIR /opt/nuclio
 COPY constraints.txt /tmp/constraints.txt
 COPY LICENSE wheelhous[e] /wheelhouse/

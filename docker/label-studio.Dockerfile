@@ -19,6 +19,7 @@ FROM python:3.11-slim-bookworm AS base
 ENV PYTHONUNBUFFERED=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore \
+    OMP_WAIT_POLICY=PASSIVE \
     FCFI_HOST=0.0.0.0 \
     FCFI_PORT=9090
 COPY constraints.txt /tmp/constraints.txt

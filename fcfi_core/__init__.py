@@ -9,6 +9,7 @@
 
 from importlib.metadata import version as _version
 
+import fcfi_core.engines.waiting  # noqa: F401 (before torch, which whatever follows may import)
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import (
     BusyError,
