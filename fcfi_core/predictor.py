@@ -31,9 +31,9 @@ from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click, Number, ordered
 from fcfi_core.engines import layout
 from fcfi_core.engines.base import Encoded
-from fcfi_core.engines.memory import outside_heap
 from fcfi_core.errors import PromptError
 from fcfi_core.geometry import Frame, Region, next_region
+from fcfi_core.heap import outside_heap
 from fcfi_core.images import LoadedImage
 from fcfi_core.memo import Memo
 from fcfi_core.model import Model

@@ -18,15 +18,15 @@ from fcfi_core.images import LoadedImage
 from fcfi_core.masks.extent import Mask
 from fcfi_core.masks.resizing import resized
 from fcfi_core.predictor import Predictor
+from fcfi_core.serving.loading import Loading
+from fcfi_core.serving.metrics import Metrics
+from fcfi_core.serving.scheduler import Job
 from label_studio_backend.answers import Place, regions
 from label_studio_backend.background import BackgroundClicks, is_background
 from label_studio_backend.image_resolver import ImageResolver
 from label_studio_backend.labelling_config import LabellingConfig, Output
-from label_studio_backend.loading import Loading
-from label_studio_backend.metrics import Metrics
 from label_studio_backend.predict_request import PredictRequest, Task
 from label_studio_backend.prompts import Prompt, from_annotation
-from label_studio_backend.scheduler import Job
 from label_studio_backend.settings import Settings, as_mapping
 
 logger = logging.getLogger("fcfi.label_studio")

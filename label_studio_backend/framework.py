@@ -15,9 +15,9 @@ from typing import Any
 
 from fcfi_core.errors import FcfiError
 from fcfi_core.predictor import Predictor
+from fcfi_core.serving.loading import Loading, version_of
 from fcfi_core.settings import CORE_VARIABLES, read
 from label_studio_backend.backend import Backend
-from label_studio_backend.loading import Loading, version_of
 from label_studio_backend.predict_request import PredictRequest
 from label_studio_backend.settings import Settings
 

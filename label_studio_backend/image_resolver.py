@@ -31,10 +31,10 @@ from urllib.parse import SplitResult, parse_qs, quote, unquote, urljoin, urlspli
 from fcfi_core import images
 from fcfi_core.errors import ImageError
 from fcfi_core.images import LoadedImage
-from label_studio_backend.image_cache import ImageCache, Known, lasting
+from fcfi_core.images.store import ImageStore, Known, lasting
+from fcfi_core.serving.transport import AddressGuard, Answer, exchange, origin, parse_url, shown
 from label_studio_backend.settings import Settings
 from label_studio_backend.tokens import Token
-from label_studio_backend.transport import AddressGuard, Answer, exchange, origin, parse_url, shown
 
 CLOUD = ("s3://", "gs://", "azure-blob://")
 _MEDIA = re.compile(
@@ -65,7 +65,7 @@ class ImageResolver:
         self._guard = AddressGuard(settings.allowed_hosts)
         self._home = urlsplit(settings.label_studio_url) if settings.label_studio_url else None
         self.token = Token(settings.label_studio_token, self._exchange_token)
-        self.cache = ImageCache(settings.image_cache_bytes, settings.image_fresh_seconds)
+        self.cache = ImageStore(settings.image_cache_bytes, settings.image_fresh_seconds)
 
     def load(self, reference: str, task_id: int | None = None) -> tuple[LoadedImage, Stages]:
         """Return the image that ``reference`` means, upright RGB, and what it took.

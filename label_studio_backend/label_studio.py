@@ -11,10 +11,10 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from fcfi_core.errors import DataError, ImageError, SettingsError
+from fcfi_core.serving.transport import AddressGuard, Answer, exchange, parse_url
 from label_studio_backend.image_resolver import ImageResolver
 from label_studio_backend.settings import Settings, as_list, as_mapping, label_studio_origin
 from label_studio_backend.tokens import Kind
-from label_studio_backend.transport import AddressGuard, Answer, exchange, parse_url
 
 _MOST_BYTES = 100_000_000
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from fcfi_core.errors import PromptError
+from fcfi_core.serving.scheduler import Turn
 from label_studio_backend.prompts import Prompt, Region, from_context
-from label_studio_backend.scheduler import Turn
 from label_studio_backend.settings import as_list, as_mapping
 
 

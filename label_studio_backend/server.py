@@ -36,11 +36,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from fcfi_core.errors import BusyError, FcfiError, SettingsError, WeightsError
 from fcfi_core.predictor import Predictor
 from fcfi_core.serving import playground
+from fcfi_core.serving.loading import Loading
+from fcfi_core.serving.metrics import Metrics
+from fcfi_core.serving.scheduler import Scheduler, Superseded
 from label_studio_backend.backend import Backend
-from label_studio_backend.loading import Loading
-from label_studio_backend.metrics import Metrics
 from label_studio_backend.predict_request import PredictRequest
-from label_studio_backend.scheduler import Scheduler, Superseded
 from label_studio_backend.settings import Settings
 
 logger = logging.getLogger("fcfi.label_studio")

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 import uvicorn
 
 from fcfi_core.checkpoints import CHOSEN
-from fcfi_core.engines.memory import fill_heap
 from fcfi_core.errors import FcfiError
+from fcfi_core.heap import fill_heap
 from fcfi_core.predictor import Predictor
+from fcfi_core.serving.loading import Loading, follow_choice, version_of
 from fcfi_core.settings import CORE_VARIABLES, read
 from label_studio_backend.label_studio import LabelStudio
-from label_studio_backend.loading import Loading, follow_choice, version_of
 from label_studio_backend.server import GRACE_SECONDS, create_app
 from label_studio_backend.settings import Settings
 

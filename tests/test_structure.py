@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "stopwatch"),
+    ("errors", "heap", "stopwatch"),
     ("axes", "clicks", "memo"),
     ("geometry", "protocol"),
     ("masks", "images"),

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch.backends import cudnn
 
 from fcfi_core.engines.base import Array, Encoded, Maps
-from fcfi_core.engines.memory import outside_heap
 from fcfi_core.engines.threads import OwnThread, container_share
 from fcfi_core.errors import SettingsError
+from fcfi_core.heap import outside_heap
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.folding import folded
 

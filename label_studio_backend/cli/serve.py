@@ -8,7 +8,7 @@ import os
 import sys
 from dataclasses import replace
 
-from fcfi_core.engines.memory import keep_flat
+from fcfi_core.heap import keep_flat
 from label_studio_backend.settings import VARIABLES, Settings, credentials
 
 HELP = "serve the Label Studio backend and the playground page"

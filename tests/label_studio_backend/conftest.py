@@ -1,12 +1,10 @@
-"""A model that needs no weights, a stand-in for Label Studio's HTTP side, and recorded requests."""
+"""A model that needs no weights, and recorded requests."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,7 @@ from fcfi_core.engines.base import Encoded, Maps
 from fcfi_core.model import Model
 from fcfi_core.predictor import Predictor
 from fcfi_core.protocol import Protocol
-from label_studio_backend.loading import Loading
+from fcfi_core.serving.loading import Loading
 from label_studio_backend.server import create_app
 from label_studio_backend.settings import Settings
 
@@ -95,64 +93,6 @@ def data_uri():
         return "data:image/png;base64," + base64.b64encode(picture(width, height)[0]).decode()
 
     return encode
-
-
-class Site:
-    """A web server on loopback that remembers what it was asked.
-
-    ``answers`` maps a path (with its query) to (status, headers, body) or to a function of the handler
-    that returns one.
-    """
-
-    def __init__(self):
-        self.answers = {}
-        self.asked = []
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                length = int(self.headers.get("Content-Length") or 0)
-                self.sent = self.rfile.read(length)
-                site.asked.append((self.command, self.path, dict(self.headers.items()), self.sent))
-                answer = site.answers.get(self.path, (404, {}, b"not here"))
-                status, headers, body = answer(self) if callable(answer) else answer
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                if "Content-Length" not in headers:
-                    self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_POST = do_DELETE = do_GET
-
-            def log_message(self, *arguments):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.host = f"127.0.0.1:{self.server.server_port}"
-        self.url = f"http://{self.host}"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def authorisations(self):
-        return [headers.get("Authorization") for _, _, headers, _ in self.asked]
-
-
-@pytest.fixture
-def site():
-    made = Site()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-
-
-@pytest.fixture
-def other_site():
-    made = Site()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
 
 
 CONFIG = (

@@ -14,7 +14,7 @@ import pytest
 
 from fcfi_core.errors import WeightsError
 from fcfi_core.masks import label_studio as code
-from label_studio_backend.loading import Loading
+from fcfi_core.serving.loading import Loading
 
 RECORDED = sorted((Path(__file__).parents[1] / "contract" / "label_studio").glob("*.json"))
 

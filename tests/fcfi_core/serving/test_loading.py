@@ -9,8 +9,8 @@ import pytest
 
 from fcfi_core import checkpoints
 from fcfi_core.errors import BusyError, WeightsError
-from label_studio_backend import loading
-from label_studio_backend.loading import Loading, version_of
+from fcfi_core.serving import loading
+from fcfi_core.serving.loading import Loading, version_of
 
 
 def test_versions_change_with_the_file_and_follow_the_choice(tmp_path, monkeypatch):

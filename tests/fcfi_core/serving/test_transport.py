@@ -9,7 +9,7 @@ import time
 import pytest
 
 from fcfi_core.errors import ImageError
-from label_studio_backend.transport import AddressGuard, exchange, is_public, origin, parse_url
+from fcfi_core.serving.transport import AddressGuard, exchange, is_public, origin, parse_url
 
 
 @pytest.mark.parametrize(

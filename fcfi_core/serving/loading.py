@@ -15,7 +15,7 @@ from fcfi_core.checkpoints.catalogue import sha256
 from fcfi_core.errors import BusyError, FcfiError, WeightsError
 from fcfi_core.predictor import Predictor
 
-logger = logging.getLogger("fcfi.label_studio")
+logger = logging.getLogger("fcfi.serving")
 
 
 class Loading:
@@ -136,7 +136,7 @@ def _stamp() -> tuple[str, int, int]:
 
 
 def version_of(model: str) -> str:
-    """Return what Label Studio stores as the version of ``model``, without loading it.
+    """Return what answers name as the version of ``model``, without loading it.
 
     It ends with a digest of the weights, so that predictions of other weights can be told apart; without
     one if there are none.

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from fcfi_core.engines.memory import outside_heap
+from fcfi_core.heap import outside_heap
 from fcfi_core.images import LoadedImage
 
 _MOST_ADDRESSES = 4096
@@ -42,7 +42,7 @@ def lasting(image: LoadedImage) -> LoadedImage:
     return replace(image, pixels=pixels)
 
 
-class ImageCache:
+class ImageStore:
     """Least-recently-used images; thread-safe. Requests for one address at one time share one fetch.
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fcfi_core import images
-from label_studio_backend.image_cache import ImageCache, Known, lasting
+from fcfi_core.images.store import ImageStore, Known, lasting
 
 
 def load(value, side=10):
@@ -34,7 +34,7 @@ def clock():
 
 @pytest.fixture
 def cache(clock):
-    return ImageCache(700, 60.0, lambda: clock[0])
+    return ImageStore(700, 60.0, lambda: clock[0])
 
 
 def test_a_fresh_address_is_not_asked_again_and_an_old_one_is(cache, clock):

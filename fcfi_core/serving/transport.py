@@ -101,7 +101,7 @@ class AddressGuard:
 
         Args:
             parts: from :func:`parse_url`.
-            trusted: True for Label Studio itself, whose address the operator gave.
+            trusted: True for a server whose address the operator gave.
 
         Raises:
             ImageError: if the name cannot be resolved, or one of its addresses is not allowed.

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from fcfi_core.errors import BusyError
-from label_studio_backend.scheduler import Scheduler, Superseded, Turn
+from fcfi_core.serving.scheduler import Scheduler, Superseded, Turn
 
 
 @pytest.fixture

@@ -11,18 +11,18 @@ import sys
 import numpy as np
 import pytest
 
-from fcfi_core.engines.memory import outside_heap
+from fcfi_core.heap import outside_heap
 
 CACHES = """
 import os
-from fcfi_core.engines.memory import keep_flat
+from fcfi_core.heap import keep_flat
 keep_flat()
 keep_flat()
 print(os.environ["LRU_CACHE_CAPACITY"], os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"])
 """
 
 RESIDENT = """
-from fcfi_core.engines.memory import fill_heap, keep_flat
+from fcfi_core.heap import fill_heap, keep_flat
 
 def resident():
     with open("/proc/self/statm") as status:
