@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fcfi_core.networks.click_maps import disk_maps
+
 Encoding = Iterable[Tensor]
 """What ``encode`` returns: a NamedTuple of tensors, opaque to everyone but the network itself."""
 
@@ -46,9 +48,11 @@ class InteractiveNetwork(nn.Module, ABC):
 
     Attributes:
         size_multiple: both sides of the input must be multiples of this many pixels.
+        disk_radius: of the disks that show the clicks, pixels.
     """
 
     size_multiple: int = 1
+    disk_radius: float = 5
 
     @abstractmethod
     def encode(self, image: Tensor) -> Any:
@@ -59,6 +63,23 @@ class InteractiveNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
+    def answer(
+        self,
+        encoding: Any,
+        feedback: Tensor,
+        disks: Tensor,
+        new_points: Tensor,
+        gate: float | Tensor,
+        *,
+        soft_window: bool = False,
+    ) -> NetworkOutput:
+        """Return the prediction for clicks that are drawn already; otherwise as :meth:`decode`.
+
+        Args:
+            encoding, feedback, new_points, gate, soft_window: see :meth:`decode`.
+            disks: (B, 2, H, W) as :func:`~fcfi_core.networks.click_maps.disk_maps` draws them.
+        """
+
     def decode(
         self,
         encoding: Any,
@@ -83,6 +104,9 @@ class InteractiveNetwork(nn.Module, ABC):
             radius: disk radius in pixels; negative means the configured one.
             soft_window: use FFCM's differentiable window (the official training path).
         """
+        height, width = feedback.shape[-2:]
+        disks = disk_maps(points, height, width, self.disk_radius if radius < 0 else radius)
+        return self.answer(encoding, feedback, disks, new_points, gate, soft_window=soft_window)
 
     def forward(
         self,

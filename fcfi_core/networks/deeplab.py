@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fcfi_core.networks.base import InteractiveNetwork, NetworkOutput, normalised, resized
-from fcfi_core.networks.click_maps import ClickMapTransform, disk_maps
+from fcfi_core.networks.click_maps import ClickMapTransform
 from fcfi_core.networks.feedback_correction import FeedbackCorrection
 from fcfi_core.networks.feedback_fusion import FeedbackFusion
 from fcfi_core.networks.resnet import ResNet
@@ -210,27 +210,25 @@ class DeepLabFeedbackNetwork(InteractiveNetwork):
         image = normalised(image)
         return DeepLabEncoding(image, self.feature_extractor.backbone.stem(image))
 
-    def decode(
+    def answer(
         self,
         encoding: DeepLabEncoding,
         feedback: Tensor,
-        points: Tensor,
+        disks: Tensor,
         new_points: Tensor,
         gate: float | Tensor,
         *,
-        radius: float = -1,
         soft_window: bool = False,
     ) -> NetworkOutput:
-        """Return the prediction; see :meth:`InteractiveNetwork.decode`."""
+        """Return the prediction; see :meth:`InteractiveNetwork.answer`."""
         image, stem = encoding
         height, width = image.shape[-2:]
-        click_maps = disk_maps(points, height, width, self.disk_radius if radius < 0 else radius)
         network = self.feature_extractor
-        shallow, deep = network.backbone(stem, self.maps_transform(click_maps))
+        shallow, deep = network.backbone(stem, self.maps_transform(disks))
         skip = network.skip_project(shallow)
         features = resized(network.aspp(deep), shallow.shape[-2], shallow.shape[-1])
         corrected, window = network.correction_module(
-            image, click_maps, features, feedback, new_points, soft_window=soft_window
+            image, disks, features, feedback, new_points, soft_window=soft_window
         )
         features, fused = network.feedback_fusion(features, corrected, gate)
         logits = self.head(network.head(torch.cat((features, skip), dim=1)))

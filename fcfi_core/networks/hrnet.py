@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fcfi_core.networks.base import InteractiveNetwork, NetworkOutput, normalised, resized
-from fcfi_core.networks.click_maps import ClickMapTransform, disk_maps
+from fcfi_core.networks.click_maps import ClickMapTransform
 from fcfi_core.networks.feedback_correction import FeedbackCorrection
 from fcfi_core.networks.feedback_fusion import FeedbackFusion
 from fcfi_core.networks.ocr import ObjectContextHead, gather_object
@@ -246,21 +246,19 @@ class HRNetFeedbackNetwork(InteractiveNetwork):
         image = normalised(image)
         return HRNetEncoding(image, self.feature_extractor.stem(image))
 
-    def decode(
+    def answer(
         self,
         encoding: HRNetEncoding,
         feedback: Tensor,
-        points: Tensor,
+        disks: Tensor,
         new_points: Tensor,
         gate: float | Tensor,
         *,
-        radius: float = -1,
         soft_window: bool = False,
     ) -> NetworkOutput:
-        """Return the prediction; see :meth:`InteractiveNetwork.decode`."""
+        """Return the prediction; see :meth:`InteractiveNetwork.answer`."""
         image, stem = encoding
         height, width = image.shape[-2:]
-        disks = disk_maps(points, height, width, self.disk_radius if radius < 0 else radius)
         click_maps = torch.cat((feedback, disks), dim=1)
         network = self.feature_extractor
         features = network.features(stem, self.maps_transform(click_maps))

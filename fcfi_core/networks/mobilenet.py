@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fcfi_core.networks.base import InteractiveNetwork, NetworkOutput, normalised, resized
-from fcfi_core.networks.click_maps import disk_maps
 from fcfi_core.networks.feedback_correction import FeedbackCorrection
 from fcfi_core.networks.feedback_fusion import FeedbackFusion
 from fcfi_core.networks.mobilenet_backbone import MobileNetBackbone
@@ -142,20 +141,18 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
             edges=self.edge_projection(pyramid.stride2),
         )
 
-    def decode(
+    def answer(
         self,
         encoding: MobileNetEncoding,
         feedback: Tensor,
-        points: Tensor,
+        disks: Tensor,
         new_points: Tensor,
         gate: float | Tensor,
         *,
-        radius: float = -1,
         soft_window: bool = False,
     ) -> NetworkOutput:
-        """Return the prediction; see :meth:`InteractiveNetwork.decode`."""
+        """Return the prediction; see :meth:`InteractiveNetwork.answer`."""
         height, width = feedback.shape[-2:]
-        disks = disk_maps(points, height, width, 5 if radius < 0 else radius)
         disks = disks.to(encoding.context.dtype)
         features = self._interact(encoding, feedback, disks)
         small_disks = functional.max_pool2d(disks, 4)

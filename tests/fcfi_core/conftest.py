@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from fcfi_core.datasets.folder import Sample
 from fcfi_core.model import Model
 from fcfi_core.networks.base import InteractiveNetwork, NetworkOutput, normalised, resized
-from fcfi_core.networks.click_maps import disk_maps
 from fcfi_core.networks.feedback_correction import FeedbackCorrection
 from fcfi_core.networks.feedback_fusion import FeedbackFusion
 from fcfi_core.protocol import Protocol
@@ -29,6 +28,8 @@ class _TinyEncoding(NamedTuple):
 class _TinyNetwork(InteractiveNetwork):
     """FCFI with two convolutions: FFCM, CFFM, clicks and feedback all have their say."""
 
+    disk_radius = 20
+
     def __init__(self, size_multiple: int) -> None:
         super().__init__()
         self.size_multiple = size_multiple
@@ -40,19 +41,17 @@ class _TinyNetwork(InteractiveNetwork):
     def encode(self, image: Tensor) -> _TinyEncoding:
         return _TinyEncoding(normalised(image), self.stem(normalised(image)))
 
-    def decode(
+    def answer(
         self,
         encoding: Any,
         feedback: Tensor,
-        points: Tensor,
+        disks: Tensor,
         new_points: Tensor,
         gate: float | Tensor,
         *,
-        radius: float = -1,
         soft_window: bool = False,
     ) -> NetworkOutput:
         height, width = feedback.shape[-2:]
-        disks = disk_maps(points, height, width, 20)
         corrected, _ = self.correction_module(encoding.image, disks, encoding.features, feedback, new_points)
         features, fused = self.fusion_module(encoding.features, corrected, gate)
         signs = resized(disks, *features.shape[-2:])
