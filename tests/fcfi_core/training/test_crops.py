@@ -84,7 +84,7 @@ def test_drawing_leaves_the_photos_alone(photos):
 
 
 def test_a_crop_around_a_click_shows_a_part_of_the_photo_whatever_the_size_of_the_object():
-    """The object fills the photo's left half; crops around a click are mostly inside it or cut by its edge."""
+    """The object fills the photo's left half; crops around a click lie inside it or on its edge."""
     ids = np.zeros((400, 600), np.uint16)
     ids[:, :300] = 1
     photos = [make_photo("set/0", np.zeros((400, 600, 3), np.uint8), ids, 0, 600)]
