@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fcfi_core.cli._common import core_settings
+from fcfi_core.cli._duration import seconds_of
 from fcfi_core.errors import SettingsError
 
 HELP = "train a model, or fine-tune one on your own photos; an interrupted run continues"
@@ -23,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("configuration", metavar="CONFIG.toml", type=Path, nargs="?", help="a training run")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run")
     parser.add_argument("--steps", type=int, metavar="N", help="optimiser steps")
+    parser.add_argument(
+        "--for",
+        dest="stretch",
+        metavar="TIME",
+        help="train a stretch of this length, for example 9m or 2h30m, and save; the same command goes on",
+    )
     parser.add_argument(
         "--device",
         help="auto, cpu, cuda or cuda:N (default: what CONFIG.toml says; for fine-tuning FCFI_DEVICE, "
@@ -83,6 +91,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from fcfi_core.training.configuration_file import load_configuration
     from fcfi_core.training.run import prepare
 
+    until = None if arguments.stretch is None else time.monotonic() + seconds_of(arguments.stretch, "--for")
     for option in ("data", "images", "reference", "margin", "click_margin"):
         if getattr(arguments, option) is not None:
             raise SettingsError(
@@ -101,11 +110,16 @@ def _train(arguments: argparse.Namespace) -> int:
     folder = Path(configuration.out)
     with _interruptible(folder), _Progress(configuration.steps, quiet=arguments.json) as progress:
         training = prepare(configuration, progress.report)
-        training.train()
+        ended = training.train(until)
     best = folder / "best.safetensors"
     written = best if best.is_file() else folder / "latest.safetensors"
     if arguments.json:
-        print(json.dumps({"weights": str(written), "steps": training.trainer.step}))
+        print(json.dumps({"weights": str(written), "steps": training.trainer.step, "ended": ended}))
+    elif not ended:
+        print(
+            f"the stretch ended at step {training.trainer.step} of {configuration.steps}; "
+            "the same command goes on there"
+        )
     else:
         print(f"weights: {written}\ntry them: fcfi serve --model {written}")
     return 0
@@ -115,6 +129,8 @@ def _fine_tune(arguments: argparse.Namespace) -> int:
     from fcfi_core.training.configuration import SourceConfiguration
     from fcfi_core.training.fine_tuning import REFERENCE, FineTuningOptions, fine_tune
 
+    if arguments.stretch is not None:
+        raise SettingsError("--for belongs to a configuration (fcfi train CONFIG.toml); leave it out.")
     for option in ("data", "out"):
         if getattr(arguments, option) is None:
             raise SettingsError(f"fine-tuning needs --{option}; for example --data export.json --out tuned.")
@@ -164,7 +180,7 @@ def _interruptible(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        step = saved_step(folder / "state.pt")
+        step = saved_step(folder)
         told = (
             "interrupted before anything was saved; the same command starts afresh"
             if step is None

@@ -53,6 +53,7 @@ class Trainer:
         self.step = 0
         self.crops_seen = 0
         self.seconds = 0.0
+        self.longest_step = 0.0
         self._device = device
         self._sampler = sampler
         self._pool: list[Episode] = []
@@ -64,15 +65,18 @@ class Trainer:
         self.average = AveragedWeights(network, configuration.optimizer.average)
         self._prefetcher: Prefetcher | None = None
 
-    def run(self, after_step: Callable[[Trainer, dict[str, float]], None]) -> None:
-        """Train from the present step to the last one, calling ``after_step(self, figures)`` each time."""
+    def run(self, after_step: Callable[[Trainer, dict[str, float]], bool]) -> None:
+        """Train from the present step to the last one, or until ``after_step(self, figures)`` says no."""
         try:
-            while self.step < self.configuration.steps:
+            goes_on = True
+            while goes_on and self.step < self.configuration.steps:
                 started = time.perf_counter()
                 figures = self._one_step()
                 self.step += 1
-                self.seconds += time.perf_counter() - started
-                after_step(self, figures)
+                seconds = time.perf_counter() - started
+                self.seconds += seconds
+                self.longest_step = max(self.longest_step, seconds)
+                goes_on = after_step(self, figures)
         finally:
             if self._prefetcher is not None:
                 self._prefetcher.close()

@@ -2,7 +2,8 @@
 
 In the run's folder:
 
-* ``state.pt``: everything needed to continue to the exact step (written again and again);
+* ``state.json`` and ``state-*.part``: everything needed to continue to the exact step (written again
+  and again), in files of at most 16 MiB;
 * ``latest.safetensors``: the averaged weights at the last checkpoint;
 * ``best.safetensors``: those with the fewest clicks on the development split so far;
 * ``log.csv``: losses, and the development figures.
@@ -11,6 +12,7 @@ In the run's folder:
 from __future__ import annotations
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +42,7 @@ from fcfi_core.training.development import clicks_needed, development_samples
 from fcfi_core.training.log import TrainingLog
 from fcfi_core.training.loop import Trainer
 from fcfi_core.training.photos import Photo, read_photos, split
-from fcfi_core.training.state import fingerprint_of, read_state, write_state
+from fcfi_core.training.state import fingerprint_of, is_begun, read_state, write_state
 
 
 @dataclass
@@ -72,12 +74,28 @@ class Run:
             self._folder, continue_at=self.trainer.step, tensorboard=self.configuration.tensorboard
         )
 
-    def train(self) -> None:
-        """Train to the last step; an interrupted run continues where its last checkpoint was written."""
+    def train(self, until: float | None = None) -> bool:
+        """Train to the last step; an interrupted run continues where its last checkpoint was written.
+
+        Args:
+            until: the ``time.monotonic()`` by which to stop before the last step, having saved everything;
+                None: never.
+
+        Returns:
+            Whether the last step was reached.
+        """
+
+        def go_on(trainer: Trainer, figures: dict[str, float]) -> bool:
+            self._after_step(trainer, figures)
+            return until is None or time.monotonic() + trainer.longest_step < until
+
         try:
-            self.trainer.run(self._after_step)
+            self.trainer.run(go_on)
+            if self.trainer.step < self.configuration.steps:
+                self.save()
         finally:
             self._log.close()
+        return self.trainer.step >= self.configuration.steps
 
     def _after_step(self, trainer: Trainer, figures: dict[str, float]) -> None:
         configuration, step = self.configuration, trainer.step
@@ -123,9 +141,9 @@ class Run:
         return network.eval()
 
     def save(self) -> None:
-        """Write ``state.pt`` and ``latest.safetensors``; each appears complete or not at all."""
+        """Write the state and ``latest.safetensors``; each appears complete or not at all."""
         state = {**self.trainer.state(), "best": self.best, "fingerprint": self.fingerprint}
-        write_state(self._folder / "state.pt", state)
+        write_state(self._folder, state)
         write_checkpoint(self._folder / "latest.safetensors", self.trainer.average.weights, self._header({}))
 
     def _header(self, figures: dict[str, float]) -> dict[str, Any]:
@@ -173,8 +191,8 @@ def prepare(
             f"the run's folder {folder} cannot be made ({error.strerror}); choose another --out."
         ) from None
     best = math.inf
-    if (folder / "state.pt").is_file():
-        state = read_state(folder / "state.pt", fingerprint, device)
+    if is_begun(folder):
+        state = read_state(folder, fingerprint, device)
         trainer.restore(state)
         best = float(state["best"])
         report(f"continuing at step {trainer.step}")

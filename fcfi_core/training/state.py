@@ -1,8 +1,13 @@
-"""The file that a training run continues from, and how to tell whose it is."""
+"""What a training run continues from, in files of at most 16 MiB, and how to tell whose it is.
+
+``state.json`` names the parts, which are named by their content; it is replaced last, so that a
+checkpoint appears complete or not at all.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -18,6 +23,10 @@ from fcfi_core.checkpoints.catalogue import resolve, sha256
 from fcfi_core.errors import WeightsError
 from fcfi_core.training.configuration import TrainingConfiguration
 from fcfi_core.training.photos import Photo
+
+INDEX = "state.json"
+PART_BYTES = 16 * 2**20
+"""No file of a checkpoint is larger, so that each fits through what takes small files only."""
 
 _MAY_CHANGE = (
     "out",
@@ -55,49 +64,87 @@ def fingerprint_of(configuration: TrainingConfiguration, photos: Sequence[Photo]
     }
 
 
-def read_state(path: Path, fingerprint: dict[str, str], device: torch.device) -> dict[str, Any]:
-    """Return the checkpoint to continue from.
+def read_state(folder: Path, fingerprint: dict[str, str], device: torch.device) -> dict[str, Any]:
+    """Return the checkpoint in ``folder`` to continue from.
 
     Raises:
         WeightsError: if it is damaged, or belongs to a run with other settings, weights or photos.
     """
-    state = _load(path, device)
+    state = _load(folder, device)
     begun = state.get("fingerprint")
     if not isinstance(begun, dict) or begun.keys() != fingerprint.keys():
-        raise WeightsError(
-            f"the run in {path.parent} was begun with another version of fcfi; {_afresh(path)}."
-        )
+        raise WeightsError(f"the run in {folder} was begun with another version of fcfi; {_afresh(folder)}.")
     others = " and ".join(name for name, digest in fingerprint.items() if begun[name] != digest)
     if others:
-        raise WeightsError(f"the run in {path.parent} was begun with other {others}; {_afresh(path)}.")
+        raise WeightsError(f"the run in {folder} was begun with other {others}; {_afresh(folder)}.")
     return state
 
 
-def saved_step(path: Path) -> int | None:
-    """Return the step at which the checkpoint ``path`` was written; None if none can be read there."""
+def is_begun(folder: Path) -> bool:
+    """Return whether there is a checkpoint in ``folder``, whole or damaged."""
+    return (folder / INDEX).is_file()
+
+
+def saved_step(folder: Path) -> int | None:
+    """Return the step at which the checkpoint in ``folder`` was written; None if none can be read there."""
     try:
-        return int(_load(path, torch.device("cpu"))["step"])
+        return int(_load(folder, torch.device("cpu"))["step"])
     except WeightsError:
         return None
 
 
-def _load(path: Path, device: torch.device) -> dict[str, Any]:
+def _load(folder: Path, device: torch.device) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        content = io.BytesIO(_joined(folder))
+        state: dict[str, Any] = torch.load(content, map_location=device, weights_only=True)
         if not isinstance(state, dict) or "step" not in state:
             raise pickle.UnpicklingError("it holds something else")
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise WeightsError(f"the training checkpoint cannot be read ({reason}); {_afresh(path)}.") from None
+        raise WeightsError(f"the training checkpoint cannot be read ({reason}); {_afresh(folder)}.") from None
     return state
 
 
-def _afresh(path: Path) -> str:
-    return f"choose another --out, or delete {path} to start afresh"
+def _joined(folder: Path) -> bytes:
+    """Return the parts that the index names, one after the other."""
+    index = json.loads((folder / INDEX).read_bytes())
+    if not isinstance(index, dict) or not isinstance(index.get("parts"), list):
+        raise ValueError(f"{INDEX} holds something else")
+    parts = []
+    for digest in index["parts"]:
+        part = (folder / _part_name(str(digest))).read_bytes()
+        if hashlib.sha256(part).hexdigest() != digest:
+            raise ValueError(f"{_part_name(digest)} is damaged")
+        parts.append(part)
+    return b"".join(parts)
 
 
-def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Write ``state`` so that it appears complete or not at all."""
-    part = path.with_name(path.name + ".part")
-    torch.save(state, part)
-    os.replace(part, path)
+def _part_name(digest: str) -> str:
+    return f"state-{digest[:16]}.part"
+
+
+def _afresh(folder: Path) -> str:
+    return f"choose another --out, or delete {folder / INDEX} to start afresh"
+
+
+def write_state(folder: Path, state: dict[str, Any]) -> None:
+    """Write ``state`` into ``folder`` so that it appears complete or not at all; drop the one before it."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getbuffer()
+    digests = []
+    for begin in range(0, len(content), PART_BYTES):
+        part = content[begin : begin + PART_BYTES]
+        digests.append(hashlib.sha256(part).hexdigest())
+        _replace(folder / _part_name(digests[-1]), part)
+    _replace(folder / INDEX, json.dumps({"step": state["step"], "parts": digests}).encode())
+    kept = {_part_name(digest) for digest in digests}
+    for path in folder.glob("state-*.part"):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+
+
+def _replace(path: Path, content: bytes | memoryview) -> None:
+    written = path.with_name(path.name + ".new")
+    written.write_bytes(content)
+    os.replace(written, path)

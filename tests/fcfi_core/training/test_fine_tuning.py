@@ -82,7 +82,7 @@ def test_two_rounds_and_a_refusal_from_start_to_finish(photo_folder, tmp_path):
         def report(line):
             lines.append(line)
             if line.startswith("measuring"):  # what takes long again needs no training again
-                assert saved_step(tmp_path / out / "state.pt") == 2
+                assert saved_step(tmp_path / out) == 2
 
         return fine_tune(
             source, tmp_path / out, start=str(start), reference=[photo_folder], options=options, report=report

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 
 from fcfi_core import Predictor, load_model
 from fcfi_core.errors import DataError, SettingsError, WeightsError
+from fcfi_core.training import state
 from fcfi_core.training.configuration import (
     LossConfiguration,
     PhaseConfiguration,
@@ -19,7 +22,7 @@ from fcfi_core.training.configuration import (
     TrainingConfiguration,
 )
 from fcfi_core.training.run import prepare
-from fcfi_core.training.state import saved_step
+from fcfi_core.training.state import saved_step, write_state
 
 
 @pytest.fixture
@@ -146,22 +149,62 @@ def test_a_longer_run_goes_on_from_a_shorter_one(configuration):
 
 def test_a_damaged_checkpoint_is_named(configuration, tmp_path):
     trained(configuration)
-    state = tmp_path / "run" / "state.pt"
-    torch.save([1], tmp_path / "list.pt")
-    for content in (b"no checkpoint", b"", state.read_bytes()[:1000], (tmp_path / "list.pt").read_bytes()):
-        state.write_bytes(content)
-        with pytest.raises(WeightsError, match=r"cannot be read \([^)].* delete .*state\.pt"):
-            prepare(configuration, lambda line: None)
-        assert saved_step(state) is None
+    folder = tmp_path / "run"
+    part = next(folder.glob("state-*.part"))
+    for damaged in (folder / "state.json", part):
+        whole = damaged.read_bytes()
+        for content in (b"no checkpoint", b"", whole[:40], b"[1]", b'{"parts": 1}', b'{"parts": []}'):
+            damaged.write_bytes(content)
+            with pytest.raises(WeightsError, match=r"cannot be read \([^)].* delete .*state\.json"):
+                prepare(configuration, lambda line: None)
+            assert saved_step(folder) is None
+        damaged.write_bytes(whole)
+    assert saved_step(folder) == configuration.steps
+    part.unlink()
+    with pytest.raises(WeightsError, match="cannot be read"):
+        prepare(configuration, lambda line: None)
+
+
+def test_a_checkpoint_of_something_else_is_named(configuration, tmp_path):
+    trained(configuration)
+    write_state(tmp_path / "run", {"step": 4})
+    with pytest.raises(WeightsError, match="begun with another version"):
+        prepare(configuration, lambda line: None)
+
+
+def test_files_of_a_checkpoint_are_small_and_old_ones_go(monkeypatch, tmp_path):
+    monkeypatch.setattr(state, "PART_BYTES", 1000)
+    values = torch.arange(2000, dtype=torch.float32)
+    for step in (1, 2):
+        write_state(tmp_path, {"step": step, "values": values + step})
+    parts = list(tmp_path.glob("state-*.part"))
+    assert len(parts) >= 8
+    assert max(part.stat().st_size for part in parts) == 1000
+    index = json.loads((tmp_path / "state.json").read_text())
+    assert (index["step"], len(index["parts"])) == (2, len(parts))
+    assert torch.equal(state._load(tmp_path, torch.device("cpu"))["values"], values + 2)
+
+
+def test_a_run_in_stretches_equals_one_in_one_go(configuration, tmp_path):
+    whole = trained(configuration)
+    pieces = replace(configuration, out=str(tmp_path / "pieces"), save_every=100)
+    for step in range(1, configuration.steps):
+        run = prepare(pieces, lambda line: None)
+        assert not run.train(until=time.monotonic())  # over at once: one step each
+        assert saved_step(tmp_path / "pieces") == step
+    run = prepare(pieces, lambda line: None)
+    assert run.train(until=time.monotonic())
+    for name, tensor in whole.trainer.network.state_dict().items():
+        assert torch.equal(tensor, run.trainer.network.state_dict()[name]), name
 
 
 def test_a_checkpoint_of_another_version_is_named(configuration, tmp_path):
     trained(configuration)
-    state = tmp_path / "run" / "state.pt"
-    torch.save({**torch.load(state), "fingerprint": "digest"}, state)
+    folder = tmp_path / "run"
+    write_state(folder, {**state._load(folder, torch.device("cpu")), "fingerprint": "digest"})
     with pytest.raises(WeightsError, match="begun with another version"):
         prepare(configuration, lambda line: None)
-    assert saved_step(state) == 4
+    assert saved_step(folder) == 4
 
 
 def test_a_folder_that_cannot_be_made_is_named(configuration, tmp_path):
