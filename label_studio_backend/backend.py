@@ -22,7 +22,7 @@ from fcfi_core.serving.loading import Loading
 from fcfi_core.serving.metrics import Metrics
 from fcfi_core.serving.scheduler import Job
 from label_studio_backend.answers import Place, regions
-from label_studio_backend.background import BackgroundClicks, is_background
+from label_studio_backend.background import BackgroundClicks
 from label_studio_backend.image_resolver import ImageResolver
 from label_studio_backend.labelling_config import LabellingConfig, Output
 from label_studio_backend.predict_request import PredictRequest, Task
@@ -91,8 +91,9 @@ class Backend:
         """
         return self._interactive(request, job) if request.prompts is not None else self._batch(request, job)
 
-    def answer(self, request: PredictRequest) -> dict[str, Any]:
-        """Return the same without a scheduler, for servers that have their own."""
+    def answer(self, body: bytes | Mapping[str, Any]) -> dict[str, Any]:
+        """Return the same for a request's body without a scheduler, for servers that have their own."""
+        request = PredictRequest.parse(body, self._settings.background_label)
         until = time.monotonic() + self._settings.predict_seconds
         return self.predict(request, Job(lambda job: self.predict(request, job), None, until))
 
@@ -163,7 +164,9 @@ class Backend:
     ) -> None:
         """Add the regions of one object to ``found``."""
         job.checkpoint()
-        config = LabellingConfig.for_image(request.label_config, prompt.target)
+        config = LabellingConfig.for_image(
+            request.label_config, prompt.target, self._settings.background_label
+        )
         prompt = self._completed(request, task, prompt, config)
         if not prompt.asks_for_a_mask:
             return
@@ -196,21 +199,20 @@ class Backend:
         self, request: PredictRequest, task: Task, prompt: Prompt, config: LabellingConfig
     ) -> Prompt:
         """Return ``prompt`` with the clicks of the background label, where the config has one."""
-        word = self._settings.background_label
         if request.prompts is None or not prompt.clicks:
             return prompt
-        offered = {
+        offered = [
             label
             for control in config.controls
             if control.shape in ("keypoint", "labels") and prompt.target in control.targets
             for label in control.labels
-        }
-        if word not in offered or not is_background(word, word, config, prompt.target, self._settings.output):
+        ]
+        if not any(config.is_negative(label, prompt.target, self._settings.output) for label in offered):
             return prompt
         return self._background.complete(
             (request.project, task.ident, prompt.target, prompt.newest.item_index),
             prompt,
-            background=prompt.label == word,
+            background=config.is_negative(prompt.label, prompt.target, self._settings.output),
             drafts=[as_mapping(draft).get("result") for draft in task.drafts],
         )
 

@@ -14,23 +14,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
-from label_studio_backend.labelling_config import LabellingConfig
 from label_studio_backend.prompts import Prompt, Region, from_context
 
 _MOST_TASKS = 2048
 _OBJECTS_OF_A_TASK = 4
 _SECONDS = 3600.0
-
-
-def is_background(
-    label: str | None, background: str, config: LabellingConfig, target: str, preferred: str
-) -> bool:
-    """Return whether ``label`` means "not this": it is the background label and no mask can carry it."""
-    return (
-        bool(background)
-        and label == background
-        and not config.output(target, preferred, label).labels.offers(label)
-    )
 
 
 @dataclass(eq=False)

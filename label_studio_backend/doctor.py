@@ -153,17 +153,16 @@ def _context() -> dict[str, Any]:
     """Return the context of one click on the middle of :func:`_picture`, as the editor sends it."""
     click = {
         "id": "fcfidoctor",
-        "type": "keypointlabels",
-        "from_name": "click",
         "to_name": "image",
         "origin": "manual",
         "original_width": _WIDTH,
         "original_height": _HEIGHT,
         "image_rotation": 0,
         "is_positive": True,
-        "value": {"x": 50, "y": 50, "width": 0.3, "keypointlabels": ["object"], "labels": ["object"]},
+        "value": {"x": 50, "y": 50, "width": 0.3, "labels": ["object"]},
     }
-    return {"result": [click]}
+    tags = (("keypoint", "click"), ("labels", "label"))
+    return {"result": [{**click, "type": kind, "from_name": name} for kind, name in tags]}
 
 
 def _picture() -> bytes:

@@ -18,7 +18,6 @@ from fcfi_core.predictor import Predictor
 from fcfi_core.serving.loading import Loading, version_of
 from fcfi_core.settings import CORE_VARIABLES, read
 from label_studio_backend.backend import Backend
-from label_studio_backend.predict_request import PredictRequest
 from label_studio_backend.settings import Settings
 
 try:
@@ -63,7 +62,7 @@ class FCFIModel(LabelStudioMLBase):  # type: ignore[misc]  # the framework has n
             "params": {"context": context or None},
         }
         try:
-            results: list[dict[str, Any]] = backend.answer(PredictRequest.parse(body))["results"]
+            results: list[dict[str, Any]] = backend.answer(body)["results"]
         except FcfiError as error:
             logger.warning("%s: %s", type(error).__name__, error)
             return [{"model_version": backend.model_version, "score": 0.0, "result": []}] if context else []

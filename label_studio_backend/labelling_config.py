@@ -31,6 +31,11 @@ _SPELLING = {
 _ORDER = ("brushlabels", "polygonlabels", "brush", "polygon", "rectanglelabels", "rectangle")
 
 
+def same_word(label: str | None, word: str) -> bool:
+    """Return whether ``label`` is ``word``, whatever its case and the blanks around it; never for ""."""
+    return label is not None and bool(word.strip()) and label.strip().casefold() == word.strip().casefold()
+
+
 @dataclass(frozen=True)
 class Control:
     """One tag that makes regions on an image.
@@ -106,14 +111,16 @@ class LabellingConfig:
         controls: in document order.
         images: name of each Image tag -> its ``value`` (or ``valueList``) attribute.
         flags: what stands for the number of a repetition in names and values, one per Repeater tag.
+        background: the label that means "not this" where no mask can carry it, or "".
     """
 
     controls: tuple[Control, ...]
     images: Mapping[str, str]
     flags: tuple[str, ...] = ()
+    background: str = ""
 
     @classmethod
-    def parse(cls, text: object) -> Self:
+    def parse(cls, text: object, background: str = "") -> Self:
         """Return the config written in ``text`` (XML).
 
         Raises:
@@ -147,10 +154,10 @@ class LabellingConfig:
                 controls.append(_control(element, kind, name))
             elif kind == "repeater":
                 flags.append(element.get("indexFlag") or "{{idx}}")
-        return cls(tuple(controls), images, tuple(flags))
+        return cls(tuple(controls), images, tuple(flags), background)
 
     @classmethod
-    def for_image(cls, text: object, target: str) -> Self:
+    def for_image(cls, text: object, target: str, background: str = "") -> Self:
         """Return the config as the image tag ``target`` sees it.
 
         Inside a Repeater a tag called ``page_{{idx}}`` becomes ``page_0``, ``page_1`` and so on; all names
@@ -159,7 +166,7 @@ class LabellingConfig:
         Raises:
             DataError: see :meth:`parse`.
         """
-        config = cls.parse(text)
+        config = cls.parse(text, background)
         if target in config.images:
             return config
         for name in config.images:
@@ -167,7 +174,7 @@ class LabellingConfig:
                 before, _, after = name.partition(flag)
                 number = target.removeprefix(before).removesuffix(after)
                 if number.isdecimal() and name.replace(flag, number) == target:
-                    return cls.parse(str(text).replace(flag, number))
+                    return cls.parse(str(text).replace(flag, number), background)
         return config
 
     def output(self, target: str, preferred: str = "auto", label: str | None = None) -> Output:
@@ -181,7 +188,11 @@ class LabellingConfig:
         Raises:
             DataError: if the config has no tag that can take a mask.
         """
-        namings = [c for c in self.controls if c.kind == "labels" and target in c.targets]
+        namings = [
+            c
+            for c in self.controls
+            if c.kind == "labels" and target in c.targets and not self._only_negative(c)
+        ]
         naming = next(
             (c for c in namings if label is not None and c.offers(label)), next(iter(namings), None)
         )
@@ -199,6 +210,16 @@ class LabellingConfig:
                 f'add <BrushLabels name="mask" toName="{target}"> with your labels.'
             )
         return Output(found[0], None if found[0].kind in _LABELLED else naming)
+
+    def is_negative(self, label: str | None, target: str, preferred: str = "auto") -> bool:
+        """Return whether ``label`` means "not this": it is the background label, and no mask can carry it."""
+        return same_word(label, self.background) and not (
+            self.output(target, preferred, label).labels.offers(str(label))
+        )
+
+    def _only_negative(self, control: Control) -> bool:
+        """Return whether a row of labels is the switch for negative clicks, and names nothing."""
+        return len(control.labels) == 1 and same_word(control.labels[0], self.background)
 
     def reference(self, target: str, data: Mapping[str, Any], index: int = 0) -> str:
         """Return the image reference of a task: what its data holds for the Image tag ``target``.

@@ -10,9 +10,8 @@ from fcfi_core.errors import SettingsError
 
 Shape = Literal["brush", "polygon", "rectangle"]
 
-_TAGS = {"brush": "BrushLabels", "polygon": "PolygonLabels", "rectangle": "RectangleLabels"}
+_TAGS = {"brush": "Brush", "polygon": "Polygon", "rectangle": "Rectangle"}
 _COLOURS = ("#e03131", "#1971c2", "#2f9e44", "#f08c00", "#9c36b5", "#0c8599", "#e8590c", "#5f3dc4")
-_ZOOM = 'zoom="true" zoomControl="true"'
 _BACKGROUND_COLOUR = "#868e96"
 
 
@@ -27,46 +26,49 @@ def labelling_config(
 ) -> str:
     """Return a labelling config in which clicks become masks.
 
+    The classes stand once, above the image, and name whatever is drawn: a key chooses a class and leaves
+    the tool as it is, and the class stays chosen from click to click. A tag with labels of its own for
+    the mask and another for the clicks would show every class twice; the first row's keys take the hand
+    tool, whose clicks ask nobody.
+
     Args:
         labels: the classes, at least one.
         shape: what masks become.
         image: name of the Image tag.
         data_key: where tasks hold the image.
-        background: a further click label that means "not this", or "".
+        background: a further label that means "not this", or "". It stands in a row of its own, so that it
+            may be chosen beside a class: clicks made meanwhile take away from the object of that class.
         boxes: offer a smart rectangle too; it shares one button with the smart key point.
 
     >>> print(labelling_config(["cell"]))
     <View>
-      <Image name="image" value="$image" zoom="true" zoomControl="true"/>
-      <BrushLabels name="mask" toName="image" smart="false">
+      <Labels name="label" toName="image" showInline="true">
         <Label value="cell" background="#e03131"/>
-      </BrushLabels>
-      <KeyPointLabels name="click" toName="image" smart="true" smartOnly="true">
-        <Label value="cell" background="#e03131" showInline="true"/>
-      </KeyPointLabels>
+      </Labels>
+      <Image name="image" value="$image" zoom="true" zoomControl="true"/>
+      <Brush name="mask" toName="image" smart="false"/>
+      <KeyPoint name="click" toName="image" smart="true" smartOnly="true"/>
     </View>
     """
     names = [label.strip() for label in labels if label.strip()]
     if not names or len(set(names)) < len(names) or background in names:
         raise SettingsError(f"labels are {list(labels)!r}; give at least one, each once.")
+    to = quoteattr(image)
     colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(names))]
-    classes = list(zip(names, colours, strict=True))
-    clicks = [*classes, (background, _BACKGROUND_COLOUR)] if background else classes
-    parts = [
-        f"  <Image name={quoteattr(image)} value={quoteattr('$' + data_key)} {_ZOOM}/>",
-        # Brushes bring a smart variant of themselves, which would stand before the one for clicks.
-        *_control(_TAGS[shape], "mask", image, ' smart="false"', classes, ""),
-        *_control(
-            "KeyPointLabels", "click", image, ' smart="true" smartOnly="true"', clicks, ' showInline="true"'
-        ),
+    parts = _row("label", to, list(zip(names, colours, strict=True)))
+    if background:
+        parts += _row("negative", to, [(background, _BACKGROUND_COLOUR)])
+    parts += [
+        f'  <Image name={to} value={quoteattr("$" + data_key)} zoom="true" zoomControl="true"/>',
+        # Every tag brings a smart variant of itself, which would stand before the one for clicks.
+        f'  <{_TAGS[shape]} name="mask" toName={to} smart="false"/>',
+        f'  <KeyPoint name="click" toName={to} smart="true" smartOnly="true"/>',
     ]
     if boxes and shape != "rectangle":
-        parts += _control("RectangleLabels", "box", image, ' smart="true" smartOnly="true"', classes, "")
+        parts.append(f'  <Rectangle name="box" toName={to} smart="true" smartOnly="true"/>')
     return "\n".join(["<View>", *parts, "</View>"])
 
 
-def _control(
-    tag: str, name: str, image: str, attributes: str, labels: Sequence[tuple[str, str]], more: str
-) -> list[str]:
-    lines = [f'    <Label value={quoteattr(label)} background="{colour}"{more}/>' for label, colour in labels]
-    return [f'  <{tag} name="{name}" toName={quoteattr(image)}{attributes}>', *lines, f"  </{tag}>"]
+def _row(name: str, image: str, labels: Sequence[tuple[str, str]]) -> list[str]:
+    lines = [f'    <Label value={quoteattr(label)} background="{colour}"/>' for label, colour in labels]
+    return [f'  <Labels name="{name}" toName={image} showInline="true">', *lines, "  </Labels>"]

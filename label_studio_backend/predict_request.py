@@ -61,8 +61,12 @@ class PredictRequest:
     prompts: tuple[Prompt, ...] | None
 
     @classmethod
-    def parse(cls, body: bytes | Mapping[str, Any]) -> Self:
+    def parse(cls, body: bytes | Mapping[str, Any], background: str = "") -> Self:
         """Return the request in ``body``, JSON or its decoded form.
+
+        Args:
+            body: what was posted.
+            background: the label that makes clicks negative, see :func:`from_context`.
 
         Raises:
             PromptError: if it is not what Label Studio sends.
@@ -81,7 +85,7 @@ class PredictRequest:
             tasks=tuple(Task.parse(task) for task in tasks),
             project=str(project) if isinstance(project, str | int) else "",
             label_config=content.get("label_config"),
-            prompts=None if context is None else tuple(from_context(context.get("result"))),
+            prompts=None if context is None else tuple(from_context(context.get("result"), background)),
         )
 
     @property

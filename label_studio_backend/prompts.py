@@ -19,6 +19,7 @@ from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
 from fcfi_core.masks import label_studio as label_studio_code
 from fcfi_core.masks.polygons import Polygon, from_polygons
+from label_studio_backend.labelling_config import same_word
 from label_studio_backend.settings import as_list, as_mapping
 
 MOST_CLICKS = 1000
@@ -145,27 +146,33 @@ class Prompt:
         return bool(self.rectangle or self.drawing) or any(click.positive for click in self.clicks)
 
 
-def read_regions(items: object) -> list[Region]:
+def read_regions(items: object, background: str = "") -> list[Region]:
     """Return the regions of a context or annotation that can be worked from.
 
-    Entries of unknown types are left out. Where Label Studio splits a region in two (a ``KeyPoint``
-    and a ``Labels`` entry of one id), the class moves to the drawn one.
+    Entries of unknown types are left out. Where Label Studio splits a region in several (a ``KeyPoint``
+    and a ``Labels`` entry of one id for each row of labels), the class moves to the drawn one; a row of
+    which ``background`` was chosen beside a class makes the click a negative one of that class.
     """
     entries = [entry for entry in as_list(items) if isinstance(entry, Mapping)]
-    names = {
-        str(entry.get("id")): _first_word(as_mapping(entry.get("value")).get("labels"))
-        for entry in entries
-        if entry.get("type") == "labels"
-    }
+    rows: dict[str, list[str]] = {}
+    for entry in entries:
+        word = _first_word(as_mapping(entry.get("value")).get("labels"))
+        if entry.get("type") == "labels" and word is not None:
+            rows.setdefault(str(entry.get("id")), []).append(word)
     found: dict[tuple[str, str], Region] = {}
     for number, entry in enumerate(entries):
-        region = _read(entry, names)
-        if region is not None:
-            found[region.shape, region.ident or f"#{number}"] = region
+        words = rows.get(str(entry.get("id")), [])
+        classes = [word for word in words if not same_word(word, background)]
+        region = _read(entry, next(iter((*classes, *words)), None))
+        if region is None:
+            continue
+        if classes and len(classes) < len(words):
+            region = replace(region, label=classes[0], positive=False)
+        found[region.shape, region.ident or f"#{number}"] = region
     return list(found.values())
 
 
-def _read(entry: Mapping[str, Any], names: Mapping[str, str | None]) -> Region | None:
+def _read(entry: Mapping[str, Any], name: str | None) -> Region | None:
     kind, value = str(entry.get("type")), as_mapping(entry.get("value"))
     shape = _SHAPES.get(kind)
     target = entry.get("to_name")
@@ -181,7 +188,7 @@ def _read(entry: Mapping[str, Any], names: Mapping[str, str | None]) -> Region |
         ident=ident,
         shape=shape,
         target=target,
-        label=_first_word(value.get(kind)) or _first_word(value.get("labels")) or names.get(ident),
+        label=_first_word(value.get(kind)) or _first_word(value.get("labels")) or name,
         value=value,
         positive=_polarity(entry.get("is_positive")),
         size=(width, height) if _is_side(width) and _is_side(height) else None,  # type: ignore[arg-type]
@@ -190,13 +197,17 @@ def _read(entry: Mapping[str, Any], names: Mapping[str, str | None]) -> Region |
     )
 
 
-def from_context(items: object) -> list[Prompt]:
+def from_context(items: object, background: str = "") -> list[Prompt]:
     """Return the objects of an interactive request: one per image tag, picture and class, oldest first.
 
     Of several rectangles or drawings of a class the newest counts.
+
+    Args:
+        items: the context's ``result``.
+        background: a label that makes clicks negative where it is chosen beside a class, or "".
     """
     groups: dict[tuple[str, int | None, str | None], list[Region]] = {}
-    for region in read_regions(items):
+    for region in read_regions(items, background):
         groups.setdefault((region.target, region.item_index, region.label), []).append(region)
     return [_prompt(target, label, regions) for (target, _, label), regions in groups.items()]
 

@@ -164,7 +164,7 @@ class _Server:
 
     async def _predicted(self, request: Request) -> dict[str, Any]:
         body = await _body(request, self._settings.body_bytes)
-        parsed = await run_in_threadpool(PredictRequest.parse, body)
+        parsed = await run_in_threadpool(PredictRequest.parse, body, self._settings.background_label)
         job = self.scheduler.submit(lambda job: self.backend.predict(parsed, job), parsed.turn)
         answer: dict[str, Any] = await asyncio.wrap_future(job)
         return answer

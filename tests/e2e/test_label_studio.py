@@ -156,11 +156,10 @@ CLICKS = (Click(140, 130), Click(170, 150), Click(300, 20, False), Click(110, 11
 
 def context(clicks):
     """Return the list that the editor sends after the last of ``clicks``; dots keep their ids."""
-    return [
-        {
+    found = []
+    for click in clicks:
+        dot = {
             "id": f"dot-{click.x}-{click.y}",
-            "type": "keypointlabels",
-            "from_name": "click",
             "to_name": "image",
             "origin": "manual",
             "original_width": WIDTH,
@@ -171,12 +170,12 @@ def context(clicks):
                 "x": 100 * (click.x + 0.5) / WIDTH,
                 "y": 100 * (click.y + 0.5) / HEIGHT,
                 "width": 0.3,
-                "keypointlabels": ["cell"],
                 "labels": ["cell"],
             },
         }
-        for click in clicks
-    ]
+        found += [{**dot, "type": "keypoint", "from_name": "click"}]
+        found += [{**dot, "type": "labels", "from_name": "label"}]
+    return found
 
 
 class Annotator:
@@ -194,8 +193,9 @@ class Annotator:
         asked = {"task": self.task["id"], "context": {"result": context(clicks)}}
         answer = self.server.post(f"/api/ml/{self.model}/interactive-annotating", asked)
         assert not answer.get("errors"), answer
-        (region,) = answer["data"]["result"]
-        return region, code.decode(region["value"]["rle"], WIDTH, HEIGHT)
+        region, named = answer["data"]["result"]
+        assert named["id"] == region["id"]
+        return [region, named], code.decode(region["value"]["rle"], WIDTH, HEIGHT)
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_a_full_round(label_studio, backend, annotator, photo, capsys):
     region, third = annotator.click(CLICKS)
     kept, undone = annotator.click(CLICKS[:3])
     assert (undone == second).all()
-    assert kept["id"] != region["id"]
+    assert kept[0]["id"] != region[0]["id"]
     assert first[130, 140]
     assert not third[20, 300]
 
@@ -244,8 +244,8 @@ def test_a_full_round(label_studio, backend, annotator, photo, capsys):
 
     # submit and export
     path = f"/api/tasks/{annotator.task['id']}/annotations"
-    saved = label_studio.post(path, {"result": [kept], "lead_time": 1.0})
-    assert saved["result"] == [kept]
+    saved = label_studio.post(path, {"result": kept, "lead_time": 1.0})
+    assert saved["result"] == kept
     route = f"/api/projects/{annotator.project}/export?exportType=BRUSH_TO_PNG&download_all_tasks=false"
     exported = np.array(Image.open(io.BytesIO(only_picture(label_studio.ask("GET", route).body)))) > 0
     assert (exported == undone).all()

@@ -48,6 +48,10 @@ def test_setup_does_it_all(label_studio, tmp_path, capsys, picture):
     project = json.loads(sent(label_studio, "/api/projects")[0])
     config = LabellingConfig.parse(project["label_config"])
     assert config.output("image").labels.labels == ("cell", "nucleus")
+    assert config.is_negative("no", "image") is False, "only the server knows the word"
+    config = LabellingConfig.parse(project["label_config"], "no")
+    assert config.is_negative("no", "image")
+    assert config.output("image").labels.labels == ("cell", "nucleus")
     (form,) = sent(label_studio, "/api/projects/7/import")
     assert form.count(b"filename=") == 2
     assert picture(8, 6)[0] in form
@@ -134,7 +138,7 @@ def test_the_doctor_names_the_failing_step(label_studio, capsys, path, answer, s
 def test_the_doctor_mends_a_project_s_config(label_studio, capsys):
     words = ["doctor", "label-studio", "--url", label_studio.url, "--backend", label_studio.url]
     assert main([*words, "--project", "7", "--no-click"]) == 1
-    assert "<KeyPointLabels" in capsys.readouterr().out
+    assert "<KeyPoint name=" in capsys.readouterr().out
 
 
 def test_serve_refuses_bad_settings(capsys, monkeypatch):

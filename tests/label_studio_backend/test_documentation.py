@@ -9,6 +9,7 @@ import pytest
 
 from fcfi_core.cli import build_parser
 from label_studio_backend.labelling_advice import examine
+from label_studio_backend.labelling_templates import labelling_config
 from label_studio_backend.settings import VARIABLES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "label-studio.md").read_text(encoding="utf-8")
@@ -36,11 +37,14 @@ def test_settings_are_listed():
     assert listed.strip() == table()
 
 
-def test_the_config_to_paste_works():
-    (config,) = re.findall(r"```xml\n(.*?)```", PAGE, flags=re.DOTALL)
-    remarks, corrected = examine(config)
-    assert all(remark.good for remark in remarks)
-    assert corrected is None
+def test_the_configs_to_paste_work_and_are_those_of_setup():
+    config, row = re.findall(r"```xml\n(.*?)```", PAGE, flags=re.DOTALL)
+    assert config.strip() == labelling_config(["object"])
+    assert row in labelling_config(["object"], background="background")
+    for text in (config, config.replace("  <Image", f"{row}  <Image")):
+        remarks, corrected = examine(text)
+        assert all(remark.good for remark in remarks)
+        assert corrected is None
 
 
 @pytest.mark.parametrize(

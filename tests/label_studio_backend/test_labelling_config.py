@@ -61,6 +61,23 @@ def test_of_several_tags_the_one_that_offers_the_class_comes_first():
     assert output.naming.name == "m"
 
 
+def test_a_row_of_the_background_label_alone_names_nothing():
+    rows = ['<Labels name="no" toName="image"><Label value=" Background"/></Labels>']
+    rows += ['<Labels name="n" toName="image"><Label value="x"/></Labels>']
+    text = f"<View>{IMAGE}{rows[0]}{rows[1]}<Brush name='b' toName='image'/></View>"
+    config = LabellingConfig.parse(text, "background")
+    assert config.output("image").naming.name == "n"
+    assert config.is_negative("background", "image")
+    assert not config.is_negative("x", "image")
+    assert not LabellingConfig.parse(text).is_negative("background", "image")
+
+
+def test_a_background_label_that_masks_can_carry_is_a_class():
+    inside = '<Label value="background"/><Label value="x"/>'
+    text = f'<View>{IMAGE}<BrushLabels name="m" toName="image">{inside}</BrushLabels></View>'
+    assert not LabellingConfig.parse(text, "background").is_negative("background", "image")
+
+
 def test_a_plain_rectangle_is_the_last_resort():
     assert parse(IMAGE, '<Rectangle name="r" toName="image"/>').output("image").control.shape == "rectangle"
 

@@ -103,6 +103,20 @@ def test_key_point_and_label_entries_of_one_id_are_one_click(click):
     assert prompts.read_regions(items)[0].label == "cell"
 
 
+def test_the_background_label_chosen_beside_a_class_makes_a_click_negative(click):
+    """Seen in the editor: a dot drawn with a label of each of two rows comes with an entry for each."""
+    items = []
+    for entry, rows in ((click(3, 4), ["cell"]), (click(5, 6), ["cell", "Background "])):
+        del entry["value"]["keypointlabels"]
+        items.append({**entry, "type": "keypoint"})
+        items += [{**entry, "type": "labels", "value": {**entry["value"], "labels": [row]}} for row in rows]
+    (prompt,) = prompts.from_context(items, "background")
+    assert [dot.positive for dot in prompt.clicks] == [True, False]
+    assert prompt.label == "cell"
+    (prompt,) = prompts.from_context(items)
+    assert [dot.positive for dot in prompt.clicks] == [True, True]
+
+
 def test_a_key_point_may_have_no_class(click):
     entry = click(1, 1, type="keypoint")
     del entry["value"]["keypointlabels"], entry["value"]["labels"]
