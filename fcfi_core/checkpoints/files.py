@@ -15,7 +15,6 @@ float16; they become float32 when read. No code is stored and none is run.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +25,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from fcfi_core.errors import WeightsError
+from fcfi_core import outputs
+from fcfi_core.errors import SettingsError, WeightsError
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.registry import VARIANTS, build
 
@@ -168,15 +168,11 @@ def write_checkpoint(
     metadata = {_KEY: json.dumps(header)}
     _header(metadata, path)
     stored = {key: _stored(key, tensor, _DTYPES[dtype]) for key, tensor in network_state.items()}
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         # Not save_file, whose files nobody but the owner may read.
-        part.write_bytes(save(stored, metadata=metadata))
-        part.replace(path)
-    except OSError as error:
-        raise WeightsError(f"cannot write the checkpoint {str(path)!r} ({error.strerror}).") from None
-    finally:
-        part.unlink(missing_ok=True)
+        outputs.write(path, save(stored, metadata=metadata), "choose another place for the checkpoint")
+    except SettingsError as error:
+        raise WeightsError(str(error)) from None
 
 
 def _stored(key: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
