@@ -15,50 +15,49 @@ import argparse
 
 import numpy as np
 
-from fcfi_core import Box, Click, Predictor, load_model, masks
+from fcfi_core import Click, load_model, masks
 from fcfi_core.datasets.folder import Sample, choose
 from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.clicker import Clicker
-from fcfi_core.predictor import Scene, State
-from fcfi_core.prior import Prior
-from fcfi_core.results import Result
+from fcfi_core.images import LoadedImage, load
+from fcfi_core.memo import Memo
+from fcfi_core.prompt import Prompt
+from fcfi_core.recurrence import Recurrence
+from fcfi_core.rules import ProductRules, Size, State
 from fcfi_core.stopwatch import Stopwatch
 
 CLICKS = 2
 
 
-class CentreOnly(Prior):
-    """A box that implies nothing but a click in its centre."""
+class CentreOnly(ProductRules):
+    """A box implies nothing but a click in its centre."""
 
-    def implied_clicks(self, height: int, width: int, clicks: object) -> tuple[Click, ...]:
-        return () if clicks else (self.implied_click(),)
+    def shown(self, prompt: Prompt, size: Size) -> tuple[Click, ...]:
+        implied = prompt.implied_click
+        return prompt.clicks if implied is None else (implied,)
 
 
-class Afresh(Predictor):
+class Afresh(Recurrence):
     """Every list of clicks starts from the rectangle, not from the mask that the box gave."""
 
-    def state(self, scene: Scene, clicks: tuple[Click, ...], watch: Stopwatch | None = None) -> State | None:
-        assert scene.prior is not None
-        state = self._start(scene.prior, scene.size)
-        for length in range(1, len(clicks) + 1) or (0,):
-            state = self.advance(scene, state, clicks[:length], watch or Stopwatch())
+    def state(self, image: LoadedImage, prompt: Prompt, watch: Stopwatch | None = None) -> State | None:
+        state = self.rules.start(prompt, (image.height, image.width))
+        for length in range(1, len(prompt.clicks) + 1) or (0,):
+            state = self.advance(image, state, prompt.prefix(length), watch)
         return state
 
 
-def ious(predictor: Predictor, sample: Sample, kind: type[Prior]) -> list[float]:
+def ious(recurrence: Recurrence, sample: Sample) -> list[float]:
     """Return the IoU with the box alone and after each click."""
-    box = masks.box_of(sample.truth)
-    scene = predictor.scene(sample.pixels, box=box)
-    assert isinstance(box, Box)
-    scene = Scene(scene.image, kind(box, None), 0.0)
-    annotator, clicks, found = Clicker(sample.truth, sample.ignore), (), []
+    image, prompt = load(sample.pixels), Prompt(box=masks.box_of(sample.truth))
+    annotator, found = Clicker(sample.truth, sample.ignore), []
     for _ in range(CLICKS + 1):
-        result: Result = predictor.result(scene, clicks)
+        result = recurrence.result(image, prompt)
         found.append(metrics.iou(result.mask, sample.truth, sample.ignore))
         click = annotator.next(result.mask)
         if click is not None:
-            clicks = (*clicks, click)
+            prompt = prompt.with_clicks((*prompt.clicks, click))
     return found
 
 
@@ -86,12 +85,14 @@ def main() -> None:
     ]
     print(f"{len(samples)} objects, model {model.name} {model.version}\n")
     print("| rule | box alone | + 1 click | + 2 clicks |\n| --- | --- | --- | --- |")
-    for name, predictor, kind in (
-        ("rectangle", Afresh(model), CentreOnly),
-        ("rectangle, then its mask", Predictor(model), CentreOnly),
-        ("with surroundings", Predictor(model), Prior),
+    for name, kind, rules in (
+        ("rectangle", Afresh, CentreOnly),
+        ("rectangle, then its mask", Recurrence, CentreOnly),
+        ("with surroundings", Recurrence, ProductRules),
     ):
-        table = np.array([ious(predictor, sample, kind) for sample in samples])
+        recurrence = kind(model, model.protocol, Memo(2**28))
+        recurrence.rules = rules(model.protocol, model.engine.size_multiple)
+        table = np.array([ious(recurrence, sample) for sample in samples])
         print(f"| {name} | {' | '.join(f'{mean:.3f}' for mean in table.mean(axis=0))} |", flush=True)
 
 

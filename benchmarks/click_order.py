@@ -19,8 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cvat_function import click_order
-from fcfi_core import Click, Predictor, load_model
+from fcfi_core import Click, Predictor, load_model, ordering
 from fcfi_core.datasets.folder import Folder, Sample, choose
 from fcfi_core.engines.base import Engine, Maps
 from fcfi_core.evaluation import metrics
@@ -68,7 +67,7 @@ def distance_to_mask(result: Result | None, left: Click, right: Click, merged: l
 
 def shipped(result: Result | None, left: Click, right: Click, merged: list[Click]) -> bool:
     """The same in the network's frame, as the function does it."""
-    return click_order.positive_is_next(result, left, right)
+    return ordering.positive_is_next(result, left, right)
 
 
 def _depth(part: np.ndarray) -> np.ndarray:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from cvat_function import click_order, request, response
+from cvat_function import request, response
 from cvat_function.frames import Frames
 from cvat_function.settings import Settings
 from cvat_function.stages import Stages
+from fcfi_core.ordering import ordered
 
 
 def init_context(context: Any) -> None:
@@ -25,14 +26,15 @@ def init_context(context: Any) -> None:
 
 def handler(context: Any, event: Any) -> Any:
     """Return nuclio's response to one request of CVAT: masks, or one sentence of refusal."""
-    settings, stages = context.user_data.settings, Stages()
+    settings, predictor, stages = context.user_data.settings, context.user_data.predictor, Stages()
     try:
         asked = request.parse(event.body)
         stages.done("request")
         image = context.user_data.frames.load(asked.image)
         stages.done("image")
-        objects = [one for one in asked.objects(image.width, image.height) if one.usable]
-        found = [click_order.segment(context.user_data.predictor, image, one, settings) for one in objects]
+        objects = [one for one in asked.objects(image.width, image.height) if one.asks]
+        prompts = [ordered(predictor.recurrence, image, one) for one in objects]
+        found = [predictor.answer(image, one).finished(settings.finish).mask for one in prompts]
         stages.done("clicks")
         status, body = 200, response.encode(found, image.width, image.height, settings.form)
         stages.done("answer")

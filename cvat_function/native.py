@@ -14,11 +14,14 @@ from typing import Any
 import cvat_sdk.auto_annotation as cvataa
 from PIL import Image
 
-from cvat_function import click_order, request, response, tracking
+from cvat_function import request, response, tracking
 from cvat_function.settings import MEGA, Settings
 from fcfi_core.clicks import Box
 from fcfi_core.errors import FcfiError, SettingsError
 from fcfi_core.images import LoadedImage
+from fcfi_core.masks.finish import Finish
+from fcfi_core.ordering import ordered
+from fcfi_core.prompt import Prompt
 
 
 def create(
@@ -28,8 +31,8 @@ def create(
     device: str = "auto",
     threads: int = 0,
     max_megapixels: float = 200.0,
-    min_area: int = 0,
-    max_hole: int = 0,
+    min_area: int = -1,
+    max_hole: int = -1,
 ) -> Interactor | Tracker:
     """Return the function an agent runs; each argument can be given as ``-p name=type:value``.
 
@@ -40,8 +43,9 @@ def create(
         device: auto, cpu, cuda or cuda:N.
         threads: CPU threads of the network; 0 follows the container's share.
         max_megapixels: largest frame accepted.
-        min_area: drop mask parts below this many pixels without a positive click; 0 keeps all.
-        max_hole: fill holes up to this many pixels without a negative click; 0 keeps all.
+        min_area: drop mask parts below this many pixels without a positive click; 0 keeps all; -1: a
+            thousandth of the mask, at least 4.
+        max_hole: fill holes up to this many pixels without a negative click; likewise.
 
     Raises:
         SettingsError: for an unknown kind.
@@ -53,8 +57,7 @@ def create(
         device=device,
         threads=threads or None,
         max_pixels=round(max_megapixels * MEGA),
-        min_area=min_area,
-        max_hole=max_hole,
+        finish=Finish(*(None if value == -1 else value for value in (min_area, max_hole))),
     )
     return Tracker(settings) if kind == "tracker" else Interactor(settings, boxes=boxes)
 
@@ -97,19 +100,16 @@ class Interactor(_Function):
         """
         width, height = pp_image.width, pp_image.height
         try:
-            asked = request.Prompts(
-                request.clicks(prompts.pos_points, True, width, height),
-                request.clicks(prompts.neg_points, False, width, height),
-                self._box(prompts, width, height),
-            )
-            if not asked.usable:
+            positive = request.clicks(prompts.pos_points, True, width, height)
+            negative = request.clicks(prompts.neg_points, False, width, height)
+            asked = Prompt((*positive, *negative), self._box(prompts, width, height))
+            if not asked.asks:
                 return []
-            found = click_order.segment(self._predictor, pp_image, asked, self._settings)
+            asked = ordered(self._predictor.recurrence, pp_image, asked)
+            mask = self._predictor.answer(pp_image, asked).finished(self._settings.finish).mask
         except FcfiError as error:
             raise cvataa.BadFunctionError(str(error)) from error
-        if not found.mask.any():
-            return []
-        return [cvataa.InteractionResultShape(**response.shape(found))]
+        return [cvataa.InteractionResultShape(**response.shape(mask))] if mask.any() else []
 
     @staticmethod
     def _box(prompts: cvataa.InteractionPrompts, width: int, height: int) -> Box | None:

@@ -17,23 +17,10 @@ from typing import Any
 
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import ImageError, PromptError
+from fcfi_core.prompt import Prompt
 
 LARGEST_COORDINATE = 2**31
 MOST_BOXES = 50  # each is a session of its own, and CVAT waits for a minute
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """What was asked about one object: left clicks and right clicks in click order, and a box if drawn."""
-
-    positive: tuple[Click, ...] = ()
-    negative: tuple[Click, ...] = ()
-    box: Box | None = None
-
-    @property
-    def usable(self) -> bool:
-        """Whether anything says where the object is."""
-        return bool(self.positive) or self.box is not None
 
 
 @dataclass(frozen=True)
@@ -52,8 +39,10 @@ class Interaction:
     negative: tuple[tuple[float, float], ...]
     boxes: tuple[tuple[float, float, float, float], ...]
 
-    def objects(self, width: int, height: int) -> tuple[Prompts, ...]:
-        """Return the prompts of each object in a frame of ``width`` x ``height`` pixels.
+    def objects(self, width: int, height: int) -> tuple[Prompt, ...]:
+        """Return the prompt of each object in a frame of ``width`` x ``height`` pixels.
+
+        Its left clicks come before its right ones: how they alternated is not told.
 
         Several boxes mean several objects, see :func:`share_out`. A second click on the same pixel says
         nothing new and is dropped.
@@ -176,18 +165,18 @@ def clicks(
 
 def share_out(
     positive: tuple[Click, ...], negative: tuple[Click, ...], boxes: tuple[Box, ...]
-) -> tuple[Prompts, ...]:
-    """Return the prompts of each box: every object gets its own mask.
+) -> tuple[Prompt, ...]:
+    """Return the prompt of each box: every object gets its own mask.
 
     With at most one box all clicks belong to one object. With several, a left click belongs to the
     box that holds it, else to the one with the nearest centre; right clicks belong to all.
     """
     if len(boxes) < 2:
-        return (Prompts(positive, negative, boxes[0] if boxes else None),)
+        return (Prompt((*positive, *negative), boxes[0] if boxes else None),)
     shares: dict[Box, list[Click]] = {box: [] for box in boxes}
     for click in positive:
         shares[min(shares, key=lambda box: _remoteness(click, box))].append(click)
-    return tuple(Prompts(tuple(share), negative, box) for box, share in shares.items())
+    return tuple(Prompt((*share, *negative), box) for box, share in shares.items())
 
 
 def _remoteness(click: Click, box: Box) -> tuple[bool, float]:

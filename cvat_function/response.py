@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,43 +18,32 @@ from numpy.typing import NDArray
 
 from fcfi_core.errors import BusyError, FcfiError
 from fcfi_core.masks import cvat
+from fcfi_core.masks.extent import Mask
 
 
-@dataclass(frozen=True)
-class Found:
-    """One object's mask.
-
-    Attributes:
-        mask: (H, W) bool, at frame size.
-        confidence: in [0, 1].
-    """
-
-    mask: NDArray[np.bool_]
-    confidence: float
-
-
-def encode(found: Sequence[Found], width: int, height: int, form: str) -> str:
-    """Return the JSON body that shows ``found`` in a frame of ``width`` x ``height`` pixels.
+def encode(masks: Sequence[Mask], width: int, height: int, form: str) -> str:
+    """Return the JSON body that shows ``masks`` in a frame of ``width`` x ``height`` pixels.
 
     Args:
+        masks: (height, width) bool each, one per object.
         form: ``shapes`` or ``mask``; the latter shows the union.
     """
     if form == "shapes":
-        return json.dumps({"shapes": [shape(one) for one in found if one.mask.any()]}, separators=(",", ":"))
+        return json.dumps({"shapes": [shape(mask) for mask in masks if mask.any()]}, separators=(",", ":"))
     union = np.zeros((height, width), dtype=bool)
-    for one in found:
-        union |= one.mask
+    for mask in masks:
+        union |= mask
     # UIs before 2026 fail on a mask without foreground unless it comes with a polygon, empty or not.
     polygon = "" if union.any() else ',"points":[]'
     return f'{{"mask":{rows(union)}{polygon}}}'
 
 
-def shape(one: Found) -> dict[str, Any]:
-    """Return ``one`` as a shape: runs beginning with background, then the four edges.
+def shape(mask: Mask) -> dict[str, Any]:
+    """Return ``mask`` as a shape: runs beginning with background, then the four edges.
 
     The interface reads the list of attributes without asking whether it is there.
     """
-    return {"type": "mask", "points": cvat.encode(one.mask), "attributes": []}
+    return {"type": "mask", "points": cvat.encode(mask), "attributes": []}
 
 
 def rows(mask: NDArray[np.bool_]) -> str:

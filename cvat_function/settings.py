@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from fcfi_core import images
 from fcfi_core.images import LoadedImage
+from fcfi_core.masks.finish import USUAL, Finish
 from fcfi_core.model import load_model
 from fcfi_core.predictor import Predictor
-from fcfi_core.settings import CORE_VARIABLES, Variable, read
+from fcfi_core.settings import CORE_VARIABLES, Variable, area, finish_of, read
 
 MEGA = 1_000_000
 FORMS = ("shapes", "mask")
@@ -20,14 +21,6 @@ def _form(text: str) -> str:
     if text.strip().lower() not in FORMS:
         raise ValueError("give shapes (CVAT of March 2026 and later) or mask (2.3 and later)")
     return text.strip().lower()
-
-
-def _count(text: str) -> int:
-    """Return the whole number written in ``text``; raises ValueError unless it is 0 or more."""
-    number = int(text)
-    if number < 0:
-        raise ValueError("give 0 or more")
-    return number
 
 
 VARIABLES: tuple[Variable, ...] = (
@@ -45,15 +38,15 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "FCFI_CVAT_MIN_AREA",
-        0,
-        "Drop mask parts smaller than this many pixels that hold no positive click; 0 keeps all.",
-        _count,
+        "",
+        "FCFI_MIN_AREA for CVAT alone; empty: as that.",
+        area,
     ),
     Variable(
         "FCFI_CVAT_MAX_HOLE",
-        0,
-        "Fill holes of at most this many pixels that hold no negative click; 0 keeps all.",
-        _count,
+        "",
+        "FCFI_MAX_HOLE for CVAT alone; empty: as that.",
+        area,
     ),
 )
 
@@ -71,8 +64,7 @@ class Settings:
         memo_seconds: how long an unused prefix is remembered.
         frame_bytes: memory for decoded frames.
         form: answer form, ``shapes`` or ``mask``.
-        min_area: mask parts below this many pixels are dropped; 0 keeps all.
-        max_hole: holes up to this many pixels are filled; 0 keeps all.
+        finish: how masks are finished.
     """
 
     model: str = "chosen"
@@ -83,8 +75,7 @@ class Settings:
     memo_seconds: float = 900.0
     frame_bytes: int = 128 * MEGA
     form: str = "shapes"
-    min_area: int = 0
-    max_hole: int = 0
+    finish: Finish = USUAL
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -99,8 +90,7 @@ class Settings:
             memo_seconds=value["FCFI_MEMO_SECONDS"],
             frame_bytes=round(value["FCFI_CVAT_FRAME_MEGABYTES"] * MEGA),
             form=value["FCFI_CVAT_RESPONSE"],
-            min_area=value["FCFI_CVAT_MIN_AREA"],
-            max_hole=value["FCFI_CVAT_MAX_HOLE"],
+            finish=finish_of(value, "FCFI_CVAT_"),
         )
 
     def load_frame(self, source: images.Source) -> LoadedImage:

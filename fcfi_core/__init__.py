@@ -22,6 +22,7 @@ from fcfi_core.errors import (
 )
 from fcfi_core.model import Model, load_model
 from fcfi_core.predictor import Predictor
+from fcfi_core.prompt import Prompt
 from fcfi_core.protocol import Protocol
 from fcfi_core.results import Result
 from fcfi_core.session import Session
@@ -37,6 +38,7 @@ __all__ = [
     "ImageError",
     "Model",
     "Predictor",
+    "Prompt",
     "PromptError",
     "Protocol",
     "Result",

@@ -16,6 +16,7 @@ from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import SettingsError
 from fcfi_core.geometry import Frame, Region
 from fcfi_core.masks import Polygons, coco, cvat, label_studio
+from fcfi_core.masks.finish import USUAL, Finish
 
 _CODES: Mapping[str, Callable[[NDArray[np.bool_]], Any]] = {
     "coco": coco.encode,
@@ -42,7 +43,7 @@ class Result:
         timings: milliseconds: "decode" (the image file), "encode" (network, what depends on the image
             alone), "network" (the rest of it), "rest", and "total" of these but the first. Parts that
             were remembered take 0.
-        cleaned_mask: (H, W) bool that replaces the mask; set by :meth:`cleaned`.
+        cleaned_mask: (H, W) bool that replaces the mask; set by :meth:`finished`.
     """
 
     frame: Frame
@@ -124,19 +125,29 @@ class Result:
         """The smallest box around the mask, or None if that is empty."""
         return masks.box_of(self.mask)
 
-    def cleaned(self, min_area: float | None = None, max_hole: float | None = None) -> Result:
+    def finished(self, finish: Finish = USUAL) -> Result:
         """Return the same result with specks removed from the mask and pinholes filled.
 
         The part under a positive click and the hole under a negative one stay. The probability and the
         confidence are those of the network, as before.
 
         Args:
-            min_area: parts of fewer pixels go; None: a thousandth of the mask, at least 4; 0 keeps all.
-            max_hole: holes of at most so many pixels are filled; likewise.
+            finish: what counts as small; the default is that of every door.
         """
+        if finish.changes_nothing:
+            return self
         keep = (self.implied_click,) if self.implied_click else self.clicks
-        mask = masks.clean(self.mask, keep=keep, min_area=min_area, max_hole=max_hole)
-        return replace(self, cleaned_mask=mask)
+        return replace(self, cleaned_mask=finish.applied(self.mask, keep))
+
+    def inside(self, box: Box) -> Result:
+        """Return the same result with nothing of the mask outside ``box`` (inside the image)."""
+        cut = np.zeros_like(self.mask)
+        masks.crop(cut, box)[:] = masks.crop(self.mask, box)
+        return replace(self, cleaned_mask=cut)
+
+    def cleaned(self, min_area: float | None = None, max_hole: float | None = None) -> Result:
+        """Return the result :meth:`finished` with the figures of a ``Finish``."""
+        return self.finished(Finish(min_area, max_hole))
 
     def polygons(
         self,

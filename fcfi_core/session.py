@@ -1,51 +1,63 @@
 """The clicks of one object, as they come and go.
 
-A session holds an image, what was known before the first click, and the ordered clicks; nothing else.
-The mask is a function of these, so undoing a click is asking for the mask of the others, and the
-predictor's memo answers from what it computed on the way here. A session that outlives the memo's
-entries replays its clicks and gets the same bits.
+A session holds an image and a prompt; nothing else. The mask is a function of these, so undoing a click is
+asking for the mask of the others, and the memo answers from what was computed on the way here. A session
+that outlives the memo's entries replays its clicks and gets the same bits.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from fcfi_core.clicks import Click, Number
 from fcfi_core.errors import PromptError
+from fcfi_core.images import LoadedImage
+from fcfi_core.prompt import Prompt
+from fcfi_core.recurrence import Recurrence
 from fcfi_core.results import Result
-
-if TYPE_CHECKING:
-    from fcfi_core.predictor import Predictor, Scene
 
 
 class Session:
     """One object in one image; made by :meth:`fcfi_core.Predictor.open`.
 
     Threads may share a session: each call sees and leaves a complete list of clicks.
+
+    Args:
+        recurrence: gives the masks.
+        image: what is clicked on.
+        start: the box and the prior mask, fitting the image; its clicks count as made.
+        decode_time: milliseconds spent reading the image, told with the first result.
     """
 
-    def __init__(self, predictor: Predictor, scene: Scene) -> None:
-        self._predictor = predictor
-        self._scene = scene
-        self._clicks: tuple[Click, ...] = ()
+    def __init__(
+        self, recurrence: Recurrence, image: LoadedImage, start: Prompt, decode_time: float = 0.0
+    ) -> None:
+        self._recurrence = recurrence
+        self._image = image
+        self._prompt = start
+        self._decode_time = decode_time
         self._lock = threading.RLock()
 
     @property
     def width(self) -> int:
         """Columns of the upright image."""
-        return self._scene.image.width
+        return self._image.width
 
     @property
     def height(self) -> int:
         """Rows of the upright image."""
-        return self._scene.image.height
+        return self._image.height
+
+    @property
+    def prompt(self) -> Prompt:
+        """All that was asked so far."""
+        return self._prompt
 
     @property
     def clicks(self) -> tuple[Click, ...]:
         """The clicks so far, in order."""
-        return self._clicks
+        return self._prompt.clicks
 
     def click(self, x: Number, y: Number, positive: bool = True) -> Result:
         """Add a click and return the new mask.
@@ -58,9 +70,9 @@ class Session:
             PromptError: if the click is outside the image; the session then stays as it was.
         """
         with self._lock:
-            clicks = (*self._clicks, Click.nearest(x, y, positive))
-            result = self._result(clicks)
-            self._clicks = clicks
+            prompt = self._prompt.with_clicks((*self.clicks, Click.nearest(x, y, positive)))
+            result = self._result(prompt)
+            self._prompt = prompt
             return result
 
     def undo(self) -> Result | None:
@@ -70,25 +82,23 @@ class Session:
             PromptError: if there is no click.
         """
         with self._lock:
-            if not self._clicks:
+            if not self.clicks:
                 raise PromptError("there is no click to undo.")
-            self._clicks = self._clicks[:-1]
+            self._prompt = self._prompt.prefix(len(self.clicks) - 1)
             return self.result
 
     def reset(self) -> None:
         """Take all clicks back; the image, box and prior mask stay."""
         with self._lock:
-            self._clicks = ()
+            self._prompt = self._prompt.prefix(0)
 
     @property
     def result(self) -> Result | None:
         """The mask of the present clicks; None if there is no click, no box and no prior mask."""
         with self._lock:
-            if not self._clicks and self._scene.prior is None:
-                return None
-            return self._result(self._clicks)
+            return None if self._prompt.is_empty else self._result(self._prompt)
 
-    def _result(self, clicks: tuple[Click, ...]) -> Result:
-        result = self._predictor.result(self._scene, clicks)
-        self._scene = replace(self._scene, decode_time=0.0)  # told once: the image is read once
-        return result
+    def _result(self, prompt: Prompt) -> Result:
+        result = self._recurrence.result(self._image, prompt)
+        decode_time, self._decode_time = self._decode_time, 0.0
+        return replace(result, timings={"decode": decode_time, **result.timings})

@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from fcfi_core.errors import SettingsError
+from fcfi_core.masks.finish import Finish
 
 
 def flag(text: str) -> bool:
@@ -23,6 +24,16 @@ def flag(text: str) -> bool:
     if word in ("0", "false", "no", "off", ""):
         return False
     raise ValueError("give 1 or 0")
+
+
+def area(text: str) -> float | None:
+    """Return the number of pixels written in ``text``; None for ``auto``."""
+    if text.strip().lower() == "auto":
+        return None
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError("give auto, or a number of pixels from 0")
+    return number
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,19 @@ CORE_VARIABLES: tuple[Variable, ...] = (
     Variable("FCFI_MAX_MEGAPIXELS", 200.0, "Largest image accepted, in millions of pixels.", float),
     Variable("FCFI_MEMO_MEGABYTES", 48.0, "Memory for remembered click prefixes.", float),
     Variable("FCFI_MEMO_SECONDS", 900.0, "How long an unused click prefix is remembered.", float),
+    Variable(
+        "FCFI_MIN_AREA",
+        None,
+        "Mask parts of fewer pixels without a positive click are dropped; 0 keeps all; auto: a thousandth of "
+        "the mask, at least 4.",
+        area,
+    ),
+    Variable(
+        "FCFI_MAX_HOLE",
+        None,
+        "Holes of at most so many pixels without a negative click are filled; 0 keeps all; auto likewise.",
+        area,
+    ),
 )
 
 
@@ -73,6 +97,22 @@ def read(variables: Sequence[Variable], environment: Mapping[str, str]) -> dict[
             shown = "(hidden)" if variable.secret else repr(text)
             raise SettingsError(f"{variable.name} is {shown}: {error}. {variable.help}") from None
     return values
+
+
+def finish_of(values: Mapping[str, Any], prefix: str = "FCFI_") -> Finish:
+    """Return how masks are finished, by ``{prefix}MIN_AREA`` and ``{prefix}MAX_HOLE``.
+
+    Args:
+        values: from :func:`read`, with the core's variables.
+        prefix: of the variables of a platform; where these are empty, the core's count.
+    """
+
+    def value(name: str) -> float | None:
+        own = values[prefix + name]
+        chosen: float | None = values["FCFI_" + name] if own == "" else own
+        return chosen
+
+    return Finish(value("MIN_AREA"), value("MAX_HOLE"))
 
 
 def declared() -> list[Variable]:

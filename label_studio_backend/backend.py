@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fcfi_core import masks
 from fcfi_core.errors import BusyError, FcfiError, PromptError
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks.extent import Mask
+from fcfi_core.masks.finish import Finish
 from fcfi_core.masks.resizing import resized
 from fcfi_core.predictor import Predictor
 from fcfi_core.serving.loading import Loading
@@ -24,7 +24,7 @@ from fcfi_core.serving.scheduler import Job
 from label_studio_backend.answers import Place, regions
 from label_studio_backend.background import BackgroundClicks
 from label_studio_backend.image_resolver import ImageResolver
-from label_studio_backend.labelling_config import LabellingConfig, Output
+from label_studio_backend.labelling_config import LabellingConfig
 from label_studio_backend.predict_request import PredictRequest, Task
 from label_studio_backend.prompts import Prompt, from_annotation
 from label_studio_backend.settings import Settings, as_mapping
@@ -180,7 +180,7 @@ class Backend:
         start = time.perf_counter()
         predictor = self._model.wait(job.until - time.monotonic())
         place = self._place(prompt, image)
-        mask, confidence = _segment(predictor, image, prompt, place, self._cleaning(output))
+        mask, confidence = _segment(predictor, image, prompt, place, self._settings.finish)
         middle = time.perf_counter()
         found.regions += regions(
             mask,
@@ -225,14 +225,6 @@ class Backend:
             )
         return Place(prompt.target, width, height, newest.rotation, newest.item_index)
 
-    def _cleaning(self, output: Output) -> dict[str, float | None] | None:
-        """Return the arguments of ``masks.clean``, or None to leave the mask as it is."""
-        if output.control.shape == "polygon" and not self._settings.min_area:
-            return {"min_area": None, "max_hole": self._settings.max_hole}  # each speck would be a region
-        if self._settings.min_area or self._settings.max_hole:
-            return {"min_area": self._settings.min_area, "max_hole": self._settings.max_hole}
-        return None
-
     def _entry(self, found: _Objects) -> dict[str, Any]:
         version = self.model_version if found.complete else self.model_version + UNFINISHED
         return {"model_version": version, "score": min(found.scores, default=0.0), "result": found.regions}
@@ -243,22 +235,9 @@ class Backend:
 
 
 def _segment(
-    predictor: Predictor,
-    image: LoadedImage,
-    prompt: Prompt,
-    place: Place,
-    cleaning: Mapping[str, float | None] | None,
+    predictor: Predictor, image: LoadedImage, asked: Prompt, place: Place, finish: Finish
 ) -> tuple[Mask, float]:
     """Return the mask at the displayed size, and its confidence."""
-    size = image.width, image.height
-    prior = prompt.drawing.mask(place.width, place.height) if prompt.drawing else None
-    result = predictor.segment(
-        image,
-        [click.click(*size) for click in prompt.clicks],
-        box=prompt.rectangle.box(*size) if prompt.rectangle else None,
-        prior_mask=None if prior is None else resized(prior, *size),
-    )
-    mask = result.mask
-    if cleaning is not None:
-        mask = masks.clean(mask, keep=result.clicks, **cleaning)
-    return resized(mask, place.width, place.height), min(max(float(result.confidence), 0.0), 1.0)
+    prompt = asked.pixels(image.width, image.height, place.width, place.height)
+    result = predictor.answer(image, prompt).finished(finish)
+    return resized(result.mask, place.width, place.height), min(max(float(result.confidence), 0.0), 1.0)

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core import prompt
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
 from fcfi_core.masks import label_studio as label_studio_code
 from fcfi_core.masks.polygons import Polygon, from_polygons
+from fcfi_core.masks.resizing import resized
 from label_studio_backend.labelling_config import same_word
 from label_studio_backend.settings import as_list, as_mapping
 
@@ -139,6 +141,21 @@ class Prompt:
         """Ids of the regions, oldest first."""
         found = (self.drawing, self.rectangle, *self.clicks)
         return tuple(region.ident for region in found if region is not None)
+
+    def pixels(self, width: int, height: int, shown_width: int, shown_height: int) -> prompt.Prompt:
+        """Return what is asked, in pixels of the picture.
+
+        Args:
+            width, height: of the picture.
+            shown_width, shown_height: of the picture as displayed, which drawings are painted on.
+        """
+        size = width, height
+        mask = None if self.drawing is None else self.drawing.mask(shown_width, shown_height)
+        return prompt.Prompt(
+            tuple(click.click(*size) for click in self.clicks),
+            self.rectangle.box(*size) if self.rectangle else None,
+            None if mask is None else resized(mask, *size),
+        )
 
     @property
     def asks_for_a_mask(self) -> bool:

@@ -82,7 +82,7 @@ def create_app(settings: Settings, model: Loading) -> Starlette:
         Route("/webhook", server.webhook, methods=["POST"]),
         Route("/versions", server.versions, methods=["GET", "POST"]),
         Route("/metrics", server.metrics_text),
-        *playground.routes(predictor, upload_bytes=settings.image_bytes),
+        *playground.routes(predictor, upload_bytes=settings.image_bytes, finish=settings.finish),
     ]
     middleware = [Middleware(_Counted, metrics=server.metrics)]
     if settings.user:

@@ -9,7 +9,8 @@ from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 
 from fcfi_core.errors import SettingsError
-from fcfi_core.settings import CORE_VARIABLES, Variable, read
+from fcfi_core.masks.finish import USUAL, Finish
+from fcfi_core.settings import CORE_VARIABLES, Variable, area, finish_of, read
 
 OUTPUTS = ("auto", "brush", "polygon", "rectangle")
 
@@ -35,13 +36,6 @@ def _count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise ValueError("give a whole number of at least 1")
-    return value
-
-
-def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError("give a whole number of at least 0")
     return value
 
 
@@ -78,15 +72,15 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("FCFI_POLYGON_POINTS", 200, "Most points of a polygon.", _count),
     Variable(
         "FCFI_LABEL_STUDIO_MIN_AREA",
-        0,
-        "Drop mask parts of fewer pixels without a positive click; 0 keeps all (polygons: drops specks).",
-        _natural,
+        "",
+        "FCFI_MIN_AREA for Label Studio alone; empty: as that.",
+        area,
     ),
     Variable(
         "FCFI_LABEL_STUDIO_MAX_HOLE",
-        0,
-        "Fill holes of at most this many pixels without a negative click; 0 keeps all.",
-        _natural,
+        "",
+        "FCFI_MAX_HOLE for Label Studio alone; empty: as that.",
+        area,
     ),
     Variable(
         "FCFI_ALLOWED_HOSTS",
@@ -134,8 +128,7 @@ class Settings:
     background_label: str = "background"
     polygon_tolerance: float = 1.0
     polygon_points: int = 200
-    min_area: int = 0
-    max_hole: int = 0
+    finish: Finish = USUAL
     allowed_hosts: tuple[str, ...] = ()
     local_files_root: str = ""
     image_bytes: int = 100_000_000
@@ -179,8 +172,7 @@ class Settings:
             background_label=values["FCFI_BACKGROUND_LABEL"],
             polygon_tolerance=values["FCFI_POLYGON_TOLERANCE"],
             polygon_points=values["FCFI_POLYGON_POINTS"],
-            min_area=values["FCFI_LABEL_STUDIO_MIN_AREA"],
-            max_hole=values["FCFI_LABEL_STUDIO_MAX_HOLE"],
+            finish=finish_of(values, "FCFI_LABEL_STUDIO_"),
             allowed_hosts=values["FCFI_ALLOWED_HOSTS"],
             local_files_root=values["FCFI_LOCAL_FILES_ROOT"],
             image_bytes=int(values["FCFI_IMAGE_MEGABYTES"] * 1e6),

@@ -23,9 +23,13 @@ def test_every_relative_link_leads_somewhere(page):
             assert (page.parent / target.split("#")[0]).exists(), target
 
 
+def shown(default):
+    return "auto" if default is None else str(default).removesuffix(".0")
+
+
 def test_settings_of_the_core_are_listed_with_their_defaults():
     listed = dict(re.findall(r"^\| `(FCFI_\w+)` \| `([^`]*)` \|", README, flags=re.MULTILINE))
-    assert listed == {variable.name: str(variable.default).removesuffix(".0") for variable in CORE_VARIABLES}
+    assert listed == {variable.name: shown(variable.default) for variable in CORE_VARIABLES}
 
 
 def test_verbs_of_the_first_page_exist():

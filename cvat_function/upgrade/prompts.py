@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,10 @@ from numpy.typing import NDArray
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
 from fcfi_core.images import LoadedImage
-from fcfi_core.masks import box_of, cvat, polygons
-from fcfi_core.masks.extent import crop
+from fcfi_core.masks import USUAL, Finish, box_of, cvat, polygons
 from fcfi_core.predictor import Predictor
+from fcfi_core.prompt import Prompt
+from fcfi_core.results import Result
 
 CONVERTED = ("rectangle", "polygon", "points")
 KEPT = ("label_id", "frame", "occluded", "outside", "z_order", "group")
@@ -26,22 +26,7 @@ KEPT = ("label_id", "frame", "occluded", "outside", "z_order", "group")
 Shape = Mapping[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """What a shape says about its object.
-
-    Attributes:
-        clicks: points of the object.
-        box: around it, or None.
-        outline: (N, 2) float64 corners of a drawn polygon, or None.
-    """
-
-    clicks: tuple[Click, ...] = ()
-    box: Box | None = None
-    outline: NDArray[np.float64] | None = None
-
-
-def read(shape: Shape, width: int, height: int) -> Drawn:
+def read(shape: Shape, width: int, height: int) -> Prompt:
     """Return what ``shape`` says in a frame of ``width`` x ``height`` pixels.
 
     Points are positive clicks; a polygon is a mask to correct; a rectangle is a box (a rotated one: the box
@@ -53,12 +38,25 @@ def read(shape: Shape, width: int, height: int) -> Drawn:
     corners = np.array(shape["points"], np.float64).reshape(-1, 2)
     if shape["type"] == "points":
         places = [(min(max(int(x), 0), width - 1), min(max(int(y), 0), height - 1)) for x, y in corners]
-        return Drawn(clicks=tuple(dict.fromkeys(Click(x, y) for x, y in places)))
+        return Prompt(tuple(dict.fromkeys(Click(x, y) for x, y in places)))
+    box = drawn_box(shape, width, height)
     if shape["type"] == "polygon":
-        return Drawn(outline=corners, box=covered(corners).clipped(width, height))
-    rotation = float(shape.get("rotation") or 0)
-    whole = covered(rotated(corners, rotation) if rotation else corners)
-    return Drawn(box=whole.clipped(width, height))
+        outline = polygons.from_polygons([polygons.Polygon(corners)], width, height)
+        return Prompt(box=box, mask=outline).within(height, width)
+    return Prompt(box=box)
+
+
+def drawn_box(shape: Shape, width: int, height: int) -> Box | None:
+    """Return the box of pixels around a drawn ``shape``, cut at the frame's border; None for points.
+
+    Raises:
+        PromptError: if no part of the shape lies in the frame.
+    """
+    if shape["type"] == "points":
+        return None
+    corners = np.array(shape["points"], np.float64).reshape(-1, 2)
+    rotation = float(shape.get("rotation") or 0) if shape["type"] == "rectangle" else 0.0
+    return covered(rotated(corners, rotation) if rotation else corners).clipped(width, height)
 
 
 def rotated(corners: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
@@ -84,35 +82,20 @@ def covered(corners: NDArray[np.float64]) -> Box:
     return Box(int(left), int(top), int(max(left, right)), int(max(top, bottom)))
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The mask of a drawn object.
+def segment(predictor: Predictor, image: LoadedImage, shape: Shape, finish: Finish = USUAL) -> Result:
+    """Return what the object that ``shape`` marks on ``image`` looks like; a rectangle is not left.
 
-    Attributes:
-        mask: (H, W) bool.
-        confidence: in [0, 1].
-    """
-
-    mask: NDArray[np.bool_]
-    confidence: float
-
-
-def segment(predictor: Predictor, image: LoadedImage, shape: Shape) -> Found:
-    """Return the mask of the object that ``shape`` marks on ``image``; a rectangle is not left.
+    Args:
+        finish: how the mask is finished.
 
     Raises:
         PromptError: if the shape lies outside the frame.
     """
-    drawn = read(shape, image.width, image.height)
-    prior = None
-    if drawn.outline is not None:
-        prior = polygons.from_polygons([polygons.Polygon(drawn.outline)], image.width, image.height)
-    result = predictor.segment(image, drawn.clicks, box=drawn.box, prior_mask=prior)
-    mask = result.mask
-    if shape["type"] == "rectangle" and drawn.box is not None:
-        mask = np.zeros_like(result.mask)
-        crop(mask, drawn.box)[:] = crop(result.mask, drawn.box)
-    return Found(mask, result.confidence)
+    prompt = read(shape, image.width, image.height)
+    result = predictor.answer(image, prompt).finished(finish)
+    if shape["type"] == "rectangle" and prompt.box is not None:
+        return result.inside(prompt.box)
+    return result
 
 
 def fit(shape: Shape, mask: NDArray[np.bool_]) -> float:
@@ -123,7 +106,7 @@ def fit(shape: Shape, mask: NDArray[np.bool_]) -> float:
     found = box_of(mask)
     if found is None:
         return 0.0
-    drawn = read(shape, mask.shape[1], mask.shape[0]).box
+    drawn = drawn_box(shape, mask.shape[1], mask.shape[0])
     if drawn is None:
         return 1.0
     width = min(found.x2, drawn.x2) - max(found.x1, drawn.x1) + 1

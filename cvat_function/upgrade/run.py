@@ -16,6 +16,7 @@ from cvat_function.upgrade.outcomes import Outcome, Outcomes
 from cvat_function.upgrade.server import Work
 from fcfi_core.errors import FcfiError, ImageError
 from fcfi_core.images import LoadedImage
+from fcfi_core.masks.finish import Finish
 from fcfi_core.predictor import Predictor
 
 
@@ -84,7 +85,7 @@ def upgrade(
         found, new = [], []
         for shape in shapes:
             groups += 1
-            one, replacements = _one(work, predictor, image, shape, options, groups)
+            one, replacements = _one(work, settings.finish, predictor, image, shape, options, groups)
             found.append(one)
             new += replacements
         if new and not options.dry_run and not (options.keep and work.holds(new)):
@@ -93,7 +94,13 @@ def upgrade(
 
 
 def _one(
-    work: Work, predictor: Predictor, image: LoadedImage, shape: dict[str, Any], options: Options, group: int
+    work: Work,
+    finish: Finish,
+    predictor: Predictor,
+    image: LoadedImage,
+    shape: dict[str, Any],
+    options: Options,
+    group: int,
 ) -> tuple[Upgraded, list[dict[str, Any]]]:
     """Return what becomes of ``shape``, and the shapes to write for it."""
     if not work.accepts(shape["label_id"], options.kind):
@@ -101,7 +108,7 @@ def _one(
         problem = f"the label {name} does not take shapes of type {options.kind}; change its type to any."
         return _failed(work, shape, problem), []
     try:
-        found = prompts.segment(predictor, image, shape)
+        found = prompts.segment(predictor, image, shape, finish)
         new = prompts.replacements(shape, found.mask, options.kind, group)
     except FcfiError as error:
         return _failed(work, shape, str(error)), []

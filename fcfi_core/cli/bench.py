@@ -208,16 +208,15 @@ def _one_round(predictor: Predictor, pixels: Any) -> list[_Milliseconds]:
 
     The chain is walked by hand, state by state, because the plain path has no memo to do it.
     """
-    from fcfi_core.clicks import ordered
+    from fcfi_core.prompt import Prompt
     from fcfi_core.stopwatch import Stopwatch
 
     predictor.memo.clear()
-    scene = predictor.scene(pixels)
+    image, prompt = predictor.load(pixels), Prompt.of(_CLICKS)
     state, times = None, list[_Milliseconds]()
-    clicks = ordered(_CLICKS)
-    for count in range(1, len(clicks) + 1):
+    for count in range(1, len(prompt.clicks) + 1):
         watch = Stopwatch()
-        state = predictor.advance(scene, state, clicks[:count], watch)
+        state = predictor.recurrence.advance(image, state, prompt.prefix(count), watch)
         found = watch.finished()
         times.append(_Milliseconds(found["total"], found.get("encode", 0.0) + found["network"]))
     return times

@@ -108,7 +108,7 @@ def _variables() -> Iterator[Finding]:
         except SettingsError as error:
             yield Finding(variable.name, str(error), good=False)
             continue
-        shown = "(hidden)" if variable.secret and value else repr(value)
+        shown = "(hidden)" if variable.secret and value else "auto" if value is None else repr(value)
         origin = "set" if os.environ.get(variable.name) else "default"
         yield Finding(variable.name, f"{shown} ({origin}): {variable.help}")
 

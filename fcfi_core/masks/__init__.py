@@ -18,8 +18,21 @@ One module per run-length code, each with ``encode`` and ``decode``: :mod:`~fcfi
 """
 
 from fcfi_core.masks.cleaning import clean
-from fcfi_core.masks.extent import box_of
+from fcfi_core.masks.extent import box_of, crop
+from fcfi_core.masks.finish import RAW, USUAL, Finish
 from fcfi_core.masks.points import innermost
 from fcfi_core.masks.polygons import Polygon, Polygons, from_polygons, to_polygons
 
-__all__ = ["Polygon", "Polygons", "box_of", "clean", "from_polygons", "innermost", "to_polygons"]
+__all__ = [
+    "RAW",
+    "USUAL",
+    "Finish",
+    "Polygon",
+    "Polygons",
+    "box_of",
+    "clean",
+    "crop",
+    "from_polygons",
+    "innermost",
+    "to_polygons",
+]

@@ -53,7 +53,10 @@ def decode(segmentation: Mapping[str, Any]) -> Mask:
     if isinstance(counts, str | bytes):
         runs = _from_text(counts)
     else:
-        runs = np.asarray(counts)
+        try:
+            runs = np.asarray(counts)
+        except (ValueError, OverflowError):  # lists in the list, numbers beyond 64 bits
+            raise DataError("COCO counts must be text or a list of whole numbers.") from None
         if runs.ndim != 1 or (runs.size and runs.dtype.kind not in "iu"):
             raise DataError("COCO counts must be text or a list of whole numbers.")
     size = width * height

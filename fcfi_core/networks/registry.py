@@ -1,24 +1,17 @@
-"""The networks by name: a *variant* is a family with its default arguments.
-
-The classes are imported when they are asked for: the names alone need no torch.
-"""
+"""The networks by name: a *variant* is a family with its default arguments."""
 
 from __future__ import annotations
 
 import inspect
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fcfi_core.errors import WeightsError
-
-if TYPE_CHECKING:
-    from fcfi_core.networks.base import InteractiveNetwork
-
-_HRNET = "fcfi_core.networks.hrnet:HRNetFeedbackNetwork"
-_DEEPLAB = "fcfi_core.networks.deeplab:DeepLabFeedbackNetwork"
-_MOBILENET = "fcfi_core.networks.mobilenet:MobileNetFeedbackNetwork"
+from fcfi_core.networks.base import InteractiveNetwork
+from fcfi_core.networks.deeplab import DeepLabFeedbackNetwork
+from fcfi_core.networks.hrnet import HRNetFeedbackNetwork
+from fcfi_core.networks.mobilenet import MobileNetFeedbackNetwork
 
 
 @dataclass(frozen=True)
@@ -26,20 +19,14 @@ class VariantDescription:
     """One variant.
 
     Args:
-        place: of the class to build, "module:name".
+        network: the class to build.
         summary: one sentence for ``fcfi models`` and the documentation.
         arguments: constructor arguments that differ from the class's defaults.
     """
 
-    place: str
+    network: type[InteractiveNetwork]
     summary: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def network(self) -> type[InteractiveNetwork]:
-        """The class to build."""
-        found: type[InteractiveNetwork] = pkgutil.resolve_name(self.place)
-        return found
 
     def argument(self, name: str) -> Any:
         """Return the value of the constructor argument ``name`` for this variant."""
@@ -48,18 +35,22 @@ class VariantDescription:
 
 VARIANTS: Mapping[str, VariantDescription] = {
     "hrnet18": VariantDescription(
-        _HRNET, "HRNet-18 with a narrow OCR head; the official repository's HRNet18s."
+        HRNetFeedbackNetwork, "HRNet-18 with a narrow OCR head; the official repository's HRNet18s."
     ),
-    "hrnet18s_small": VariantDescription(_HRNET, "HRNet-18 with half the blocks.", {"small": True}),
+    "hrnet18s_small": VariantDescription(
+        HRNetFeedbackNetwork, "HRNet-18 with half the blocks.", {"small": True}
+    ),
     "hrnet32": VariantDescription(
-        _HRNET, "HRNet-32 with an OCR head of 256 channels.", {"width": 32, "ocr_width": 128}
+        HRNetFeedbackNetwork, "HRNet-32 with an OCR head of 256 channels.", {"width": 32, "ocr_width": 128}
     ),
-    "resnet50": VariantDescription(_DEEPLAB, "ResNet-50 with a DeepLabV3+ decoder.", {"depth": 50}),
+    "resnet50": VariantDescription(
+        DeepLabFeedbackNetwork, "ResNet-50 with a DeepLabV3+ decoder.", {"depth": 50}
+    ),
     "resnet101": VariantDescription(
-        _DEEPLAB, "ResNet-101 with a DeepLabV3+ decoder; the official SBD model."
+        DeepLabFeedbackNetwork, "ResNet-101 with a DeepLabV3+ decoder; the official SBD model."
     ),
     "mobilenetv2": VariantDescription(
-        _MOBILENET,
+        MobileNetFeedbackNetwork,
         "Light: a MobileNetV2 encoder that sees only the image; the embedded default.",
     ),
 }

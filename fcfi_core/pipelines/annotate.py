@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +18,11 @@ from tqdm import tqdm
 
 from fcfi_core.errors import FcfiError, SettingsError
 from fcfi_core.images import LoadedImage
+from fcfi_core.masks.finish import RAW, USUAL, Finish
 from fcfi_core.pipelines.journal import Journal
 from fcfi_core.pipelines.prompts import ImagePrompts, ObjectPrompt, PromptSource, Use
 from fcfi_core.predictor import Predictor
+from fcfi_core.prompt import Prompt
 
 JOURNAL = "journal.jsonl"
 
@@ -34,20 +36,28 @@ class Options:
         segmentation: "rle" (exact), or "polygon" (holes bridged, within tolerance and budget).
         tolerance: of polygons, pixels.
         max_points: of polygons, for one object.
-        clean: remove specks and fill pinholes.
+        finish: what becomes of specks and pinholes.
     """
 
     use: Use = "auto"
     segmentation: Literal["rle", "polygon"] = "rle"
     tolerance: float = 1.0
     max_points: int = 200
-    clean: bool = True
+    finish: Finish = USUAL
 
     def __post_init__(self) -> None:
         if not self.tolerance >= 0:
             raise SettingsError(f"polygon tolerance is {self.tolerance}; give 0 or more pixels.")
         if self.max_points < 4:
             raise SettingsError(f"polygon budget is {self.max_points} points; give 4 or more.")
+
+    def described(self) -> dict[str, Any]:
+        """Return the options as they stand in a journal."""
+        fields = {**vars(self), "clean": not self.finish.changes_nothing}
+        finish = fields.pop("finish")
+        if finish not in (USUAL, RAW):
+            fields |= {"min_area": finish.min_area, "max_hole": finish.max_hole}
+        return fields
 
 
 def annotate(
@@ -105,7 +115,7 @@ def describe_run(predictor: Predictor, source: PromptSource, options: Options) -
         "prompts": source.digest,
         "model": predictor.model.digest,
         "protocol": predictor.protocol.to_dict(),
-        "options": asdict(options),
+        "options": options.described(),
     }
 
 
@@ -142,7 +152,7 @@ def annotate_image(predictor: Predictor, source: ImagePrompts, options: Options)
     entry: dict[str, Any] = {"image": source.name}
     try:
         opened = source.read()
-        loaded = predictor.scene(opened.picture).image
+        loaded = predictor.load(opened.picture)
     except (FcfiError, OSError) as error:
         return {**entry, "error": str(error)}
     entry |= {"width": loaded.width, "height": loaded.height}
@@ -160,12 +170,10 @@ def _annotate_object(
         entry["id"] = prompt.id
     try:
         used = prompt.narrowed(options.use)
-        prior = None if used.prior_mask is None else used.prior_mask()
-        result = predictor.segment(loaded, used.clicks, box=used.box, prior_mask=prior)
+        mask = None if used.prior_mask is None else used.prior_mask()
+        result = predictor.answer(loaded, Prompt(used.clicks, used.box, mask)).finished(options.finish)
     except FcfiError as error:
         return {**entry, "error": str(error)}
-    if options.clean:
-        result = result.cleaned()
     box = result.box
     if box is None:
         return {**entry, "error": "the mask is empty; give this object other clicks."}

@@ -14,11 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from fcfi_core.clicks import Box
-from fcfi_core.prior import BOX_FEEDBACK, centre_of, clicks_around
+from fcfi_core.geometry import Frame, Region
+from fcfi_core.prompt import centre_of, clicks_around
+from fcfi_core.protocol import product
+from fcfi_core.rules import box_feedback
 from fcfi_core.training.configuration import SamplingConfiguration
 from fcfi_core.training.crops import UNKNOWN, Crop
 
-_THRESHOLD = 0.49
+_THRESHOLD = product().mask_threshold
 _WITH_SIDES = 0.8
 """Share of box starts that show the clicks beyond the box's sides, as the predictor does."""
 _SMALLEST_ERROR = 1.0
@@ -195,10 +198,9 @@ def _toggle_blob(
 def _box_feedback(target: NDArray[np.uint8], random: np.random.Generator) -> tuple[NDArray[np.float32], Box]:
     """Return a hand-drawn box around the object as feedback, and the box."""
     height, width = target.shape
-    feedback = np.zeros(target.shape, np.float32)
     rows, columns = np.flatnonzero((target == 1).any(1)), np.flatnonzero((target == 1).any(0))
     if rows.size == 0:
-        return feedback, Box(width // 2, height // 2, width // 2, height // 2)
+        return np.zeros(target.shape, np.float32), Box(width // 2, height // 2, width // 2, height // 2)
     slack = random.normal(0.02, 0.04, 4) * np.repeat(
         [rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1], 2
     )
@@ -206,8 +208,8 @@ def _box_feedback(target: NDArray[np.uint8], random: np.random.Generator) -> tup
     bottom = int(np.clip(rows[-1] + slack[1], top + 1, height - 1))
     left = int(np.clip(columns[0] - slack[2], 0, width - 2))
     right = int(np.clip(columns[-1] + slack[3], left + 1, width - 1))
-    feedback[top : bottom + 1, left : right + 1] = BOX_FEEDBACK
-    return feedback, Box(left, top, right, bottom)
+    box = Box(left, top, right, bottom)
+    return box_feedback(Frame.of(Region.whole(height, width), (height, width), target=None), box), box
 
 
 def _distance(region: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fcfi_core.engines.layout import points_of
 from fcfi_core.errors import WeightsError
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.feedback_correction import FeedbackCorrection
@@ -226,22 +227,9 @@ def batch_clicks(episodes: list[Episode]) -> tuple[Tensor, Tensor, Tensor]:
 
     Where one sign has more than 24 clicks the newest are kept.
     """
-    by_sign = [
-        [
-            [(y, x, order) for order, (y, x, positive) in enumerate(episode.clicks) if positive == sign]
-            for sign in (True, False)
-        ]
-        for episode in episodes
-    ]
-    slots = min(max(len(clicks) for signs in by_sign for clicks in signs), _POINTS_PER_SIGN)
-    rows = np.full((len(episodes), 2, slots, 3), -1, np.float32)
-    for index, signs in enumerate(by_sign):
-        for sign, clicks in enumerate(signs):
-            for slot, click in enumerate(clicks[-slots:]):
-                rows[index, sign, slot] = click
-    newest = np.array([[episode.clicks[-1]] for episode in episodes], np.float32)
+    points, newest = points_of([episode.clicks for episode in episodes], most=_POINTS_PER_SIGN)
     gate = np.array([episode.gate for episode in episodes], np.float32).reshape(-1, 1, 1, 1)
-    return torch.from_numpy(rows).flatten(1, 2), torch.from_numpy(newest), torch.from_numpy(gate)
+    return torch.from_numpy(points), torch.from_numpy(newest).float(), torch.from_numpy(gate)
 
 
 def _mean_iou(probability: Tensor, target: Tensor) -> float:

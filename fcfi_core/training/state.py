@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import pickle
 import zlib
 from collections.abc import Sequence
@@ -18,7 +19,6 @@ from typing import Any
 
 import torch
 
-from fcfi_core import outputs
 from fcfi_core.checkpoints.catalogue import resolve, sha256
 from fcfi_core.errors import WeightsError
 from fcfi_core.training.configuration import TrainingConfiguration
@@ -27,7 +27,6 @@ from fcfi_core.training.photos import Photo
 INDEX = "state.json"
 PART_BYTES = 16 * 2**20
 """No file of a checkpoint is larger, so that each fits through what takes small files only."""
-_ROOM = "make room, and the same command continues"
 
 _MAY_CHANGE = (
     "out",
@@ -129,11 +128,7 @@ def _afresh(folder: Path) -> str:
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
-    """Write ``state`` into ``folder`` so that it appears complete or not at all; drop the one before it.
-
-    Raises:
-        SettingsError: if it cannot be written; the one before it is still there.
-    """
+    """Write ``state`` into ``folder`` so that it appears complete or not at all; drop the one before it."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getbuffer()
@@ -141,10 +136,15 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
     for begin in range(0, len(content), PART_BYTES):
         part = content[begin : begin + PART_BYTES]
         digests.append(hashlib.sha256(part).hexdigest())
-        outputs.write(folder / _part_name(digests[-1]), part, _ROOM)
-    index = json.dumps({"step": state["step"], "parts": digests})
-    outputs.write(folder / INDEX, index.encode(), _ROOM)
+        _replace(folder / _part_name(digests[-1]), part)
+    _replace(folder / INDEX, json.dumps({"step": state["step"], "parts": digests}).encode())
     kept = {_part_name(digest) for digest in digests}
     for path in folder.glob("state-*.part"):
         if path.name not in kept:
             path.unlink(missing_ok=True)
+
+
+def _replace(path: Path, content: bytes | memoryview) -> None:
+    written = path.with_name(path.name + ".new")
+    written.write_bytes(content)
+    os.replace(written, path)

@@ -67,7 +67,8 @@ def test_variables_are_declared_with_these_defaults():
     assert set(table) == set(declared), "the table lists them all"
     for name, shown in table.items():
         default = declared[name]
-        assert shown == (f"{default:g}" if isinstance(default, int | float) else default)
+        words = {None: "auto", "": "empty"}
+        assert shown == (f"{default:g}" if isinstance(default, int | float) else words.get(default, default))
     assert set(re.findall(r"\bFCFI_\w+", text)) <= set(declared)
 
 

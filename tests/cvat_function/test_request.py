@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvat_function.request import Prompts, clicks, corner_pairs, parse, share_out
+from cvat_function.request import clicks, corner_pairs, parse, share_out
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import FcfiError, PromptError
+from fcfi_core.prompt import Prompt
 
 BODY = {"image": "AAAA", "pos_points": [[64.2, 59.9]], "neg_points": [[150.5, 8.25]], "obj_bbox": []}
 
@@ -19,7 +20,7 @@ BODY = {"image": "AAAA", "pos_points": [[64.2, 59.9]], "neg_points": [[150.5, 8.
 def test_reads_an_interaction():
     asked = parse(BODY)
     assert asked.image == b"\0\0\0"
-    assert asked.objects(160, 120) == (Prompts((Click(64, 60),), (Click(151, 8, False),)),)
+    assert asked.objects(160, 120) == (Prompt([(64, 60), (151, 8, False)]),)
 
 
 @pytest.mark.parametrize("wrap", [json.dumps, lambda body: json.dumps(body).encode(), dict])
@@ -110,9 +111,4 @@ def test_several_boxes_are_several_objects():
     left, right = Box(0, 0, 9, 9), Box(20, 0, 29, 9)
     inside, near_right, stray = Click(5, 5), Click(18, 5), Click(15, 20, False)
     shared = share_out((inside, near_right), (stray,), (left, right))
-    assert shared == (Prompts((inside,), (stray,), left), Prompts((near_right,), (stray,), right))
-
-
-def test_prompts_without_a_place_are_not_usable():
-    assert not Prompts(negative=(Click(1, 1, False),)).usable
-    assert Prompts(box=Box(0, 0, 1, 1)).usable
+    assert shared == (Prompt((inside, stray), left), Prompt((near_right, stray), right))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cvat_function.response import Found, encode, refusal, rows
+from cvat_function.response import encode, refusal, rows
 from fcfi_core.errors import BusyError, ImageError, PromptError
 from fcfi_core.masks import cvat
 
@@ -20,7 +20,7 @@ masks = arrays(np.bool_, st.tuples(st.integers(1, 7), st.integers(1, 7)))
 @given(masks)
 def test_shapes_hold_the_mask(mask):
     height, width = mask.shape
-    answer = json.loads(encode([Found(mask, 0.934)], width, height, "shapes"))
+    answer = json.loads(encode([mask], width, height, "shapes"))
     assert bool(answer["shapes"]) == mask.any()
     for shape in answer["shapes"]:
         assert shape["type"] == "mask"
@@ -35,14 +35,14 @@ def test_no_mask_is_hidden(confidence):
 
     It also reads the list of attributes without asking whether it is there.
     """
-    (shape,) = json.loads(encode([Found(np.ones((3, 4), bool), confidence)], 4, 3, "shapes"))["shapes"]
+    (shape,) = json.loads(encode([np.ones((3, 4), bool)], 4, 3, "shapes"))["shapes"]
     assert shape["attributes"] == []
 
 
 @given(masks)
 def test_mask_holds_the_whole_frame(mask):
     height, width = mask.shape
-    answer = json.loads(encode([Found(mask, 1.0)], width, height, "mask"))
+    answer = json.loads(encode([mask], width, height, "mask"))
     assert np.array_equal(np.array(answer["mask"]), mask)
     assert "bounds" not in answer
     assert answer.get("points", []) == []
@@ -52,9 +52,9 @@ def test_mask_holds_the_whole_frame(mask):
 def test_each_object_is_a_shape_of_its_own():
     left, right = np.zeros((2, 4, 6), bool)
     left[:, :2], right[:, 4:] = True, True
-    answer = json.loads(encode([Found(left, 0.5), Found(right, 1.0)], 6, 4, "shapes"))
+    answer = json.loads(encode([left, right], 6, 4, "shapes"))
     assert [shape["points"][-4] for shape in answer["shapes"]] == [0, 4]
-    union = np.array(json.loads(encode([Found(left, 0.5), Found(right, 1.0)], 6, 4, "mask"))["mask"])
+    union = np.array(json.loads(encode([left, right], 6, 4, "mask"))["mask"])
     assert np.array_equal(union, left | right)
 
 
@@ -75,7 +75,7 @@ def test_a_large_frame_stays_small():
     y, x = np.ogrid[:4000, :6000]
     ring = np.abs((x - 3000) ** 2 + (y - 2000) ** 2 + ragged - 2_000_000) < 700_000
     assert ring.any(axis=1).sum() > 2500
-    assert len(encode([Found(ring, 0.9)], 6000, 4000, "shapes")) < 100_000
+    assert len(encode([ring], 6000, 4000, "shapes")) < 100_000
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from PIL import Image
 
 from cvat_function.settings import VARIABLES, Settings
 from fcfi_core.errors import SettingsError
+from fcfi_core.masks.finish import Finish
 from fcfi_core.settings import declared
 
 
@@ -25,7 +26,8 @@ def test_reads_the_environment():
             "FCFI_CVAT_MIN_AREA": "9",
         }
     )
-    assert (found.form, found.max_pixels, found.threads, found.min_area) == ("mask", 2_000_000, 3, 9)
+    assert (found.form, found.max_pixels, found.threads) == ("mask", 2_000_000, 3)
+    assert found.finish == Finish(9, None)
 
 
 @pytest.mark.parametrize(

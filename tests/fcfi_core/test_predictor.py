@@ -16,8 +16,9 @@ from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
 from fcfi_core.geometry import Region
 from fcfi_core.model import Model
-from fcfi_core.predictor import NO_OBJECT, Predictor
+from fcfi_core.predictor import Predictor
 from fcfi_core.protocol import parity
+from fcfi_core.rules import NO_OBJECT
 
 CLICKS = st.lists(
     st.builds(Click, st.integers(0, 119), st.integers(0, 89), st.booleans()), min_size=1, max_size=5
@@ -158,8 +159,8 @@ def test_clicks_go_on_from_the_mask_that_the_box_gave(tiny_model, photo):
 
 def test_the_official_protocol_knows_no_surroundings_of_a_box(tiny_model, photo):
     predictor = Predictor(tiny_model, protocol=parity())
-    scene = predictor.scene(photo, box=Box(50, 20, 90, 60))
-    assert same(predictor.result(scene, ()), predictor.result(scene, (scene.prior.implied_click(),)))
+    box = Box(50, 20, 90, 60)
+    assert same(predictor.segment(photo, box=box), predictor.segment(photo, [(70, 40)], box=box))
 
 
 def test_a_prior_mask_alone_implies_its_innermost_point(tiny_model, photo):

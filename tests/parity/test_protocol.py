@@ -13,6 +13,7 @@ from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.clicker import next_click
 from fcfi_core.model import Model
 from fcfi_core.predictor import Predictor
+from fcfi_core.prompt import Prompt
 from fcfi_core.protocol import parity
 
 PROBABILITY, IOU = 3e-3, 1e-3  # absolute
@@ -63,7 +64,7 @@ def test_protocol(case, networks, tools):
     model = Model.from_network(network, protocol=protocol, device="cpu", threads=1, fast=False)
     predictor = Predictor(model)
     truth = case.take("gt")
-    scene = predictor.scene(np.array(case.take("image")))
+    image = predictor.load(np.array(case.take("image")))
     golden = {
         name: case.take(name) for name in case.arrays if "/" not in name and name not in ("image", "gt")
     }
@@ -87,7 +88,7 @@ def test_protocol(case, networks, tools):
         clicks.append(wanted)
         not_clicked[y, x] = False
 
-        state = predictor.state(scene, tuple(clicks))
+        state = predictor.recurrence.state(image, Prompt(tuple(clicks)))
         probability = state.probability
         assert_maps(state, golden, index, tools, protocol.mask_threshold)
         zoomed = state.zoomed

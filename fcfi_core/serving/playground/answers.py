@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcfi_core.clicks import Click
 from fcfi_core.errors import PromptError
+from fcfi_core.prompt import click_fields
 from fcfi_core.results import Result
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def drawn(result: Result) -> dict[str, Any]:
         "polygons": _polygon_lists(outline),
         "area": int(result.mask.sum()),
         "confidence": result.confidence,
-        "implied_click": _click_fields(result.implied_click) if result.implied_click else None,
+        "implied_click": click_fields(result.implied_click) if result.implied_click else None,
         "notes": list(result.notes),
         "timings": dict(result.timings),
     }
@@ -97,7 +97,7 @@ def _polygon_file(result: Result, name: str) -> dict[str, Any]:
         "polygons": _polygon_lists(polygons),
         "lost_iou": polygons.lost_iou,
         "confidence": result.confidence,
-        "clicks": [_click_fields(click) for click in result.clicks],
+        "clicks": [click_fields(click) for click in result.clicks],
     }
 
 
@@ -127,7 +127,3 @@ def _polygon_lists(polygons: Polygons) -> list[dict[str, Any]]:
         {"exterior": part.exterior.tolist(), "holes": [hole.tolist() for hole in part.holes]}
         for part in polygons.parts
     ]
-
-
-def _click_fields(click: Click) -> dict[str, Any]:
-    return {"x": click.x, "y": click.y, "positive": click.positive}

@@ -23,11 +23,13 @@ from starlette.staticfiles import StaticFiles
 
 from fcfi_core.errors import BusyError, FcfiError, ImageError, WeightsError
 from fcfi_core.images import LoadedImage
+from fcfi_core.masks.finish import USUAL, Finish
 from fcfi_core.memo import Memo
 from fcfi_core.predictor import Predictor
+from fcfi_core.prompt import Prompt
 from fcfi_core.results import Result
 from fcfi_core.serving.playground import answers
-from fcfi_core.serving.playground.prompts import Prompt, parse_object
+from fcfi_core.serving.playground.parsing import parse_object
 
 Returned = TypeVar("Returned")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -57,6 +59,7 @@ def routes(
     kept_seconds: float = 900.0,
     threads: int = 2,
     waiting: int = 32,
+    finish: Finish = USUAL,
 ) -> list[BaseRoute]:
     """Return the routes of the playground.
 
@@ -68,9 +71,11 @@ def routes(
         kept_seconds: how long an unused photo is kept.
         threads: requests computed at the same time.
         waiting: requests that may wait for a thread; further ones are answered 503.
+        finish: how masks are finished.
     """
     photos = Memo(kept_bytes, kept_seconds)
-    playground = _Playground(predictor, upload_bytes, photos, kept_bytes // 3, threads, threads + waiting)
+    room = threads + waiting
+    playground = _Playground(predictor, upload_bytes, photos, kept_bytes // 3, threads, room, finish)
     return [
         Route("/playground", playground.page),
         Route("/playground/", playground.without_slash),
@@ -119,6 +124,7 @@ class _Playground:
         most_pixels: int,
         threads: int,
         room: int,
+        finish: Finish,
     ) -> None:
         self._predictor = predictor
         self._upload_bytes = upload_bytes
@@ -126,6 +132,7 @@ class _Playground:
         self._most_pixels = most_pixels
         self._turn = asyncio.Semaphore(threads)
         self._room = room
+        self._finish = finish
 
     async def page(self, request: Request) -> Response:
         return FileResponse(_ASSETS / "index.html", headers=_PAGE_HEADERS)
@@ -149,20 +156,22 @@ class _Playground:
 
     async def mask(self, request: Request) -> Response:
         image = self._image(request)
-        prompt = Prompt.of(parse_object(await _body(request, _PROMPT_BYTES)))
+        fields = parse_object(await _body(request, _PROMPT_BYTES))
+        prompt = Prompt.from_json(fields, image.height, image.width)
         return JSONResponse(await self._computed(request, self._drawn, image, prompt))
 
     async def file(self, request: Request) -> Response:
         image = self._image(request)
         fields = parse_object(await _body(request, _PROMPT_BYTES))
         kind, name = str(fields.get("format", "png")), str(fields.get("name", "image"))
-        content, media_type = await self._computed(request, self._file, image, Prompt.of(fields), kind, name)
+        prompt = Prompt.from_json(fields, image.height, image.width)
+        content, media_type = await self._computed(request, self._file, image, prompt, kind, name)
         return Response(content, media_type=media_type)
 
     # ---- in threads
 
     def _load(self, encoded: bytes) -> LoadedImage:
-        image = self._predictor().scene(encoded).image
+        image = self._predictor().load(encoded)
         if image.width * image.height > self._most_pixels:
             raise ImageError(
                 f"the image has {image.width} x {image.height} pixels, and the playground keeps at most "
@@ -172,7 +181,7 @@ class _Playground:
         return image
 
     def _segment(self, image: LoadedImage, prompt: Prompt) -> Result:
-        return self._predictor().segment(image, prompt.clicks, box=prompt.box).cleaned()
+        return self._predictor().answer(image, prompt).finished(self._finish)
 
     def _drawn(self, image: LoadedImage, prompt: Prompt) -> dict[str, Any]:
         start = time.perf_counter()

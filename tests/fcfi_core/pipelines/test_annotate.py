@@ -15,6 +15,7 @@ from fcfi_core.clicks import Box, Click
 from fcfi_core.datasets.coco import CocoDataset, decode_segmentation
 from fcfi_core.datasets.folder import read_ids
 from fcfi_core.errors import SettingsError
+from fcfi_core.masks.finish import RAW
 from fcfi_core.pipelines import outputs, review
 from fcfi_core.pipelines.annotate import JOURNAL, Options, annotate
 from fcfi_core.pipelines.prompts import ImagePrompts, ObjectPrompt, OpenedImage, PromptSource
@@ -137,7 +138,7 @@ def test_errors_are_tried_again_when_asked(predictor, source, photos, tmp_path) 
 def test_another_model_or_other_options_are_refused(predictor, source, tmp_path) -> None:
     annotate(predictor, source, tmp_path).__exit__(None, None, None)
     with pytest.raises(SettingsError, match="options differ"):
-        annotate(predictor, source, tmp_path, options=Options(clean=False))
+        annotate(predictor, source, tmp_path, options=Options(finish=RAW))
     with pytest.raises(SettingsError, match="prompts differ"):
         annotate(predictor, replace(source, digest="other"), tmp_path)
     annotate(predictor, source, tmp_path).__exit__(None, None, None)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from fcfi_core.clicks import Box
 from fcfi_core.geometry import Frame, Region
-from fcfi_core.prior import BOX_FEEDBACK, Prior, initial_feedback
+from fcfi_core.prompt import Prompt
+from fcfi_core.rules import BOX_FEEDBACK, initial_feedback
 from fcfi_core.training.configuration import SamplingConfiguration
 from fcfi_core.training.crops import UNKNOWN, Crop
 from fcfi_core.training.episodes import disturbed, first_click, next_click, start_episode
@@ -30,11 +31,11 @@ def test_box_starts_look_like_boxes_at_inference():
         episode = start_episode(crop_of(disc()), sampling, np.random.default_rng(seed))
         rows, columns = np.nonzero(episode.feedback == np.float32(BOX_FEEDBACK))
         box = Box(columns.min(), rows.min(), columns.max(), rows.max())
-        prior = Prior.of(64, 64, box, None)
-        clicks = [(click.y, click.x, click.positive) for click in prior.implied_clicks(64, 64, ())]
+        prompt = Prompt(box=box).within(64, 64)
+        clicks = [(click.y, click.x, click.positive) for click in prompt.surroundings(64, 64)]
         assert episode.clicks in (clicks, clicks[-1:])
         frame = Frame.of(Region.whole(64, 64), (64, 64), target=64)
-        assert np.array_equal(episode.feedback, initial_feedback(frame, box, None))
+        assert np.array_equal(episode.feedback, initial_feedback(frame, prompt))
         seen.add(len(episode.clicks))
     assert seen == {1, 5}
 

@@ -20,9 +20,9 @@ from starlette.testclient import TestClient
 
 from fcfi_core import Click, Predictor, WeightsError
 from fcfi_core.errors import BusyError
+from fcfi_core.prompt import MOST_CLICKS
 from fcfi_core.serving.playground import routes
 from fcfi_core.serving.playground import server as playground_server
-from fcfi_core.serving.playground.prompts import MAX_CLICKS
 
 ASSETS = Path(playground_server.__file__).parent / "assets"
 CLICKS = [{"x": 70, "y": 40}, {"x": 10, "y": 10, "positive": False}]
@@ -151,7 +151,7 @@ def test_photo_the_browser_cannot_show(client, photo):
         ('{"clicks": [{"x": 1, "y": 1, "positive": "yes"}]}', "yes"),
         ('{"box": [1, 2, 3]}', "[1, 2, 3]"),
         ('{"box": [500, 500, 600, 600]}', "outside"),
-        (json.dumps({"clicks": CLICKS * MAX_CLICKS}), str(MAX_CLICKS)),
+        (json.dumps({"clicks": CLICKS * MOST_CLICKS}), str(MOST_CLICKS)),
     ],
 )
 def test_bad_prompt_is_one_sentence(client, digest, body, named):

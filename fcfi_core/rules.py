@@ -1,0 +1,289 @@
+"""Where the product and the official evaluation go apart: two small objects with the same face.
+
+Both look at the whole image first and then around the object; both feed the last map back. The product
+keeps maps in the frame the network saw, lets a box speak before the first click, waits with negative
+clicks until there is an object, and never answers a positive click with nothing. The official rules keep
+maps at the image's size, corners aligned, and keep a stale zoom box when the object vanishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core.axes import Map
+from fcfi_core.clicks import Box, Click
+from fcfi_core.geometry import Frame, Region, next_region
+from fcfi_core.prompt import Prompt
+from fcfi_core.protocol import Protocol
+from fcfi_core.results import Result
+
+BOX_FEEDBACK = 0.6
+"""Probability inside a box: more likely object than not, and soft enough to be overruled."""
+
+UNSURE = "the network is unsure: the mask shows what is at least as likely as the clicked pixel; click again"
+NO_OBJECT = "no positive click yet: the mask is empty; click on the object first"
+
+Size = tuple[int, int]
+"""(height, width) of an image, pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """What is known after some clicks, and all that the next one needs.
+
+    Args:
+        frame: where the maps lie.
+        probability: (h, w) float32.
+        corrected, fused: (h, w) float32, the feedback maps; the same array as ``probability`` unless the
+            protocol needs them.
+        zoomed: the zoomed region the last pass looked at; None if it saw the whole image.
+    """
+
+    frame: Frame
+    probability: Map
+    corrected: Map
+    fused: Map
+    zoomed: Region | None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the maps."""
+        views = (self.probability, self.corrected, self.fused)
+        return sum({id(view): view.nbytes for view in views}.values())
+
+
+class Rules:
+    """What both have in common; made by :func:`rules_of`.
+
+    Args:
+        protocol: thresholds, sizes and ratios.
+        multiple: both sides of a frame are multiples of this.
+    """
+
+    align_corners: bool
+
+    def __init__(self, protocol: Protocol, multiple: int) -> None:
+        self.protocol = protocol
+        self._multiple = multiple
+
+    def look(self, size: Size, state: State | None, clicks: Sequence[Click]) -> tuple[Frame, Region | None]:
+        """Return the frame to show to the network, and the zoomed region in force."""
+        protocol = self.protocol
+        if state is None or protocol.target_size is None:
+            return self.whole(size), None
+        source = state.fused if protocol.zoom_from == "fused" else state.probability
+        foreground = state.frame.foreground(source, protocol.zoom_threshold)
+        if foreground is None:
+            return self.whole(size), self.stale(state)
+        zoomed = next_region(
+            state.zoomed,
+            foreground,
+            clicks,
+            size,
+            ratio=protocol.expansion_ratio,
+            smallest=protocol.smallest_crop,
+            keep_overlap=protocol.keep_overlap,
+        )
+        return self.zoomed(zoomed, size), zoomed
+
+    def whole(self, size: Size) -> Frame:
+        """Return the frame of the whole image."""
+        return self._frame(Region.whole(*size), size, self.protocol.first_side)
+
+    def zoomed(self, region: Region, size: Size) -> Frame:
+        """Return the frame of a part of the image."""
+        return self._frame(region, size, self.protocol.target_size)
+
+    def _frame(self, region: Region, size: Size, target: int | None) -> Frame:
+        return Frame.of(
+            region, size, target=target, multiple=self._multiple, align_corners=self.align_corners
+        )
+
+    # --- where the two differ ----------------------------------------------------------------------------
+
+    def first_pass(self, prompt: Prompt) -> int:
+        """Return how many clicks the first pass of the network follows, 0 for one that needs none."""
+        raise NotImplementedError
+
+    def completed(self, prompt: Prompt) -> Prompt:
+        """Return ``prompt`` with the click to assume where the user gave none and a pass needs one."""
+        raise NotImplementedError
+
+    def shown(self, prompt: Prompt, size: Size) -> tuple[Click, ...]:
+        """Return the clicks that the network is shown."""
+        raise NotImplementedError
+
+    def start(self, prompt: Prompt, size: Size) -> State:
+        """Return what is known from a box or a prior mask alone."""
+        raise NotImplementedError
+
+    def stale(self, state: State) -> Region | None:
+        """Return the zoomed region in force when the object has vanished."""
+        raise NotImplementedError
+
+    def kept(
+        self, size: Size, seen: Frame, zoomed: Region | None, probability: Map, corrected: Map, fused: Map
+    ) -> State:
+        """Return what is kept of a pass that saw ``seen``; the maps are of its size."""
+        raise NotImplementedError
+
+    def answer(self, prompt: Prompt, state: State | None, size: Size) -> Result:
+        """Return the result that ``state`` stands for; None: there is no object yet."""
+        if state is None:
+            nothing = Frame.of(Region.whole(*size), size, target=1)
+            return Result(nothing, np.zeros((1, 1), np.float32), 1.0, prompt.clicks, notes=(NO_OBJECT,))
+        threshold = self.protocol.mask_threshold
+        return Result(state.frame, state.probability, threshold, prompt.clicks, prompt.implied_click)
+
+
+class ProductRules(Rules):
+    """The rules this package works by."""
+
+    align_corners = False
+
+    def first_pass(self, prompt: Prompt) -> int:
+        """A box has a pass of its own; negative clicks wait until there is an object."""
+        if prompt.mask is not None:
+            return 1
+        if prompt.box is not None:
+            return 0
+        positive = (index for index, click in enumerate(prompt.clicks, start=1) if click.positive)
+        return next(positive, len(prompt.clicks) + 1)
+
+    def completed(self, prompt: Prompt) -> Prompt:
+        """A prior mask alone needs a click; a box alone brings its own."""
+        if prompt.mask is None or prompt.implied_click is None:
+            return prompt
+        return prompt.with_clicks([prompt.implied_click])
+
+    def shown(self, prompt: Prompt, size: Size) -> tuple[Click, ...]:
+        """With a box, its own clicks come before the user's; without any of these they stand alone."""
+        return (*prompt.surroundings(*size), *prompt.clicks)
+
+    def start(self, prompt: Prompt, size: Size) -> State:
+        """Look around the box or the mask from the beginning."""
+        assert prompt.region is not None, "a start has a box or a mask"
+        region = prompt.region.expanded(self.protocol.expansion_ratio, self.protocol.smallest_crop, *size)
+        frame = self.zoomed(region, size)
+        feedback = initial_feedback(frame, prompt)
+        return State(frame, feedback, feedback, feedback, region)
+
+    def stale(self, state: State) -> Region | None:
+        """The whole image is looked at as if for the first time."""
+        return None
+
+    def kept(
+        self, size: Size, seen: Frame, zoomed: Region | None, probability: Map, corrected: Map, fused: Map
+    ) -> State:
+        """Keep one map, or two where the zoom follows the fused feedback."""
+        source = probability if self.protocol.zoom_from == "prediction" else fused
+        return State(seen, probability, source, source, zoomed)
+
+    def answer(self, prompt: Prompt, state: State | None, size: Size) -> Result:
+        """Lower the threshold to the clicked pixel's probability where the mask would be empty."""
+        result = super().answer(prompt, state, size)
+        return result if state is None else _with_something(result)
+
+
+class OfficialRules(Rules):
+    """The rules of the official evaluation, defects included."""
+
+    align_corners = True
+
+    def first_pass(self, prompt: Prompt) -> int:
+        """Every click is a pass, negative ones without an object too."""
+        return 1
+
+    def completed(self, prompt: Prompt) -> Prompt:
+        """Without a click there is no pass: the one that the start implies is assumed."""
+        return prompt if prompt.implied_click is None else prompt.with_clicks([prompt.implied_click])
+
+    def shown(self, prompt: Prompt, size: Size) -> tuple[Click, ...]:
+        """Nothing but the clicks themselves."""
+        return prompt.clicks
+
+    def start(self, prompt: Prompt, size: Size) -> State:
+        """Look at the whole image."""
+        frame = self.whole(size)
+        feedback = initial_feedback(frame, prompt)
+        return State(frame, feedback, feedback, feedback, None)
+
+    def stale(self, state: State) -> Region | None:
+        """The old box stays in force, though the whole image is seen."""
+        return state.zoomed
+
+    def kept(
+        self, size: Size, seen: Frame, zoomed: Region | None, probability: Map, corrected: Map, fused: Map
+    ) -> State:
+        """Whatever was seen, put the answer where the last zoomed region is, at the image's size."""
+        whole = self.whole(size)
+        place = whole if zoomed is None else self.zoomed(zoomed, size)
+        probability, corrected, fused = (place.paste(view) for view in (probability, corrected, fused))
+        return State(whole, probability, corrected, fused, zoomed)
+
+
+def rules_of(protocol: Protocol, multiple: int) -> Rules:
+    """Return the rules that ``protocol`` asks for.
+
+    Args:
+        multiple: both sides of a frame are multiples of this; the engine's ``size_multiple``.
+    """
+    return (OfficialRules if protocol.official else ProductRules)(protocol, multiple)
+
+
+def initial_feedback(frame: Frame, prompt: Prompt) -> Map:
+    """Return the feedback map that the network receives with the first click.
+
+    A prior mask is shown as it is: 1 inside, 0 outside, averaged over the image pixels that a frame
+    pixel covers. A box without a mask is a filled rectangle of :data:`BOX_FEEDBACK`, likewise averaged
+    at its edges. Training shows exactly this.
+
+    Args:
+        frame: where the network looks.
+        prompt: with a mask or a box, inside the image.
+
+    Returns:
+        (frame.height, frame.width) float32, 0..1.
+    """
+    if prompt.mask is not None:
+        return frame.apply_map(prompt.mask)
+    assert prompt.box is not None, "a start has a box or a mask"
+    return box_feedback(frame, prompt.box)
+
+
+def box_feedback(frame: Frame, box: Box) -> Map:
+    """Return ``box`` as a filled rectangle of :data:`BOX_FEEDBACK`, (frame.height, frame.width) float32."""
+    rows = _coverage(box.y1, box.y2, frame.region.top, frame.region.height, frame.height)
+    columns = _coverage(box.x1, box.x2, frame.region.left, frame.region.width, frame.width)
+    return np.outer(rows, columns * np.float32(BOX_FEEDBACK)).astype(np.float32)
+
+
+def _coverage(first: int, last: int, start: int, extent: int, size: int) -> NDArray[np.float32]:
+    """Return how much of each of ``size`` frame pixels along an axis the pixels ``first..last`` cover."""
+    scale = size / extent
+    edges = np.arange(size + 1)
+    begin, end = (first - start) * scale, (last + 1 - start) * scale
+    covered = np.minimum(edges[1:], end) - np.maximum(edges[:-1], begin)
+    return np.asarray(np.clip(covered, 0, 1), np.float32)
+
+
+def _with_something(result: Result) -> Result:
+    """Return ``result``, its threshold lowered to the clicked pixel's probability if it were empty.
+
+    Whoever clicks on an object wants to see a mask to correct, not nothing; the confidence tells how
+    little it is worth. The newest click is asked first: it nearly always lies in the mask, and one answer
+    is enough.
+    """
+    likeliest = 0.0
+    positive = [click for click in (*result.clicks, result.implied_click) if click and click.positive]
+    for click in reversed(positive):
+        likeliest = max(likeliest, result.probability_at(click))
+        if likeliest > result.threshold:
+            return result
+    if not positive or result.mask.any():
+        return result
+    return replace(result, threshold=0.99 * likeliest, notes=(UNSURE,))

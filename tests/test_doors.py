@@ -1,0 +1,146 @@
+"""Every door finishes a mask by one policy: the same prompt gives the same mask, whoever asks."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from cvat_function import main as cvat_main
+from cvat_function.upgrade import prompts as upgrade_prompts
+from fcfi_core.cli import main as fcfi
+from fcfi_core.clicks import Click
+from fcfi_core.masks import coco, cvat, from_polygons, label_studio
+from fcfi_core.masks.polygons import Polygon
+from fcfi_core.pipelines.annotate import Options, annotate_image
+from fcfi_core.pipelines.prompts import ImagePrompts, ObjectPrompt, OpenedImage
+from fcfi_core.predictor import Predictor
+from fcfi_core.serving import playground
+from fcfi_core.serving.loading import Loading
+from label_studio_backend.server import create_app
+from label_studio_backend.settings import Settings
+
+WIDTH, HEIGHT = 128, 96
+CLICK = Click(60, 50)
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    """A disc with a pinhole, and a speck of its colour far away: the network's mask has both."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    disc = (columns - 64) ** 2 + (rows - 48) ** 2 <= 30**2
+    disc[60, 70:72] = False
+    disc[10, 110:112] = True
+    return np.where(disc[..., None], (210, 60, 40), (60, 55, 45)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def png(pixels):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def predictor(colour_model):
+    return Predictor(colour_model)
+
+
+@pytest.fixture
+def expected(predictor, pixels):
+    raw = predictor.segment(pixels, [CLICK])
+    assert raw.mask[10, 111]
+    assert not raw.mask[60, 71]
+    finished = raw.finished().mask
+    assert not finished[10, 111]
+    assert finished[60, 71]
+    return finished
+
+
+def test_the_command(expected, pixels, png, tmp_path, monkeypatch, predictor):
+    monkeypatch.setattr("fcfi_core.cli.segment.load_predictor", lambda arguments: predictor)
+    (tmp_path / "disc.png").write_bytes(png)
+    out = tmp_path / "mask.png"
+    words = ["segment", str(tmp_path / "disc.png"), "--click", f"{CLICK.x},{CLICK.y}", "--out", str(out)]
+    assert fcfi(words) == 0
+    assert np.array_equal(np.asarray(Image.open(out)) > 0, expected)
+
+
+def test_many_images(expected, pixels, predictor):
+    objects = (ObjectPrompt("1", clicks=(CLICK,)),)
+    entry = annotate_image(
+        predictor, ImagePrompts("disc.png", lambda: OpenedImage(pixels, objects)), Options()
+    )
+    assert np.array_equal(coco.decode(entry["objects"][0]["segmentation"]), expected)
+
+
+def test_the_playground(expected, png, predictor):
+    client = TestClient(Starlette(routes=playground.routes(lambda: predictor)))
+    image = client.post("/playground/images", content=png).json()["image"]
+    clicks = [{"x": CLICK.x, "y": CLICK.y, "positive": True}]
+    answer = client.post(f"/playground/images/{image}/file", json={"clicks": clicks, "format": "png"})
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content))) > 0, expected)
+
+
+@pytest.mark.parametrize("tag", ["Brush", "Polygon"])
+def test_label_studio(expected, png, predictor, tag):
+    """The click lies in the middle of its pixel; polygons are asked to leave nothing out."""
+    config = (
+        f'<View><Image name="image" value="$image"/><{tag}Labels name="out" toName="image">'
+        f'<Label value="disc"/></{tag}Labels><KeyPointLabels name="dot" toName="image" smart="true">'
+        '<Label value="disc"/></KeyPointLabels></View>'
+    )
+    dot = {
+        "id": "a",
+        "type": "keypointlabels",
+        "from_name": "dot",
+        "to_name": "image",
+        "original_width": WIDTH,
+        "original_height": HEIGHT,
+        "is_positive": True,
+        "value": {
+            "x": 100 * (CLICK.x + 0.5) / WIDTH,
+            "y": 100 * (CLICK.y + 0.5) / HEIGHT,
+            "keypointlabels": ["disc"],
+        },
+    }
+    body = {
+        "tasks": [{"id": 1, "data": {"image": f"data:image/png;base64,{base64.b64encode(png).decode()}"}}],
+        "label_config": config,
+        "params": {"context": {"result": [dot]}},
+    }
+    settings = Settings(polygon_tolerance=1e-6, polygon_points=4000)
+    loading = Loading(lambda: predictor, "test").start()
+    with TestClient(create_app(settings, loading)) as client:
+        (region,) = client.post("/predict", json=body).json()["results"][0]["result"]
+    value = region["value"]
+    if tag == "Brush":
+        found = label_studio.decode(value["rle"], WIDTH, HEIGHT)
+    else:
+        corners = np.array(value["points"]) * (WIDTH / 100, HEIGHT / 100)
+        found = from_polygons([Polygon(corners)], WIDTH, HEIGHT)
+    assert np.array_equal(found, expected)
+
+
+def test_cvat(expected, png, colour_model, monkeypatch):
+    monkeypatch.setattr("cvat_function.settings.load_model", lambda *_, **__: colour_model)
+    logger = SimpleNamespace(info_with=lambda *_, **__: None, error_with=lambda *_, **__: None)
+    context = SimpleNamespace(user_data=SimpleNamespace(), logger=logger, Response=SimpleNamespace)
+    cvat_main.init_context(context)
+    body = {"image": base64.b64encode(png).decode(), "pos_points": [[CLICK.x, CLICK.y]], "neg_points": []}
+    answer = cvat_main.handler(context, SimpleNamespace(body=body))
+    (shape,) = json.loads(answer.body)["shapes"]
+    assert np.array_equal(cvat.decode(shape["points"], WIDTH, HEIGHT), expected)
+
+
+def test_the_upgrade_of_tasks(expected, pixels, predictor):
+    shape = {"type": "points", "points": [float(CLICK.x), float(CLICK.y)]}
+    found = upgrade_prompts.segment(predictor, predictor.load(pixels), shape)
+    assert np.array_equal(found.mask, expected)
