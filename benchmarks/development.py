@@ -1,0 +1,128 @@
+"""How many clicks weights, and means of weights, take on the development split of a configuration.
+
+    python benchmarks/development.py CONFIG.toml default latest.safetensors default+latest.safetensors
+
+The split holds the photos that training keeps out by their names; objects are drawn as a training run
+draws them, so the same sets and count give the same objects. ``a+b`` is the mean of two weights,
+``a*2+b`` gives the first twice the weight. ``--write`` keeps the last one as a checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fcfi_core.checkpoints.catalogue import resolve
+from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_checkpoint
+from fcfi_core.datasets.folder import AnnotatedImage, Dataset, Sample
+from fcfi_core.datasets.opening import open_dataset
+from fcfi_core.datasets.split import is_held_out
+from fcfi_core.networks.registry import build
+from fcfi_core.protocol import Protocol
+from fcfi_core.training.configuration_file import load_configuration
+from fcfi_core.training.development import clicks_needed, development_samples
+from fcfi_core.training.photos import read_photos
+
+FIGURES = ("noc@80", "noc@85", "noc@90", "missed@90", "iou@1", "iou@2", "iou@3", "iou@5")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The photos of a set that training keeps out; the others are not even read."""
+
+    dataset: Dataset
+    share: float
+
+    @property
+    def name(self) -> str:
+        """Of the set."""
+        return self.dataset.name
+
+    @property
+    def image_names(self) -> Sequence[str]:
+        """Those kept out."""
+        return [name for name in self.dataset.image_names if is_held_out(f"{self.name}/{name}", self.share)]
+
+    def areas(self, image_name: str) -> Any:
+        """Return pixels by object id."""
+        return self.dataset.areas(image_name)
+
+    def read(self, image_name: str) -> AnnotatedImage:
+        """Return one photo."""
+        return self.dataset.read(image_name)
+
+
+def mean_of(text: str) -> Checkpoint:
+    """Return the checkpoint, or the weighted mean of the checkpoints, that ``text`` names."""
+    total: dict[str, Tensor] = {}
+    weights = 0.0
+    for term in text.split("+"):
+        name, _, factor = term.partition("*")
+        weight = float(factor or 1)
+        checkpoint = read_checkpoint(resolve(name))
+        weights += weight
+        for key, tensor in checkpoint.state.items():
+            if tensor.is_floating_point():
+                total[key] = total.get(key, 0) + weight * tensor
+            else:
+                total[key] = tensor
+    for key, tensor in total.items():
+        if tensor.is_floating_point():
+            total[key] = tensor / weights
+    return Checkpoint(checkpoint.variant, checkpoint.arguments, checkpoint.protocol, total, checkpoint.header)
+
+
+def samples_of(configuration: Path, sets: Sequence[str], objects: int, longest_side: int) -> list[Sample]:
+    """Return objects of the photos that ``configuration`` keeps out, of the named sets (none: of all)."""
+    settings = load_configuration(configuration)
+    photos = []
+    for index, source in enumerate(settings.sources):
+        if not sets or Path(source.path).name in sets:
+            kept = HeldOut(open_dataset(source.path, source.images), settings.development_share)
+            if kept.image_names:
+                photos += read_photos(kept, index, longest_side, source.smallest_region)
+    return development_samples(photos, objects)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("configuration", type=Path, help="CONFIG.toml of a training run")
+    parser.add_argument("weights", nargs="+", help="a name or file; several joined by + are averaged")
+    parser.add_argument("--sets", default="", help="comma-separated folder names (default: all sources)")
+    parser.add_argument("--objects", type=int, default=260)
+    parser.add_argument("--longest-side", type=int, default=512, help="pixels")
+    parser.add_argument("--write", type=Path, help="keep the last weights here")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    sets = [name for name in arguments.sets.split(",") if name]
+    samples = samples_of(arguments.configuration, sets, arguments.objects, arguments.longest_side)
+    print(f"{len(samples)} objects of {len({(one.dataset, one.image_name) for one in samples})} photos")
+    print(" | ".join(("weights", *FIGURES, "processor seconds")), flush=True)
+    for text in arguments.weights:
+        checkpoint = mean_of(text)
+        network = build(checkpoint.variant, **checkpoint.arguments)
+        network.load_state_dict(checkpoint.state)
+        began = time.process_time()
+        figures = clicks_needed(
+            network.eval(),
+            samples,
+            variant=checkpoint.variant,
+            protocol=Protocol.from_dict(dict(checkpoint.protocol)),
+            device="cpu",
+            threads=1,
+        )
+        row = (f"{figures[name]:.3f}" for name in FIGURES)
+        print(" | ".join((text, *row, f"{time.process_time() - began:.0f}")), flush=True)
+    if arguments.write:
+        write_checkpoint(arguments.write, checkpoint.state, checkpoint.header)
+
+
+if __name__ == "__main__":
+    main()
