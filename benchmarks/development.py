@@ -12,16 +12,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_checkpoint
-from fcfi_core.datasets.folder import AnnotatedImage, Dataset, Sample
+from fcfi_core.datasets.folder import Sample
 from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.datasets.split import is_held_out
 from fcfi_core.networks.registry import build
@@ -31,32 +29,6 @@ from fcfi_core.training.development import clicks_needed, development_samples
 from fcfi_core.training.photos import read_photos
 
 FIGURES = ("noc@80", "noc@85", "noc@90", "missed@90", "iou@1", "iou@2", "iou@3", "iou@5")
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """The photos of a set that training keeps out; the others are not even read."""
-
-    dataset: Dataset
-    share: float
-
-    @property
-    def name(self) -> str:
-        """Of the set."""
-        return self.dataset.name
-
-    @property
-    def image_names(self) -> Sequence[str]:
-        """Those kept out."""
-        return [name for name in self.dataset.image_names if is_held_out(f"{self.name}/{name}", self.share)]
-
-    def areas(self, image_name: str) -> Any:
-        """Return pixels by object id."""
-        return self.dataset.areas(image_name)
-
-    def read(self, image_name: str) -> AnnotatedImage:
-        """Return one photo."""
-        return self.dataset.read(image_name)
 
 
 def mean_of(text: str) -> Checkpoint:
@@ -85,9 +57,13 @@ def samples_of(configuration: Path, sets: Sequence[str], objects: int, longest_s
     photos = []
     for index, source in enumerate(settings.sources):
         if not sets or Path(source.path).name in sets:
-            kept = HeldOut(open_dataset(source.path, source.images), settings.development_share)
-            if kept.image_names:
-                photos += read_photos(kept, index, longest_side, source.smallest_region)
+            dataset = open_dataset(source.path, source.images)
+            kept = [
+                name
+                for name in dataset.image_names
+                if is_held_out(f"{dataset.name}/{name}", settings.development_share)
+            ]
+            photos += read_photos(dataset, index, longest_side, source.smallest_region, names=kept)
     return development_samples(photos, objects)
 
 

@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from fcfi_core.cli._common import core_settings
 from fcfi_core.cli._duration import seconds_of
 from fcfi_core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from fcfi_core.training.configuration import TrainingConfiguration
 
 HELP = "train a model, or fine-tune one on your own photos; an interrupted run continues"
 
@@ -42,6 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="CPU threads (default: what CONFIG.toml says; for fine-tuning FCFI_THREADS, else the "
         "container's share)",
+    )
+    parser.add_argument(
+        "--pack", type=Path, metavar="FILE.zip", help="read the photos from what `fcfi pack` wrote"
+    )
+    parser.add_argument(
+        "--licences",
+        choices=("any", "permissive"),
+        default="any",
+        help="permissive: leave out sources whose licence asks for more than naming the authors",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     tuning = parser.add_argument_group("fine-tuning (instead of CONFIG.toml)")
@@ -107,6 +120,10 @@ def _train(arguments: argparse.Namespace) -> int:
         configuration = replace(configuration, device=arguments.device)
     if arguments.threads is not None:
         configuration = replace(configuration, threads=arguments.threads)
+    if arguments.pack is not None:
+        configuration = replace(configuration, pack=str(arguments.pack.resolve()))
+    if arguments.licences == "permissive":
+        configuration = _permissive(configuration, quiet=arguments.json)
     folder = Path(configuration.out)
     with _interruptible(folder), _Progress(configuration.steps, quiet=arguments.json) as progress:
         training = prepare(configuration, progress.report)
@@ -125,12 +142,31 @@ def _train(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _permissive(configuration: TrainingConfiguration, *, quiet: bool) -> TrainingConfiguration:
+    """Return the run with permissive sources only, having said which are left out."""
+    from fcfi_core.training.licences import permissive_only
+    from fcfi_core.training.pack import source_name
+
+    kept = permissive_only(configuration)
+    left_out = [source_name(source) for source in configuration.sources if source not in kept.sources]
+    if left_out and not quiet:
+        print(f"left out, as their licence is not permissive or not stated: {', '.join(left_out)}")
+    return kept
+
+
 def _fine_tune(arguments: argparse.Namespace) -> int:
     from fcfi_core.training.configuration import SourceConfiguration
     from fcfi_core.training.fine_tuning import REFERENCE, FineTuningOptions, fine_tune
 
-    if arguments.stretch is not None:
-        raise SettingsError("--for belongs to a configuration (fcfi train CONFIG.toml); leave it out.")
+    for given, option in (
+        (arguments.stretch is not None, "--for"),
+        (arguments.pack is not None, "--pack"),
+        (arguments.licences != "any", "--licences"),
+    ):
+        if given:
+            raise SettingsError(
+                f"{option} belongs to a configuration (fcfi train CONFIG.toml); leave it out."
+            )
     for option in ("data", "out"):
         if getattr(arguments, option) is None:
             raise SettingsError(f"fine-tuning needs --{option}; for example --data export.json --out tuned.")

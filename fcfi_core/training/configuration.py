@@ -22,6 +22,8 @@ class SourceConfiguration:
         images: folder of the photos that a file refers to; None: beside the file.
         smallest_region: regions of fewer pixels are no targets.
         largest_crop: left out of crops larger than this, pixels (for small or coarse photos); 0: never.
+        licence: of the photos, an SPDX identifier, several joined by " AND ", or other words; see
+            :mod:`fcfi_core.training.licences`.
     """
 
     path: str
@@ -30,6 +32,7 @@ class SourceConfiguration:
     images: str | None = None
     smallest_region: int = 40
     largest_crop: int = 0
+    licence: str = ""
 
     def fits(self, size: int) -> bool:
         """Return whether crops of ``size`` x ``size`` pixels are drawn from this source."""
@@ -163,6 +166,8 @@ class TrainingConfiguration:
         precision: "float32", or "bfloat16" (autocast, for GPUs).
         longest_side: photos are kept in memory at most this large, pixels.
         tensorboard: also write tensorboard events.
+        pack: a file that ``fcfi pack`` wrote; the sources' photos are read from it, by their folders'
+            names, instead of from their paths.
     """
 
     out: str
@@ -182,6 +187,7 @@ class TrainingConfiguration:
     precision: str = "float32"
     longest_side: int = 512
     tensorboard: bool = False
+    pack: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     phases: tuple[PhaseConfiguration, ...] = (PhaseConfiguration(0.65, 256), PhaseConfiguration(0.35, 320))
     sampling: SamplingConfiguration = SamplingConfiguration()

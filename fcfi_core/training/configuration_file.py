@@ -93,6 +93,7 @@ def _with_absolute_paths(configuration: TrainingConfiguration, base: Path) -> Tr
         out=absolute(configuration.out),
         start=start,
         initialisation=None if initialisation is None else absolute(initialisation),
+        pack=None if configuration.pack is None else absolute(configuration.pack),
         sources=tuple(
             dataclasses.replace(
                 source,

@@ -42,11 +42,17 @@ class Photo:
 
 
 def read_photos(
-    dataset: Dataset, source: int, longest_side: int, smallest_region: int = _SMALLEST_REGION
+    dataset: Dataset,
+    source: int,
+    longest_side: int,
+    smallest_region: int = _SMALLEST_REGION,
+    *,
+    names: Sequence[str] | None = None,
 ) -> list[Photo]:
     """Return every photo of ``dataset`` that has a usable region, at most ``longest_side`` pixels long.
 
-    Regions of fewer than ``smallest_region`` pixels are no targets.
+    Regions of fewer than ``smallest_region`` pixels are no targets. With ``names`` only these photos are
+    read, and it is no error if none of them is usable.
 
     Raises:
         DataError: if there is no such photo, or a file cannot be read.
@@ -54,11 +60,12 @@ def read_photos(
     with ThreadPoolExecutor(2) as pool:
         photos = list(
             pool.map(
-                lambda name: _read(dataset, name, source, longest_side, smallest_region), dataset.image_names
+                lambda name: _read(dataset, name, source, longest_side, smallest_region),
+                dataset.image_names if names is None else names,
             )
         )
     usable = [photo for photo in photos if photo.regions.size]
-    if not usable:
+    if not usable and names is None:
         raise DataError(f"no mask of {dataset.name} holds a region of at least {smallest_region} pixels.")
     return usable
 

@@ -41,6 +41,7 @@ from fcfi_core.training.crops import CropSampler
 from fcfi_core.training.development import clicks_needed, development_samples
 from fcfi_core.training.log import TrainingLog
 from fcfi_core.training.loop import Trainer
+from fcfi_core.training.pack import read_pack, source_name
 from fcfi_core.training.photos import Photo, read_photos, split
 from fcfi_core.training.state import fingerprint_of, is_begun, read_state, write_state
 
@@ -222,11 +223,14 @@ def _read_sources(
     configuration: TrainingConfiguration, report: Callable[[str], None]
 ) -> tuple[list[Photo], list[Photo]]:
     """Return the training photos and the development photos."""
-    photos = [
-        photo
-        for index, source in enumerate(configuration.sources)
-        for photo in read_source(source, index, configuration.longest_side, report)
-    ]
+    if configuration.pack is not None:
+        photos = read_pack(Path(configuration.pack), configuration.sources, configuration.longest_side)
+    else:
+        photos = [
+            photo
+            for index, source in enumerate(configuration.sources)
+            for photo in read_source(source, index, configuration.longest_side, report)
+        ]
     training, development = split(photos, configuration.development_share)
     if not training:
         raise DataError(f"all {len(photos)} photos fell into the development split; lower development_share.")
@@ -239,7 +243,12 @@ def _network(configuration: TrainingConfiguration) -> tuple[InteractiveNetwork, 
         "variant": configuration.variant,
         "arguments": configuration.arguments,
         "protocol": product(configuration.variant).to_dict(),
-        "model_card": {"sources": [Path(source.path).name for source in configuration.sources]},
+        "model_card": {
+            "sources": [source_name(source) for source in configuration.sources],
+            "licences": {
+                source_name(source): source.licence for source in configuration.sources if source.licence
+            },
+        },
     }
     if configuration.start is not None:
         path = resolve(configuration.start)

@@ -38,6 +38,7 @@ _MAY_CHANGE = (
     "save_every",
     "log_every",
     "tensorboard",
+    "pack",
 )
 """Settings that may differ when a run is continued: a longer or shorter run takes its own end as its aim."""
 
@@ -51,7 +52,7 @@ def fingerprint_of(configuration: TrainingConfiguration, photos: Sequence[Photo]
     for name in _MAY_CHANGE:
         del settings[name]
     for source in settings["sources"]:
-        del source["path"], source["images"]
+        del source["path"], source["images"], source["licence"]
     weights = [
         None if (place := settings.pop(name)) is None else sha256(find(place))
         for name, find in (("start", resolve), ("initialisation", Path))
