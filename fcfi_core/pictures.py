@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from fcfi_core import outputs
 from fcfi_core.clicks import Box
 from fcfi_core.images import LoadedImage
 
@@ -65,7 +66,11 @@ def drawn(image: LoadedImage, mask: NDArray[np.bool_], area: Box, side: int) -> 
 
 
 def save(tiles: Sequence[Tile], path: Path, columns: int = 6) -> None:
-    """Write ``tiles`` row by row into one picture at ``path``; its ending names the format."""
+    """Write ``tiles`` row by row into one picture at ``path``; its ending names the format.
+
+    Raises:
+        SettingsError: if it cannot be written.
+    """
     side = tiles[0].picture.shape[0]
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
@@ -76,4 +81,4 @@ def save(tiles: Sequence[Tile], path: Path, columns: int = 6) -> None:
         corner = column * (side + 4), row * (side + LINE + 4)
         sheet.paste(Image.fromarray(one.picture), corner)
         draw.text((corner[0] + 2, corner[1] + side + 3), one.caption, fill=(255, 255, 255))
-    sheet.save(path)
+    outputs.write(path, outputs.encoded(np.asarray(sheet), path), "give another place for the picture sheet")

@@ -17,7 +17,7 @@ from cvat_function.upgrade import prompts
 from cvat_function.upgrade.outcomes import Outcomes
 from cvat_function.upgrade.run import Options, Upgraded, pending, upgrade
 from cvat_function.upgrade.server import Work, connect
-from fcfi_core import pictures
+from fcfi_core import outputs, pictures
 from fcfi_core.errors import SettingsError
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks import box_of
@@ -86,6 +86,7 @@ def run(arguments: Namespace) -> int:
     settings = Settings.from_environment(os.environ)
     if arguments.model:
         settings = replace(settings, model=arguments.model)
+    outputs.require_writable(arguments.sheet, "--sheet", outputs.PICTURES, [arguments.journal])
     work = Work(connect(arguments), task=arguments.task, job=arguments.job)
     options = Options(
         kind=arguments.to,

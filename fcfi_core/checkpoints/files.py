@@ -10,29 +10,65 @@ The header's metadata hold one entry, ``"fcfi"``: JSON of ::
 
 Tensors carry the key names of the network's ``state_dict``. Floating-point tensors may be stored as
 float16; they become float32 when read. No code is stored and none is run.
+
+What a file says of itself, and its weights as NumPy arrays, can be read without torch.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
-from fcfi_core.errors import WeightsError
-from fcfi_core.networks.base import InteractiveNetwork
+from fcfi_core import outputs
+from fcfi_core.errors import SettingsError, WeightsError
 from fcfi_core.networks.registry import VARIANTS, build
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from fcfi_core.networks.base import InteractiveNetwork
 
 FORMAT = 1
 _KEY = "fcfi"
-_DTYPES = {"float16": torch.float16, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a checkpoint file says of itself.
+
+    Attributes:
+        path: of the file.
+        variant: name of the architecture.
+        arguments: constructor arguments of the network.
+        protocol: settings the weights were trained for.
+        header: the whole header, model card included.
+    """
+
+    path: Path
+    variant: str
+    arguments: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    header: Mapping[str, Any] = field(repr=False)
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Return the network's ``state_dict`` as arrays, floating-point ones as float32.
+
+        Raises:
+            WeightsError: if the file is damaged.
+        """
+        weights, _ = _content(self.path, "numpy")
+        return {
+            key: array.astype(np.float32) if np.issubdtype(array.dtype, np.floating) else array
+            for key, array in weights.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -92,6 +128,20 @@ def require_layout(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], 
             )
 
 
+def describe(path: str | Path) -> Description:
+    """Return what the file ``path`` says of itself; its weights are not read.
+
+    Raises:
+        WeightsError: if the file is missing, damaged, of another program, or from a newer version.
+    """
+    path = Path(path)
+    _, metadata = _content(path, None)
+    header = _header(metadata, path)
+    return Description(
+        path, header["variant"], header.get("arguments", {}), header.get("protocol", {}), header
+    )
+
+
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Return the checkpoint in the file ``path``.
 
@@ -99,17 +149,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         WeightsError: if the file is missing, damaged, of another program, or from a newer version.
     """
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"there is no checkpoint file {str(path)!r}; check the path.")
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(
-            f"{str(path)!r} is not a readable .safetensors file ({error}); copy it again, or convert an "
-            "official .pth file with: fcfi convert OFFICIAL.pth OUT.safetensors"
-        ) from None
+    state, metadata = _content(path, "pt")
     header = _header(metadata, path)
     return Checkpoint(
         variant=header["variant"],
@@ -120,6 +160,23 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         },
         header=header,
     )
+
+
+def _content(
+    path: Path, framework: Literal["pt", "numpy"] | None
+) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """Return the tensors of a file by name, as those of ``framework`` (None: none), and its metadata."""
+    if not path.is_file():
+        raise WeightsError(f"there is no checkpoint file {str(path)!r}; check the path.")
+    try:
+        with safe_open(path, framework=framework or "numpy") as file:
+            names = file.keys() if framework else ()
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise WeightsError(
+            f"{str(path)!r} is not a readable .safetensors file ({error}); copy it again, or convert an "
+            "official .pth file with: fcfi convert OFFICIAL.pth OUT.safetensors"
+        ) from None
 
 
 def _header(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
@@ -167,20 +224,22 @@ def write_checkpoint(
     header = {"format": FORMAT, **header}
     metadata = {_KEY: json.dumps(header)}
     _header(metadata, path)
-    stored = {key: _stored(key, tensor, _DTYPES[dtype]) for key, tensor in network_state.items()}
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    import torch
+    from safetensors.torch import save
+
+    kind = {"float16": torch.float16, "float32": torch.float32}[dtype]
+    stored = {key: _stored(key, tensor, kind) for key, tensor in network_state.items()}
     try:
         # Not save_file, whose files nobody but the owner may read.
-        part.write_bytes(save(stored, metadata=metadata))
-        part.replace(path)
-    except OSError as error:
-        raise WeightsError(f"cannot write the checkpoint {str(path)!r} ({error.strerror}).") from None
-    finally:
-        part.unlink(missing_ok=True)
+        outputs.write(path, save(stored, metadata=metadata), "choose another place for the checkpoint")
+    except SettingsError as error:
+        raise WeightsError(str(error)) from None
 
 
 def _stored(key: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """Return ``tensor`` as it goes into the file."""
+    import torch
+
     tensor = tensor.detach().cpu()
     if tensor.is_floating_point():
         tensor = tensor.to(dtype)

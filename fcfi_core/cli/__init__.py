@@ -11,9 +11,11 @@ standard error), 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
@@ -24,6 +26,10 @@ import fcfi_core
 from fcfi_core.errors import FcfiError
 
 DESCRIPTION = "Cut objects out of images by clicks, inside Label Studio, CVAT, a browser, or here."
+
+_COORDINATES = re.compile(r"-\s*[\d.][^,]*,")
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -76,7 +82,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fcfi`` with these arguments (those of the process by default) and return its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = joined(sys.argv[1:] if argv is None else argv)
     try:
         known = words[0] if words and words[0] in verbs() else None
         arguments = build_parser(known).parse_args(words)
@@ -90,8 +96,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # The reader of our output has left (for example `| head`); nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        place = f"{error.filename!r}" if error.filename else "the output"
+        print(f"fcfi: cannot write {place}: {error.strerror}; make room, and try again.", file=sys.stderr)
+        _drop_output()
+        return 2
+
+
+def joined(words: Sequence[str]) -> list[str]:
+    """Return ``words`` with coordinates that begin with a minus sign tied to their option.
+
+    The parser takes a word that begins with a minus sign for an option of its own.
+
+    >>> joined(["segment", "a.jpg", "--box", "-20,-5,40,60"])
+    ['segment', 'a.jpg', '--box=-20,-5,40,60']
+    """
+    result: list[str] = []
+    for word in words:
+        if _COORDINATES.match(word) and result and _OPTION.fullmatch(result[-1]):
+            result[-1] += f"={word}"
+        else:
+            result.append(word)
+    return result
+
+
+def _drop_output() -> None:
+    """Keep Python from writing at its end what could not be written now."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentence(module: ModuleType) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcfi_core import settings
@@ -73,25 +71,3 @@ def print_json(value: Any) -> None:
 def rounded(timings: Mapping[str, float]) -> dict[str, float]:
     """Return milliseconds with one decimal."""
     return {name: round(value, 1) for name, value in timings.items()}
-
-
-def write_bytes(path: Path, data: bytes, option: str) -> None:
-    """Write ``data`` to ``path``, or to standard output if that is ``-``.
-
-    Args:
-        path: where to.
-        data: all of the file.
-        option: that names the path on the command line, for example "--out".
-
-    Raises:
-        SettingsError: if the file cannot be written.
-    """
-    if str(path) == "-":
-        sys.stdout.buffer.write(data)
-        return
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise SettingsError(
-            f"cannot write {str(path)!r}: {error.strerror}; choose another {option}."
-        ) from None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fcfi_core import outputs
 from fcfi_core.cli._common import add_model_arguments, core_settings, load_predictor, print_json
 from fcfi_core.errors import SettingsError
 from fcfi_core.masks.finish import RAW
@@ -80,13 +82,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Annotate, write the outputs, and say what was done."""
-    from fcfi_core.pipelines import outputs, review
+    from fcfi_core.pipelines import review
     from fcfi_core.pipelines.annotate import JOURNAL, annotate
+    from fcfi_core.pipelines.outputs import write_coco, write_id_masks
     from fcfi_core.pipelines.sources import open_source
 
     if not 0 <= arguments.review_below <= 1:
         raise SettingsError(f"--review-below is {arguments.review_below}; give a confidence from 0 to 1.")
     options = _options(arguments)
+    _require_own_folder(arguments)
     source = open_source(arguments.source, arguments.images)
     predictor = load_predictor(arguments)
     out: Path = arguments.out
@@ -102,9 +106,9 @@ def run(arguments: argparse.Namespace) -> int:
         progress=not arguments.quiet,
     ) as journal:
         summary = review.summarise(journal, arguments.review_below)
-        outputs.write_coco(journal, source, out / "annotations.json")
+        write_coco(journal, source, out / "annotations.json")
         if arguments.png:
-            outputs.write_id_masks(journal, out / "masks")
+            write_id_masks(journal, out / "masks")
         review.write_review(journal, source, summary, out / "review.html")
     with outputs.replaced(out / "report.json") as file:
         json.dump(summary.to_dict(), file, indent=1)
@@ -113,6 +117,26 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(_told(summary, out))
     return 1 if summary.errors else 0
+
+
+def _require_own_folder(arguments: argparse.Namespace) -> None:
+    """Raise SettingsError if OUT holds something that no run of ours left there, or lies in SOURCE."""
+    from fcfi_core.pipelines.annotate import JOURNAL
+    from fcfi_core.pipelines.outputs import WRITTEN
+
+    out, source = arguments.out, arguments.source
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise SettingsError(
+            f"--out is {str(out)!r}, which lies in SOURCE ({str(source)!r}), where results would become "
+            "prompts of the next run; choose another --out."
+        )
+    outputs.require_apart((out / name for name in (JOURNAL, *WRITTEN)), [source])
+    found = [name for name in WRITTEN if os.path.lexists(out / name)]
+    if found and not (out / JOURNAL).is_file():
+        raise SettingsError(
+            f"--out is {str(out)!r}, where {', '.join(found)} would be replaced, which no run of `fcfi "
+            "annotate` left there; choose another --out, or move them away."
+        )
 
 
 def _options(arguments: argparse.Namespace) -> Options:

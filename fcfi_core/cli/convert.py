@@ -27,12 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and say what was found."""
+    from fcfi_core import outputs
     from fcfi_core.checkpoints import write_checkpoint
     from fcfi_core.checkpoints.convert import read_official
     from fcfi_core.errors import SettingsError
 
-    if arguments.out.suffix != ".safetensors":
-        raise SettingsError(f"output is {str(arguments.out)!r}; its name must end with .safetensors.")
+    outputs.require_writable(arguments.out, "OUT", (".safetensors",), [arguments.official])
     if arguments.out.exists() and not arguments.force:
         raise SettingsError(f"{str(arguments.out)!r} exists already; give another name, or --force.")
     checkpoint = read_official(arguments.official)

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcfi_core.cli._common import add_model_arguments, core_settings, load_predictor, write_bytes
+from fcfi_core import outputs
+from fcfi_core.cli._common import add_model_arguments, core_settings, load_predictor
 from fcfi_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -132,11 +133,11 @@ def run(arguments: argparse.Namespace) -> int:
     from fcfi_core.evaluation.html import summary, to_html
     from fcfi_core.evaluation.runner import evaluate
 
-    for path in (arguments.json, arguments.html):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise SettingsError(f"cannot write {str(path)!r}: its folder does not exist; create it first.")
-        if path is not None and path.is_dir():
-            raise SettingsError(f"cannot write {str(path)!r}: it is a folder; name a file in it.")
+    inputs = [*arguments.datasets, arguments.images, arguments.model and Path(arguments.model)]
+    outputs.require_writable(arguments.json, "--json", outputs.JSON, inputs)
+    # No reader takes a web page for part of a data set, so a report in its folder may be renewed.
+    files = [path for path in inputs if path and path.is_file()]
+    outputs.require_writable(arguments.html, "--html", outputs.HTML, [*files, arguments.json])
     rules = _rules(arguments)
     selections = [
         choose(
@@ -162,9 +163,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.json:
         text = json.dumps(report.to_dict(), allow_nan=False)
-        write_bytes(arguments.json, text.encode() + b"\n", "--json")
+        outputs.write(arguments.json, text.encode() + b"\n", "choose another --json")
     if arguments.html:
-        write_bytes(arguments.html, to_html(report).encode(), "--html")
+        outputs.write(arguments.html, to_html(report).encode(), "choose another --html")
     if str(arguments.json) != "-":
         print(summary(report))
     return 0

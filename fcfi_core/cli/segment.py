@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcfi_core import outputs
 from fcfi_core.cli._common import (
     add_model_arguments,
     core_settings,
     load_predictor,
     print_json,
     rounded,
-    write_bytes,
 )
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import ImageError, SettingsError
@@ -91,14 +90,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Segment, write the mask, and say what was found."""
     clicks = [Click.parse(text) for text in arguments.click]
     box = Box.parse(arguments.box) if arguments.box else None
+    out = _checked_outputs(arguments)
     predictor = load_predictor(arguments)
     prior = _read_prior(arguments.prior) if arguments.prior else None
     image = predictor.load(arguments.image)
     result = predictor.answer(image, Prompt(tuple(clicks), box, prior))
     result = result.finished(RAW if arguments.raw else finish_of(core_settings(arguments)))
-    out = _write_mask(result, arguments)
+    _write_mask(result, arguments, out)
     if arguments.overlay:
-        write_bytes(arguments.overlay, _png(_painted(image.pixels, result.mask)), "--overlay")
+        painted = outputs.encoded(_painted(image.pixels, result.mask), arguments.overlay)
+        outputs.write(arguments.overlay, painted, "choose another --overlay")
     report = _report(result, arguments, str(predictor.model.name), out)
     if arguments.json:
         if arguments.format != "png":
@@ -109,21 +110,38 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _write_mask(result: Result, arguments: argparse.Namespace) -> Path | None:
-    """Write the mask where it belongs, and return where that was; None if only the JSON holds it."""
+def _checked_outputs(arguments: argparse.Namespace) -> Path | None:
+    """Return where the mask belongs, having looked that nothing is lost by it; None: only the JSON has it.
+
+    Raises:
+        SettingsError: if an output would replace an input or the other output, or its name lies.
+    """
     out: Path | None = arguments.out
     if out is None and arguments.format == "png":
         out = arguments.image.with_name(f"{arguments.image.stem}.mask.png")
     elif out is None:
         out = None if arguments.json else Path("-")
-    if out is not None and str(out) == "-" and arguments.json:
-        raise SettingsError("--json and --out - would both go to standard output; leave one of them out.")
-    if out is not None and arguments.format == "png":
-        write_bytes(out, _png(result.mask.astype("uint8") * 255), "--out")
-    elif out is not None:
-        text = json.dumps(_FORMATS[arguments.format](result, arguments), separators=(",", ":"))
-        write_bytes(out, text.encode() + b"\n", "--out")
+    printed = [out, arguments.overlay, Path("-") if arguments.json else None].count(Path("-"))
+    if printed > 1:
+        raise SettingsError(
+            "--json, --out - and --overlay - go to standard output; leave all but one of them out."
+        )
+    inputs = [arguments.image, arguments.prior, None if arguments.model is None else Path(arguments.model)]
+    kinds = outputs.LOSSLESS if arguments.format == "png" else outputs.JSON
+    outputs.require_writable(out, "--out", kinds, inputs)
+    outputs.require_writable(arguments.overlay, "--overlay", outputs.PICTURES, [*inputs, out])
     return out
+
+
+def _write_mask(result: Result, arguments: argparse.Namespace, out: Path | None) -> None:
+    if out is None:
+        return
+    if arguments.format == "png":
+        data = outputs.encoded(result.mask.astype("uint8") * 255, out)
+    else:
+        content = _FORMATS[arguments.format](result, arguments)
+        data = json.dumps(content, separators=(",", ":")).encode() + b"\n"
+    outputs.write(out, data, "choose another --out")
 
 
 def _report(result: Result, arguments: argparse.Namespace, model: str, out: Path | None) -> dict[str, Any]:
@@ -187,14 +205,6 @@ def _painted(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.u
     colour = np.array([255, 120, 0], np.uint16)
     painted[mask] = ((painted[mask].astype(np.uint16) + colour) // 2).astype(np.uint8)
     return painted
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _polygon(result: Result, arguments: argparse.Namespace) -> dict[str, Any]:

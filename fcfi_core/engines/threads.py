@@ -10,12 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-
 Value = TypeVar("Value")
-
-_TORCH_START = torch.get_num_threads()
-"""Before anybody sets another number."""
 
 
 class OwnThread:
@@ -50,20 +45,32 @@ class OwnThread:
 def container_share(root: Path = Path("/")) -> int:
     """Return the number of CPU threads to use, at least 1.
 
-    The smallest of: what torch starts with (physical cores, or ``OMP_NUM_THREADS``), the CPUs this
-    process may run on, and the CPU quota of its control group (version 2 or 1), rounded down: threads
-    beyond the quota make the kernel pause all of them.
+    The smallest of: ``OMP_NUM_THREADS`` if it is set, the cores of the CPUs that this process may run on
+    (two CPUs that share a core do the work of one), and the CPU quota of its control group (version 2 or
+    1), rounded down: threads beyond the quota make the kernel pause all of them.
 
     Args:
         root: where ``proc`` and ``sys`` are mounted.
     """
-    limits = [_TORCH_START]
-    if hasattr(os, "sched_getaffinity"):
-        limits.append(len(os.sched_getaffinity(0)))
+    limits = [_cores(root)]
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if wanted.isdecimal():
+        limits.append(int(wanted))
     quota = cpu_quota(root)
     if quota is not None:
         limits.append(math.floor(quota))
     return max(1, min(limits))
+
+
+def _cores(root: Path) -> int:
+    """Return the number of cores behind the CPUs that this process may run on."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    cpus = os.sched_getaffinity(0)
+    siblings = (
+        _text(root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") for cpu in cpus
+    )
+    return len({names or str(cpu) for cpu, names in zip(cpus, siblings, strict=True)})
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:

@@ -1,17 +1,24 @@
-"""The networks by name: a *variant* is a family with its default arguments."""
+"""The networks by name: a *variant* is a family with its default arguments.
+
+The classes are imported when they are asked for: the names alone need no torch.
+"""
 
 from __future__ import annotations
 
 import inspect
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fcfi_core.errors import WeightsError
-from fcfi_core.networks.base import InteractiveNetwork
-from fcfi_core.networks.deeplab import DeepLabFeedbackNetwork
-from fcfi_core.networks.hrnet import HRNetFeedbackNetwork
-from fcfi_core.networks.mobilenet import MobileNetFeedbackNetwork
+
+if TYPE_CHECKING:
+    from fcfi_core.networks.base import InteractiveNetwork
+
+_HRNET = "fcfi_core.networks.hrnet:HRNetFeedbackNetwork"
+_DEEPLAB = "fcfi_core.networks.deeplab:DeepLabFeedbackNetwork"
+_MOBILENET = "fcfi_core.networks.mobilenet:MobileNetFeedbackNetwork"
 
 
 @dataclass(frozen=True)
@@ -19,14 +26,20 @@ class VariantDescription:
     """One variant.
 
     Args:
-        network: the class to build.
+        place: of the class to build, "module:name".
         summary: one sentence for ``fcfi models`` and the documentation.
         arguments: constructor arguments that differ from the class's defaults.
     """
 
-    network: type[InteractiveNetwork]
+    place: str
     summary: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def network(self) -> type[InteractiveNetwork]:
+        """The class to build."""
+        found: type[InteractiveNetwork] = pkgutil.resolve_name(self.place)
+        return found
 
     def argument(self, name: str) -> Any:
         """Return the value of the constructor argument ``name`` for this variant."""
@@ -35,22 +48,18 @@ class VariantDescription:
 
 VARIANTS: Mapping[str, VariantDescription] = {
     "hrnet18": VariantDescription(
-        HRNetFeedbackNetwork, "HRNet-18 with a narrow OCR head; the official repository's HRNet18s."
+        _HRNET, "HRNet-18 with a narrow OCR head; the official repository's HRNet18s."
     ),
-    "hrnet18s_small": VariantDescription(
-        HRNetFeedbackNetwork, "HRNet-18 with half the blocks.", {"small": True}
-    ),
+    "hrnet18s_small": VariantDescription(_HRNET, "HRNet-18 with half the blocks.", {"small": True}),
     "hrnet32": VariantDescription(
-        HRNetFeedbackNetwork, "HRNet-32 with an OCR head of 256 channels.", {"width": 32, "ocr_width": 128}
+        _HRNET, "HRNet-32 with an OCR head of 256 channels.", {"width": 32, "ocr_width": 128}
     ),
-    "resnet50": VariantDescription(
-        DeepLabFeedbackNetwork, "ResNet-50 with a DeepLabV3+ decoder.", {"depth": 50}
-    ),
+    "resnet50": VariantDescription(_DEEPLAB, "ResNet-50 with a DeepLabV3+ decoder.", {"depth": 50}),
     "resnet101": VariantDescription(
-        DeepLabFeedbackNetwork, "ResNet-101 with a DeepLabV3+ decoder; the official SBD model."
+        _DEEPLAB, "ResNet-101 with a DeepLabV3+ decoder; the official SBD model."
     ),
     "mobilenetv2": VariantDescription(
-        MobileNetFeedbackNetwork,
+        _MOBILENET,
         "Light: a MobileNetV2 encoder that sees only the image; the embedded default.",
     ),
 }

@@ -17,6 +17,7 @@ from typing import Any
 from fcfi_core.errors import SettingsError
 
 FORMAT = 1
+_BEGINNING = b'{"fcfi_journal":'
 
 
 class Journal:
@@ -85,6 +86,9 @@ class Journal:
         self._file.seek(0)
         first = self._file.readline()
         if not first.endswith(b"\n"):
+            # Killed while it wrote its first line; anything else that is here belongs to somebody.
+            if not _BEGINNING.startswith(first[: len(_BEGINNING)]):
+                raise self._foreign()
             self._file.truncate(0)
             self._write({"fcfi_journal": FORMAT, "run": run})
             return
@@ -105,7 +109,7 @@ class Journal:
         except (ValueError, TypeError, KeyError):
             known = None
         if not isinstance(known, dict):
-            raise SettingsError(f"{self._path} is no journal of this program; give another output folder.")
+            raise self._foreign()
         differing = [key for key in {**run, **known} if run.get(key) != known.get(key)]
         if differing:
             raise SettingsError(
@@ -113,14 +117,22 @@ class Journal:
                 "output folder, or start over."
             )
 
+    def _foreign(self) -> SettingsError:
+        return SettingsError(f"{self._path} is no journal of this program; give another output folder.")
+
     def _write(self, content: Mapping[str, Any]) -> int:
         """Append one line and return where it begins."""
         self._file.seek(0, os.SEEK_END)
         offset = self._file.tell()
         line = json.dumps(content, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        self._file.write(line)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(line)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise SettingsError(
+                f"cannot write {self._path}: {error.strerror}; make room, and the same command goes on."
+            ) from None
         return offset
 
 

@@ -10,17 +10,19 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from fcfi_core.datasets.coco import decode_segmentation
-from fcfi_core.errors import SettingsError
+from fcfi_core.outputs import replaced, write
 from fcfi_core.pipelines.journal import Journal
 from fcfi_core.pipelines.prompts import PromptSource
+
+WRITTEN = ("annotations.json", "report.json", "review.html", "masks")
+"""Everything that appears in the folder of a finished run, beside its journal."""
 
 
 def write_coco(journal: Journal, source: PromptSource, path: Path) -> None:
@@ -85,8 +87,7 @@ def write_id_masks(journal: Journal, folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         Image.fromarray(ids).save(buffer, "PNG")
-        with replaced(path, binary=True) as file:
-            file.write(buffer.getvalue())
+        write(path, buffer.getvalue())
 
 
 def mask_names(image_names: Sequence[str]) -> list[str]:
@@ -111,22 +112,6 @@ def mask_names(image_names: Sequence[str]) -> list[str]:
             name = f"{base}-{number}"
         names[f"{name}.png"] = None
     return list(names)
-
-
-@contextmanager
-def replaced(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
-    """Open ``path`` for writing; it takes the place of an older file only when it is complete.
-
-    Raises:
-        SettingsError: if it cannot be written.
-    """
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with unfinished.open("wb" if binary else "w", encoding=None if binary else "utf-8") as file:
-            yield file
-        unfinished.replace(path)
-    except OSError as error:
-        raise SettingsError(f"cannot write {path}: {error.strerror}; give another output folder.") from None
 
 
 def _objects(journal: Journal) -> Iterator[tuple[int, dict[str, Any]]]:

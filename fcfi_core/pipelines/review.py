@@ -18,9 +18,9 @@ from fcfi_core import images
 from fcfi_core.clicks import Box
 from fcfi_core.datasets.coco import decode_segmentation
 from fcfi_core.errors import FcfiError
+from fcfi_core.outputs import replaced
 from fcfi_core.pictures import drawn
 from fcfi_core.pipelines.journal import Journal
-from fcfi_core.pipelines.outputs import replaced
 from fcfi_core.pipelines.prompts import PromptSource
 
 MOST_PICTURES = 60

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from fcfi_core import outputs
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_checkpoint
 from fcfi_core.datasets.folder import Sample
@@ -50,6 +51,8 @@ REFERENCE = Path(__file__).parent / "reference"
 
 MIXTURES = (1.0, 0.75, 0.5, 0.25)
 """Shares of the new weights that are tried."""
+
+_WRITTEN = ("model.safetensors", "report.txt", "report.json")
 
 _FEWEST_PHOTOS = 8
 _LONGEST_SIDE = 512
@@ -156,9 +159,11 @@ def fine_tune(
     Raises:
         DataError: for fewer than 8 photos, or an unreadable data set.
         WeightsError: if ``start`` cannot be read.
+        SettingsError: if the run would write over what it starts from.
     """
     options = options or FineTuningOptions()
     path = resolve(start)
+    outputs.require_apart((out / name for name in _WRITTEN), (path, Path(source.path)))
     old = read_checkpoint(path)
     protocol = protocol_of(old, path)
     photos = read_source(source, 0, _LONGEST_SIDE, report)
@@ -210,8 +215,8 @@ def fine_tune(
         kept=tuple(photo.name for photo in kept),
         objects=len(team),
     )
-    (out / "report.txt").write_text(result.table() + "\n", encoding="utf-8")
-    (out / "report.json").write_text(json.dumps(result.report(), indent=2), encoding="utf-8")
+    outputs.write(out / "report.txt", result.table().encode() + b"\n")
+    outputs.write(out / "report.json", json.dumps(result.report(), indent=2).encode())
     return result
 
 

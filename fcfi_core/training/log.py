@@ -40,16 +40,26 @@ class TrainingLog:
         self._rows.append(text)
         new = [name for entry in (*self._rows[:1], text) for name in entry if name not in self._columns]
         self._columns += dict.fromkeys(new)
-        with self._path.open("w" if new else "a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self._columns, restval="")
-            if new:
-                writer.writeheader()
-                writer.writerows(self._rows)
-            else:
-                writer.writerow(text)
+        try:
+            self._write(text, whole=bool(new))
+        except OSError as error:
+            raise SettingsError(
+                f"cannot write {str(self._path)!r}: {error.strerror}; make room, and the same command "
+                "continues."
+            ) from None
         if self._events is not None:
             for name, value in row.items():
                 self._events.add_scalar(name, value, int(row["step"]))
+
+    def _write(self, row: dict[str, str], *, whole: bool) -> None:
+        """Append ``row`` to the file, or write the file anew."""
+        with self._path.open("w" if whole else "a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self._columns, restval="")
+            if whole:
+                writer.writeheader()
+                writer.writerows(self._rows)
+            else:
+                writer.writerow(row)
 
     def close(self) -> None:
         """Write out what is pending."""

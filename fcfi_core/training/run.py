@@ -24,6 +24,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from fcfi_core import outputs
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
 from fcfi_core.datasets.folder import Sample
@@ -43,7 +44,10 @@ from fcfi_core.training.log import TrainingLog
 from fcfi_core.training.loop import Trainer
 from fcfi_core.training.pack import read_pack, source_name
 from fcfi_core.training.photos import Photo, read_photos, split
-from fcfi_core.training.state import fingerprint_of, is_begun, read_state, write_state
+from fcfi_core.training.state import INDEX, fingerprint_of, is_begun, read_state, write_state
+
+WRITTEN = (INDEX, "latest.safetensors", "best.safetensors", "log.csv")
+"""Files of a run's folder."""
 
 
 @dataclass
@@ -180,11 +184,12 @@ def prepare(
     if photos is None:
         photos, development = _read_sources(configuration, report)
         report(f"{len(photos)} photos to train on, {len(development)} kept for choosing the best weights")
+    folder = Path(configuration.out)
+    outputs.require_apart((folder / name for name in WRITTEN), _read_files(configuration))
     network, header = _network(configuration)
     fingerprint = fingerprint_of(configuration, photos)
     sampler = CropSampler(photos, configuration.sources, configuration.sampling, configuration.seed)
     trainer = Trainer(network, sampler, configuration, device)
-    folder = Path(configuration.out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -206,6 +211,16 @@ def prepare(
         report=report,
         best=best,
     )
+
+
+def _read_files(configuration: TrainingConfiguration) -> list[Path]:
+    """Return the files and folders that the run starts from."""
+    found = [Path(source.path) for source in configuration.sources]
+    if configuration.start is not None:
+        found.append(resolve(configuration.start))
+    if configuration.initialisation is not None:
+        found.append(Path(configuration.initialisation))
+    return found
 
 
 def read_source(

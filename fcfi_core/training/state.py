@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import pickle
 import zlib
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from typing import Any
 
 import torch
 
+from fcfi_core import outputs
 from fcfi_core.checkpoints.catalogue import resolve, sha256
 from fcfi_core.errors import WeightsError
 from fcfi_core.training.configuration import TrainingConfiguration
@@ -27,6 +27,7 @@ from fcfi_core.training.photos import Photo
 INDEX = "state.json"
 PART_BYTES = 16 * 2**20
 """No file of a checkpoint is larger, so that each fits through what takes small files only."""
+_ROOM = "make room, and the same command continues"
 
 _MAY_CHANGE = (
     "out",
@@ -129,7 +130,11 @@ def _afresh(folder: Path) -> str:
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
-    """Write ``state`` into ``folder`` so that it appears complete or not at all; drop the one before it."""
+    """Write ``state`` into ``folder`` so that it appears complete or not at all; drop the one before it.
+
+    Raises:
+        SettingsError: if it cannot be written; the one before it is still there.
+    """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getbuffer()
@@ -137,15 +142,10 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
     for begin in range(0, len(content), PART_BYTES):
         part = content[begin : begin + PART_BYTES]
         digests.append(hashlib.sha256(part).hexdigest())
-        _replace(folder / _part_name(digests[-1]), part)
-    _replace(folder / INDEX, json.dumps({"step": state["step"], "parts": digests}).encode())
+        outputs.write(folder / _part_name(digests[-1]), part, _ROOM)
+    index = json.dumps({"step": state["step"], "parts": digests})
+    outputs.write(folder / INDEX, index.encode(), _ROOM)
     kept = {_part_name(digest) for digest in digests}
     for path in folder.glob("state-*.part"):
         if path.name not in kept:
             path.unlink(missing_ok=True)
-
-
-def _replace(path: Path, content: bytes | memoryview) -> None:
-    written = path.with_name(path.name + ".new")
-    written.write_bytes(content)
-    os.replace(written, path)

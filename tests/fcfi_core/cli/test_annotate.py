@@ -110,3 +110,30 @@ def test_bad_options(annotate, clicks, capsys, words, told) -> None:
 def test_bad_source(annotate, tmp_path, capsys) -> None:
     assert annotate(tmp_path / "nothing.json") == 2
     assert "nothing.json does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["annotations.json", "report.json", "masks"])
+def test_what_another_left_in_the_folder_stays(annotate, clicks, tmp_path, capsys, name) -> None:
+    place = tmp_path / "out" / name
+    place.parent.mkdir()
+    place.write_text("mine")
+    assert annotate(clicks) == 2
+    assert name in capsys.readouterr().err
+    assert place.read_text() == "mine"
+
+
+def test_the_source_is_never_replaced(annotate, clicks, tmp_path, capsys) -> None:
+    annotate(clicks)
+    written = tmp_path / "out" / "annotations.json"
+    before = written.read_bytes()
+    assert annotate(written, "--images", tmp_path) == 2
+    assert "annotations.json" in capsys.readouterr().err
+    assert written.read_bytes() == before
+
+
+def test_results_do_not_go_among_the_prompts(annotate, make_folder, tmp_path, capsys) -> None:
+    make_folder("out")
+    (masks,) = {path.read_bytes() for path in (tmp_path / "out" / "masks").glob("photo0*")}
+    assert annotate(tmp_path / "out", "--png") == 2
+    assert "SOURCE" in capsys.readouterr().err
+    assert (tmp_path / "out" / "masks" / "photo0.png").read_bytes() == masks

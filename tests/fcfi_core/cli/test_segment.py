@@ -100,6 +100,9 @@ def test_the_overlay_paints_the_mask(segment, tmp_path, photo):
         (["--click", "5,5", "--out", "/nowhere/mask.png"], "/nowhere/mask.png"),
         (["--click", "5,5", "--out", "/nowhere/mask.png"], "choose another --out"),
         (["--click", "5,5", "--overlay", "/nowhere/o.png"], "choose another --overlay"),
+        (["--click", "5,5", "--out", "m.jpg"], "'m.jpg'"),
+        (["--click", "5,5", "--format", "coco", "--out", "m.png"], "'m.png'"),
+        (["--click", "5,5", "--overlay", "-", "--out", "-"], "leave all but one"),
         (["--click", "5,5", "--device", "tpu"], "tpu"),
         (["--click", "5,5", "--threads", "-2"], "-2"),
         (["--click", "5,5", "--format", "polygon", "--max-points", "1"], "1"),
@@ -113,6 +116,59 @@ def test_mistakes_are_one_sentence(segment, words, names):
     assert names in err
     assert err.startswith("fcfi: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--out", "--overlay"])
+@pytest.mark.parametrize("what", ["image", "prior", "model"])
+def test_an_input_is_never_replaced(checkpoint, picture, tmp_path, capsys, option, what):
+    (tmp_path / "prior.png").write_bytes(picture.read_bytes())
+    (tmp_path / "model.png").write_bytes(checkpoint.read_bytes())
+    inputs = {"image": picture, "prior": tmp_path / "prior.png", "model": tmp_path / "model.png"}
+    before = inputs[what].read_bytes()
+    words = ["segment", inputs["image"], "--prior", inputs["prior"], "--model", inputs["model"]]
+    assert main([*map(str, words), "--click", "70,40", option, str(inputs[what])]) == 2
+    assert option in capsys.readouterr().err
+    assert inputs[what].read_bytes() == before
+
+
+def test_the_mask_beside_the_image_is_not_written_over_the_prior(segment, picture):
+    prior = picture.with_name("photo.mask.png")
+    prior.write_bytes(picture.read_bytes())
+    code, _, err = segment("--prior", prior, "--click", "70,40")
+    assert code == 2
+    assert "--out" in err
+    assert prior.read_bytes() == picture.read_bytes()
+
+
+def test_mask_and_overlay_are_two_files(segment, tmp_path):
+    code, _, err = segment("--click", "70,40", "--out", tmp_path / "m.png", "--overlay", tmp_path / "m.png")
+    assert code == 2
+    assert "--overlay" in err
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [("tif", "TIFF"), ("bmp", "BMP"), ("webp", "WEBP")])
+def test_the_suffix_of_the_mask_is_honoured(segment, tmp_path, suffix, kind):
+    assert segment("--click", "70,40", "--out", tmp_path / f"m.{suffix}")[0] == 0
+    segment("--click", "70,40", "--out", tmp_path / "m.png")
+    with Image.open(tmp_path / f"m.{suffix}") as file, Image.open(tmp_path / "m.png") as png:
+        assert file.format == kind
+        assert np.array_equal(np.asarray(file.convert("L")), np.asarray(png))
+
+
+def test_an_overlay_may_be_a_jpeg(segment, tmp_path):
+    assert segment("--click", "70,40", "--overlay", tmp_path / "o.jpg", "--out", tmp_path / "m.png")[0] == 0
+    with Image.open(tmp_path / "o.jpg") as file:
+        assert file.format == "JPEG"
+
+
+def test_coordinates_may_begin_with_a_minus_sign(segment, tmp_path):
+    out = tmp_path / "m.png"
+    code, text, _ = segment("--box", "-20,-5,90,60", "--click", "70,40", "--json", "--out", out)
+    assert code == 0
+    assert json.loads(text)["area"] > 0
+    code, _, err = segment("--click", "-5,3", "--out", out)
+    assert code == 2
+    assert "(-5, 3)" in err
 
 
 def test_an_image_that_is_none(checkpoint, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -95,6 +96,20 @@ def test_the_quota_of_either_version(tmp_path, files, quota):
 def test_half_a_core_is_one_thread(tmp_path):
     root = lay(tmp_path, {"proc/self/cgroup": "0::/", "sys/fs/cgroup/cpu.max": "50000 100000"})
     assert container_share(root) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system tells no affinity")
+def test_cpus_that_share_a_core_count_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 5})
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    topology = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+    root = lay(tmp_path, {topology.format(0): "0-1", topology.format(1): "0-1", topology.format(2): "2-3"})
+    assert container_share(root) == 3
+
+
+def test_openmp_number_of_threads_is_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1,4")
+    assert container_share(tmp_path) == 1
 
 
 def test_this_machine_gives_at_least_one():

@@ -64,6 +64,10 @@ def test_what_is_no_journal_is_left_alone(tmp_path) -> None:
     with pytest.raises(SettingsError, match="no journal"):
         Journal(path, RUN)
     assert path.read_text() == "my diary\n"
+    path.write_text("a line without an end")
+    with pytest.raises(SettingsError, match="no journal"):
+        Journal(path, RUN)
+    assert path.read_text() == "a line without an end"
     path.write_text(json.dumps({"fcfi_journal": 99, "run": RUN}) + "\n")
     with pytest.raises(SettingsError, match="no journal"):
         Journal(path, RUN)

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcfi_core import Predictor, load_model
+from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
 from fcfi_core.datasets.opening import open_dataset
-from fcfi_core.errors import DataError
+from fcfi_core.errors import DataError, SettingsError
 from fcfi_core.networks.registry import build
 from fcfi_core.training import fine_tuning, run
 from fcfi_core.training.configuration import SourceConfiguration
@@ -152,3 +153,14 @@ def test_what_the_export_holds_and_training_cannot_use_is_told(photo_folder, mon
     dataset.left_out = {}
     run.read_source(SourceConfiguration("exports/export.json"), 0, 512, lines.append)
     assert len(lines) == 1
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "latest.safetensors", "best.safetensors"])
+def test_the_model_to_start_from_is_never_replaced(tmp_path, photo_folder, name):
+    start = tmp_path / name
+    start.write_bytes(resolve("default").read_bytes())
+    with pytest.raises(SettingsError, match="overwritten"):
+        fine_tune(
+            SourceConfiguration(str(photo_folder)), tmp_path, start=str(start), report=lambda line: None
+        )
+    assert start.read_bytes() == resolve("default").read_bytes()
