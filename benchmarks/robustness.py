@@ -1,0 +1,102 @@
+"""What bad clicks and bad photos cost: clicks needed under each disturbance, for one or more weights.
+
+    python benchmarks/robustness.py CONFIG.toml default before.safetensors --objects 60
+
+The objects are those of the development split of a configuration, see ``development.py``; every
+condition meets the same ones. The first line has no disturbance. Times are not measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from development import mean_of, samples_of
+
+from fcfi_core.datasets.folder import Sample
+from fcfi_core.evaluation import metrics
+from fcfi_core.evaluation.benchmark import Rules, trace
+from fcfi_core.evaluation.clicker import ClickNoise, NearBorder, UniformJitter
+from fcfi_core.evaluation.degradations import degraded
+from fcfi_core.model import Model
+from fcfi_core.networks.registry import build
+from fcfi_core.predictor import Predictor
+from fcfi_core.protocol import Protocol
+
+CLICKS: dict[str, ClickNoise] = {
+    "clicks up to 10 pixels off": UniformJitter(10),
+    "the same, also across the outline": UniformJitter(10, may_miss=True),
+    "clicks near the border": NearBorder(0.5),
+}
+PHOTOS = (
+    "jpeg:30",
+    "jpeg:10",
+    "blur:2",
+    "shake:9",
+    "noise:20",
+    "night:0.08",
+    "fog:0.6",
+    "grey",
+    "thermal",
+    "drawing",
+)
+TARGETS = (0.85, 0.90)
+
+
+def measured(
+    predictor: Predictor, samples: Sequence[Sample], noise: ClickNoise | None, max_clicks: int
+) -> dict[str, float]:
+    """Return the click metrics on ``samples``."""
+    rules = Rules(max_clicks=max_clicks, targets=TARGETS, boundaries=False, noise=noise)
+    series = [trace(predictor, sample, rules)[0].ious for sample in samples]
+    return metrics.evaluate(metrics.table(series, max_clicks), targets=TARGETS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("configuration", type=Path, help="CONFIG.toml of a training run")
+    parser.add_argument("weights", nargs="+", help="a name or file; several joined by + are averaged")
+    parser.add_argument("--sets", default="", help="comma-separated folder names (default: all sources)")
+    parser.add_argument("--objects", type=int, default=60)
+    parser.add_argument("--longest-side", type=int, default=512, help="pixels")
+    parser.add_argument("--max-clicks", type=int, default=20)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    sets = [name for name in arguments.sets.split(",") if name]
+    samples = samples_of(arguments.configuration, sets, arguments.objects, arguments.longest_side)
+    predictors = []
+    for text in arguments.weights:
+        checkpoint = mean_of(text)
+        network = build(checkpoint.variant, **checkpoint.arguments)
+        network.load_state_dict(checkpoint.state)
+        model = Model.from_network(
+            network.eval(),
+            variant=checkpoint.variant,
+            protocol=Protocol.from_dict(dict(checkpoint.protocol)),
+            device="cpu",
+            threads=1,
+        )
+        predictors.append(Predictor(model, memo_bytes=64 * 2**20))
+    conditions: list[tuple[str, ClickNoise | None, str | None]] = [("none", None, None)]
+    conditions += [(name, noise, None) for name, noise in CLICKS.items()]
+    conditions += [(kind, None, kind) for kind in PHOTOS]
+    print(f"{len(samples)} objects; {', '.join(arguments.weights)}: NoC@85, NoC@90, IoU@1, IoU@3\n")
+    print("| disturbance |" + " | | | |" * len(predictors))
+    print("| --- |" + " --- | --- | --- | --- |" * len(predictors), flush=True)
+    for name, noise, kind in conditions:
+        seen = samples
+        if kind is not None:
+            seen = [replace(sample, pixels=degraded(sample.pixels, kind)) for sample in samples]
+        cells = []
+        for predictor in predictors:
+            figures = measured(predictor, seen, noise, arguments.max_clicks)
+            cells += [f"{figures['noc@85']:.2f}", f"{figures['noc@90']:.2f}"]
+            cells += [f"{figures['iou@1']:.3f}", f"{figures['iou@3']:.3f}"]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
