@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fcfi_core import masks
 from fcfi_core.masks import label_studio as label_studio_code
 from fcfi_core.masks.polygons import to_polygons
+from label_studio_backend import bitmask
 from label_studio_backend.labelling_config import Output
 
 
@@ -38,7 +39,6 @@ def regions(
     mask: NDArray[np.bool_],
     place: Place,
     output: Output,
-    label: str | None,
     score: float,
     *,
     tolerance: float = 1.0,
@@ -49,8 +49,7 @@ def regions(
     Args:
         mask: (height, width) bool, displayed orientation.
         place: where the regions go.
-        output: which tag takes them.
-        label: the class, or None.
+        output: which tag takes them, and their classes.
         score: 0..1, shown beside the region.
         tolerance, most_points: of polygons.
     """
@@ -60,6 +59,8 @@ def regions(
     shape = output.control.shape
     if shape == "brush":
         values: list[dict[str, Any]] = [{"format": "rle", "rle": label_studio_code.encode(mask)}]
+    elif shape == "bitmask":
+        values = [{"imageDataURL": bitmask.to_data_url(mask)}]
     elif shape == "polygon":
         values = [_polygon(exterior, place) for exterior in _exteriors(mask, tolerance, most_points)]
     else:
@@ -72,7 +73,7 @@ def regions(
                 "rotation": 0,
             }
         ]
-    return [region for value in values for region in _named(value, place, output, label, score)]
+    return [region for value in values for region in _named(value, place, output, score)]
 
 
 def _exteriors(mask: NDArray[np.bool_], tolerance: float, most_points: int) -> list[NDArray[np.float64]]:
@@ -90,10 +91,8 @@ def _polygon(exterior: NDArray[np.float64], place: Place) -> dict[str, Any]:
     return {"points": np.clip(percent, 0, 100).tolist(), "closed": True}
 
 
-def _named(
-    value: Mapping[str, Any], place: Place, output: Output, label: str | None, score: float
-) -> list[dict[str, Any]]:
-    """Return one region with its class: inside the region, or as a second result of the same id."""
+def _named(value: Mapping[str, Any], place: Place, output: Output, score: float) -> list[dict[str, Any]]:
+    """Return one region with its classes: inside the region, or as further results of the same id."""
     common: dict[str, Any] = {
         # New for every answer: a region with a known id would replace what the user accepted before.
         "id": secrets.token_urlsafe(8)[:10],
@@ -105,13 +104,12 @@ def _named(
     if place.item_index is not None:
         common["item_index"] = place.item_index
     control = output.control
-    words = [] if label is None else [label]
-    own = {control.kind: words} if control.kind.endswith("labels") else {}
-    found = [
-        {**common, "type": control.kind, "from_name": control.name, "score": score, "value": {**value, **own}}
+    own = {control.kind: list(output.labels)} if control.kind.endswith("labels") else {}
+    drawn = {**common, "type": control.kind, "from_name": control.name, "score": score}
+    return [
+        {**drawn, "value": {**value, **own}},
+        *(
+            {**common, "type": "labels", "from_name": row.name, "value": {**value, "labels": list(labels)}}
+            for row, labels in output.named
+        ),
     ]
-    if output.naming is not None and words:
-        found.append(
-            {**common, "type": "labels", "from_name": output.naming.name, "value": {**value, "labels": words}}
-        )
-    return found

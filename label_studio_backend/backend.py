@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fcfi_core.errors import BusyError, FcfiError, PromptError
@@ -50,10 +50,11 @@ class Timings:
 
 @dataclass
 class _Objects:
-    """Regions found for one task, with the score of the least certain object."""
+    """Regions found for one task, the score of the least certain object, and what was not done, and why."""
 
     regions: list[dict[str, Any]] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     complete: bool = True
 
 
@@ -116,7 +117,12 @@ class Backend:
             f"{min(found.scores):.2f}" if found.scores else "-",
             timings,
         )
-        return {"results": [self._entry(found)]}
+        if request.left_out:
+            found.notes.append(f"{request.left_out} cannot be worked from")
+        for note in found.notes:
+            logger.info("task %s: %s", task.ident, note)
+        notes = {"notes": found.notes} if found.notes else {}  # Label Studio shows none; people who look do
+        return {"results": [self._entry(found)], **notes}
 
     def _batch(self, request: PredictRequest, job: Job) -> dict[str, Any]:
         """Pre-annotate from what the tasks hold already: each box and polygon becomes a mask.
@@ -167,11 +173,11 @@ class Backend:
         config = LabellingConfig.for_image(
             request.label_config, prompt.target, self._settings.background_label
         )
-        prompt = self._completed(request, task, prompt, config)
+        prompt = self._completed(request, task, replace(prompt, target=config.target(prompt.target)), config)
         if not prompt.asks_for_a_mask:
+            found.notes.append("only negative clicks: they take away from nothing")
             return
-        output = config.output(prompt.target, self._settings.output, prompt.label)
-        label = output.label_for(prompt.label)
+        output = config.output(prompt.target, prompt.labels, self._settings.output)
         reference = config.reference(prompt.target, task.data, prompt.newest.item_index or 0)
         image, stages = self.resolver.load(reference, task.ident)
         timings.fetch += stages.fetch
@@ -186,7 +192,6 @@ class Backend:
             mask,
             place,
             output,
-            label,
             confidence,
             tolerance=self._settings.polygon_tolerance,
             most_points=self._settings.polygon_points,
@@ -207,12 +212,12 @@ class Backend:
             if control.shape in ("keypoint", "labels") and prompt.target in control.targets
             for label in control.labels
         ]
-        if not any(config.is_negative(label, prompt.target, self._settings.output) for label in offered):
+        if not any(config.is_negative(label, prompt.target) for label in offered):
             return prompt
         return self._background.complete(
             (request.project, task.ident, prompt.target, prompt.newest.item_index),
             prompt,
-            background=config.is_negative(prompt.label, prompt.target, self._settings.output),
+            background=config.is_negative(prompt.label, prompt.target),
             drafts=[as_mapping(draft).get("result") for draft in task.drafts],
         )
 
@@ -223,6 +228,14 @@ class Backend:
             raise PromptError(
                 f"the region is said to lie on {width} x {height} pixels, more than is accepted."
             )
+        if not _same_shape((width, height), (image.width, image.height)):
+            turned = _same_shape((height, width), (image.width, image.height))
+            raise PromptError(
+                f"the region is said to lie on {width} x {height} pixels (original_width, original_height), "
+                f"but the picture shows {image.width} x {image.height}"
+                + (" once it is turned upright as its file says" if turned else "")
+                + "; send the size of the picture as it is shown."
+            )
         return Place(prompt.target, width, height, newest.rotation, newest.item_index)
 
     def _entry(self, found: _Objects) -> dict[str, Any]:
@@ -232,6 +245,12 @@ class Backend:
     def _note(self, timings: Timings) -> None:
         for stage, spent in vars(timings).items():
             self._metrics.stages.labels(stage).observe(spent / 1000)
+
+
+def _same_shape(said: tuple[int, int], shown: tuple[int, int]) -> bool:
+    """Return whether both sizes can be of one picture, larger or smaller: a pixel is lost in rounding."""
+    across, down = said[0] / shown[0], said[1] / shown[1]
+    return abs(across - down) * min(shown) <= 1.5 or abs(across / down - 1) <= 0.01
 
 
 def _segment(

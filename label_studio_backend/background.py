@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
+from fcfi_core.errors import PromptError
 from label_studio_backend.prompts import Prompt, Region, from_context
 
 _MOST_TASKS = 2048
@@ -104,7 +105,11 @@ def _from_drafts(prompt: Prompt, drafts: Iterable[object]) -> _Object | None:
     """Return the object whose wanted clicks the user's draft still holds."""
     found: Prompt | None = None
     for result in drafts:
-        for candidate in from_context(result):
-            if candidate.target == prompt.target and candidate.label != prompt.label and candidate.clicks:
+        try:
+            candidates = from_context(result)
+        except PromptError:  # a draft that a script wrote
+            continue
+        for candidate in candidates:
+            if candidate.target == prompt.target and candidate.labels != prompt.labels and candidate.clicks:
                 found = candidate
     return _Object(wanted=found) if found else None

@@ -48,7 +48,7 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
     """Yield what is found; a step that fails does not keep the independent ones from being tried."""
     settings = Settings.from_environment(os.environ)
     if arguments.config:
-        yield from _config(_text(arguments.config))
+        yield from _config(_text(arguments.config), settings.background_label)
     reachable = True
     for finding in _backend(arguments):
         reachable = reachable and finding.good
@@ -66,7 +66,7 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
         yield Finding("Label Studio", str(error), good=False)
         return
     if arguments.project:
-        yield from _attempt("labelling config", lambda: _project_config(server, arguments.project))
+        yield from _attempt("labelling config", lambda: _project_config(server, arguments.project, settings))
     if not arguments.no_click:
         yield from _attempt("a real click", lambda: _click(server, arguments))
 
@@ -85,16 +85,16 @@ def _text(file: Path) -> str:
         raise SettingsError(f"{str(file)!r} cannot be read ({error}).") from None
 
 
-def _config(text: str) -> Iterator[Finding]:
-    remarks, corrected = examine_config(text)
+def _config(text: str, background: str) -> Iterator[Finding]:
+    remarks, corrected = examine_config(text, background)
     for remark in remarks:
         yield Finding("labelling config", remark.text, remark.good)
     if corrected:
         yield Finding("labelling config", f"a config that works, to paste:\n{corrected}")
 
 
-def _project_config(server: LabelStudio, project: int) -> Iterator[Finding]:
-    yield from _config(server.get(f"/api/projects/{project}")["label_config"])
+def _project_config(server: LabelStudio, project: int, settings: Settings) -> Iterator[Finding]:
+    yield from _config(server.get(f"/api/projects/{project}")["label_config"], settings.background_label)
 
 
 def _backend(arguments: argparse.Namespace) -> Iterator[Finding]:

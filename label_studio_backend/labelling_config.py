@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,22 +13,36 @@ from fcfi_core.errors import DataError, ImageError
 LARGEST = 1_000_000
 """Most characters of a config; real ones have some thousands."""
 
-_LABELLED = ("brushlabels", "polygonlabels", "rectanglelabels", "keypointlabels", "ellipselabels", "labels")
-_PLAIN = ("brush", "polygon", "rectangle", "keypoint", "ellipse")
 _SPELLING = {
     "brushlabels": "BrushLabels",
+    "bitmasklabels": "BitmaskLabels",
     "polygonlabels": "PolygonLabels",
     "rectanglelabels": "RectangleLabels",
     "keypointlabels": "KeyPointLabels",
     "ellipselabels": "EllipseLabels",
     "labels": "Labels",
     "brush": "Brush",
+    "bitmask": "Bitmask",
     "polygon": "Polygon",
     "rectangle": "Rectangle",
     "keypoint": "KeyPoint",
     "ellipse": "Ellipse",
 }
-_ORDER = ("brushlabels", "polygonlabels", "brush", "polygon", "rectanglelabels", "rectangle")
+_ORDER = (
+    "brushlabels",
+    "bitmasklabels",
+    "polygonlabels",
+    "brush",
+    "bitmask",
+    "polygon",
+    "rectanglelabels",
+    "rectangle",
+)
+_NEVER_SMART = ("polygon", "ellipse", "labels")
+
+
+UNDEFINED = "$undefined$"
+"""The key under which Label Studio keeps an upload while the project has no config."""
 
 
 def same_word(label: str | None, word: str) -> bool:
@@ -46,7 +60,8 @@ class Control:
         targets: the image tags it works on (``toName``).
         labels: the classes it offers, in order.
         open_labels: True where the task's data adds classes that the config does not list.
-        smart: True for ``smart="true"``: prompts drawn with it reach the backend.
+        smart: whether prompts drawn with it reach the backend.
+        says_smart: whether the config asks for that, instead of leaving it to Label Studio's default.
     """
 
     kind: str
@@ -55,6 +70,7 @@ class Control:
     labels: tuple[str, ...]
     open_labels: bool
     smart: bool
+    says_smart: bool
 
     @property
     def tag(self) -> str:
@@ -63,8 +79,13 @@ class Control:
 
     @property
     def shape(self) -> str:
-        """brush, polygon, rectangle, keypoint or ellipse (labels for a ``Labels`` tag)."""
+        """brush, bitmask, polygon, rectangle, keypoint or ellipse (labels for a ``Labels`` tag)."""
         return self.kind.removesuffix("labels") or "labels"
+
+    @property
+    def shown(self) -> str:
+        """The tag with its name, for messages."""
+        return f"<{self.tag} name={self.name!r}>"
 
     def offers(self, label: str) -> bool:
         """Return whether a region of this tag may carry ``label``."""
@@ -72,35 +93,71 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Output:
-    """Where answers go: the tag that takes the mask and, beside a plain tag, the one that takes the class."""
+class Carrier:
+    """A tag that can take a mask, with the rows of ``Labels`` that may name it.
+
+    A tag with labels of its own takes masks that have at least one of them.
+    """
 
     control: Control
-    naming: Control | None
+    rows: tuple[Control, ...]
 
     @property
-    def labels(self) -> Control:
-        """The tag whose labels an answer may carry."""
-        return self.naming or self.control
+    def named_by(self) -> tuple[Control, ...]:
+        """The tags that give the first label of a mask."""
+        return (self.control,) if self.control.kind.endswith("labels") else self.rows
 
-    def label_for(self, clicked: str | None) -> str | None:
-        """Return the class for an object clicked as ``clicked``; None where the config names no classes.
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes that a mask may have here, as far as the config lists them."""
+        return tuple(dict.fromkeys(label for tag in self.named_by for label in tag.labels))
 
-        Raises:
-            DataError: if the class cannot be carried and there is no single other one.
+    @property
+    def nameless(self) -> bool:
+        """Whether masks have no class here."""
+        return not any(tag.labels or tag.open_labels for tag in self.named_by)
+
+    def offers(self, label: str) -> bool:
+        """Return whether ``label`` may be the class of a mask here."""
+        return any(tag.offers(label) for tag in self.named_by)
+
+    def carries(self, labels: Sequence[str], *, listed: bool) -> bool:
+        """Return whether a mask may have all of ``labels`` here.
+
+        Args:
+            labels: at least one.
+            listed: count only what the config lists, not what a task's data may add.
         """
-        offered = self.labels
-        if clicked is not None and offered.offers(clicked):
-            return clicked
-        if len(offered.labels) == 1:
-            return offered.labels[0]
-        if not offered.labels and not offered.open_labels:
-            return None
-        names = ", ".join(repr(label) for label in offered.labels[:20])
-        asked = "the click has no label" if clicked is None else f"the click's label is {clicked!r}"
-        raise DataError(
-            f"{asked}, and <{offered.tag} name={offered.name!r}> offers {names}; give both the same labels."
+        main = any(label in self.labels if listed else self.offers(label) for label in labels)
+        return main and all(
+            any(label in tag.labels if listed else tag.offers(label) for tag in (*self.named_by, *self.rows))
+            for label in labels
         )
+
+    def output(self, labels: Sequence[str]) -> Output:
+        """Return where a mask goes whose ``labels`` are carried here."""
+        tags = tuple(dict.fromkeys((*self.named_by, *self.rows)))
+        given: dict[Control, list[str]] = {tag: [] for tag in tags}
+        for label in labels:
+            listed = [tag for tag in tags if label in tag.labels]
+            given[(listed or [tag for tag in tags if tag.offers(label)])[0]].append(label)
+        own = tuple(given.pop(self.control, ()))
+        return Output(self.control, own, tuple((tag, tuple(words)) for tag, words in given.items() if words))
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where an answer goes.
+
+    Args:
+        control: the tag that takes the mask.
+        labels: the classes that its region holds itself.
+        named: rows of labels with the classes that each gives in a result of its own.
+    """
+
+    control: Control
+    labels: tuple[str, ...] = ()
+    named: tuple[tuple[Control, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,45 +234,85 @@ class LabellingConfig:
                     return cls.parse(str(text).replace(flag, number), background)
         return config
 
-    def output(self, target: str, preferred: str = "auto", label: str | None = None) -> Output:
-        """Return where masks of the image tag ``target`` go.
-
-        Args:
-            target: name of the Image tag, a prompt's ``to_name``.
-            preferred: a shape to take first where several are offered (brush, polygon, rectangle), or auto.
-            label: the class to carry: of several tags of one kind, one that offers it comes first.
+    def target(self, name: str) -> str:
+        """Return the Image tag meant by a region's ``to_name``; where that is missing, the only one.
 
         Raises:
-            DataError: if the config has no tag that can take a mask.
+            DataError: if it is missing and there is not exactly one.
         """
-        namings = [
-            c
-            for c in self.controls
-            if c.kind == "labels" and target in c.targets and not self._only_negative(c)
-        ]
-        naming = next(
-            (c for c in namings if label is not None and c.offers(label)), next(iter(namings), None)
+        if name or len(self.images) == 1:
+            return name or next(iter(self.images))
+        raise DataError(
+            f"a region does not say of which image it is (to_name), and the labelling config has "
+            f"{len(self.images)}; send to_name."
         )
-        found = [c for c in self.controls if c.kind in _ORDER and target in c.targets]
-        found.sort(
-            key=lambda control: (
-                control.shape != preferred,
-                _ORDER.index(control.kind),
-                label is not None and not control.offers(label),
-            )
-        )
+
+    def carriers(self, target: str, preferred: str = "auto") -> list[Carrier]:
+        """Return the tags that can take a mask of the image tag ``target``, the first choice first.
+
+        Args:
+            target: name of the Image tag.
+            preferred: a shape to take first where several are offered (brush, bitmask, polygon, rectangle),
+                or auto.
+
+        Raises:
+            DataError: if there is none.
+        """
+        here = [control for control in self.controls if target in control.targets]
+        rows = tuple(c for c in here if c.kind == "labels" and not self._only_negative(c))
+        found = [control for control in here if control.kind in _ORDER]
+        # A rectangle that asks the backend is a prompt, as long as something else can take the mask.
+        others = [c for c in found if not (c.shape == "rectangle" and c.says_smart)]
+        found = sorted(others or found, key=lambda c: (c.shape != preferred, _ORDER.index(c.kind)))
         if not found:
             raise DataError(
                 f"the labelling config has no tag that can take a mask of image {target!r}; "
-                f'add <BrushLabels name="mask" toName="{target}"> with your labels.'
+                f'add <Brush name="mask" toName="{target}" smart="false"/>, and <Labels> with your labels.'
             )
-        return Output(found[0], None if found[0].kind in _LABELLED else naming)
+        return [Carrier(control, rows) for control in found]
 
-    def is_negative(self, label: str | None, target: str, preferred: str = "auto") -> bool:
-        """Return whether ``label`` means "not this": it is the background label, and no mask can carry it."""
-        return same_word(label, self.background) and not (
-            self.output(target, preferred, label).labels.offers(str(label))
+    def output(self, target: str, labels: Sequence[str] = (), preferred: str = "auto") -> Output:
+        """Return where a mask of the image tag ``target`` goes: the class decides first, the kind second.
+
+        Args:
+            target: name of the Image tag, a prompt's ``to_name``.
+            labels: the classes clicked with; none where the config names no classes.
+            preferred: see :meth:`carriers`.
+
+        Raises:
+            DataError: if no tag can take the mask, or none can carry all of the classes.
+        """
+        carriers = self.carriers(target, preferred)
+        for listed in (True, False):
+            for carrier in carriers:
+                if labels and carrier.carries(labels, listed=listed):
+                    return carrier.output(labels)
+        if all(carrier.nameless for carrier in carriers):
+            return carriers[0].output(())
+        first = carriers[0]
+        if len(first.labels) == 1 and (not labels or self._click_labels(target) == set(labels)):
+            return first.output(first.labels)
+        asked = f"the click's label is {', '.join(map(repr, labels))}" if labels else "the click has no label"
+        offers = "; ".join(
+            f"{carrier.control.shown} can be {', '.join(map(repr, carrier.labels[:20])) or 'of any class'}"
+            for carrier in carriers[:5]
         )
+        raise DataError(f"{asked}, and no mask can carry that: {offers}; give both the same labels.")
+
+    def is_negative(self, label: str | None, target: str) -> bool:
+        """Return whether ``label`` means "not this": it is the background label, and no mask can carry it."""
+        return same_word(label, self.background) and not any(
+            carrier.offers(str(label)) for carrier in self.carriers(target)
+        )
+
+    def _click_labels(self, target: str) -> set[str]:
+        """Return the labels that clicks on ``target`` may have."""
+        return {
+            label
+            for control in self.controls
+            if control.shape in ("keypoint", "labels") and target in control.targets
+            for label in control.labels
+        }
 
     def _only_negative(self, control: Control) -> bool:
         """Return whether a row of labels is the switch for negative clicks, and names nothing."""
@@ -238,6 +335,8 @@ class LabellingConfig:
                 f"the labelling config has no <Image name={target!r}>; its images: {sorted(self.images)}."
             )
         value = _look_up(pattern, data)
+        if value in (None, "") and len(self.images) == 1 and UNDEFINED in data:
+            value = data[UNDEFINED]
         if isinstance(value, list):
             value = value[index] if 0 <= index < len(value) else None
         if not isinstance(value, str) or not value.strip():
@@ -258,9 +357,16 @@ def _control(element: ElementTree.Element, kind: str, name: str) -> Control:
         name=name,
         targets=tuple(target.strip() for target in element.get("toName", "").split(",") if target.strip()),
         labels=tuple(label for label in labels if label),
-        open_labels=kind in _LABELLED and element.get("value", "").startswith("$"),
-        smart=element.get("smart", "").lower() == "true",
+        open_labels=kind.endswith("labels") and element.get("value", "").startswith("$"),
+        smart=_smart(element, kind),
+        says_smart="true" in (element.get("smart", "").lower(), element.get("smartOnly", "").lower()),
     )
+
+
+def _smart(element: ElementTree.Element, kind: str) -> bool:
+    """Return whether the tag asks the backend; ``smart`` is true where it is left out."""
+    says = element.get("smart", "true").lower() != "false" or element.get("smartOnly", "").lower() == "true"
+    return says and kind.removesuffix("labels") not in _NEVER_SMART and kind != "labels"
 
 
 def _look_up(pattern: str, data: Mapping[str, Any]) -> Any:

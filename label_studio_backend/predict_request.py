@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from fcfi_core.errors import PromptError
 from fcfi_core.serving.scheduler import Turn
-from label_studio_backend.prompts import Prompt, Region, from_context
+from label_studio_backend.prompts import Prompt, Region, from_context, unusable
 from label_studio_backend.settings import as_list, as_mapping
 
 
@@ -53,12 +53,14 @@ class PredictRequest:
         project: "<id>.<creation time>", or "".
         label_config: XML; parsed only when something has to be drawn.
         prompts: the objects clicked on; None for a batch call (no context).
+        left_out: what of the context cannot be worked from, in words; often "".
     """
 
     tasks: tuple[Task, ...]
     project: str
     label_config: object
     prompts: tuple[Prompt, ...] | None
+    left_out: str = ""
 
     @classmethod
     def parse(cls, body: bytes | Mapping[str, Any], background: str = "") -> Self:
@@ -69,7 +71,7 @@ class PredictRequest:
             background: the label that makes clicks negative, see :func:`from_context`.
 
         Raises:
-            PromptError: if it is not what Label Studio sends.
+            PromptError: if it is not what Label Studio sends, or nothing that was drawn can be worked from.
         """
         content: object = _decoded(body) if isinstance(body, bytes) else body
         if not isinstance(content, Mapping):
@@ -81,11 +83,19 @@ class PredictRequest:
         context = as_mapping(content.get("params")).get("context")
         if not isinstance(context, Mapping | None):
             raise PromptError("the request's context is not an object; send what Label Studio sends.")
+        drawn = () if context is None else as_list(context.get("result"))
+        prompts, left_out = from_context(drawn, background), unusable(drawn)
+        if left_out and not prompts:
+            raise PromptError(
+                f"nothing that was drawn can be worked from ({left_out}); click, or draw a box, an ellipse, "
+                "a brush stroke or a polygon."
+            )
         return cls(
             tasks=tuple(Task.parse(task) for task in tasks),
             project=str(project) if isinstance(project, str | int) else "",
             label_config=content.get("label_config"),
-            prompts=None if context is None else tuple(from_context(context.get("result"), background)),
+            prompts=None if context is None else tuple(prompts),
+            left_out=left_out,
         )
 
     @property

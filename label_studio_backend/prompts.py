@@ -8,6 +8,7 @@ are told the picture's size.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from fcfi_core.errors import PromptError
 from fcfi_core.masks import label_studio as label_studio_code
 from fcfi_core.masks.polygons import Polygon, from_polygons
 from fcfi_core.masks.resizing import resized
+from label_studio_backend import bitmask
 from label_studio_backend.labelling_config import same_word
 from label_studio_backend.settings import as_list, as_mapping
 
@@ -36,7 +38,13 @@ _SHAPES = {
     "brush": "brush",
     "polygonlabels": "polygon",
     "polygon": "polygon",
+    "ellipselabels": "ellipse",
+    "ellipse": "ellipse",
+    "bitmasklabels": "bitmask",
+    "bitmask": "bitmask",
 }
+_DRAWINGS = ("brush", "bitmask", "polygon")
+_POLARITIES: Mapping[object, bool] = {1: True, 0: False, "true": True, "false": False, "1": True, "0": False}
 
 
 @dataclass(frozen=True)
@@ -45,9 +53,9 @@ class Region:
 
     Args:
         ident: Label Studio's id of the region ("" if it has none).
-        shape: click, rectangle, brush or polygon.
-        target: name of the image tag (``to_name``).
-        label: the class, or None.
+        shape: click, rectangle, ellipse, brush, bitmask or polygon.
+        target: name of the image tag (``to_name``); "" if the region does not say.
+        labels: the classes, often one, none without a label.
         value: the ``value`` object.
         positive: polarity of a click; None where the editor left it out.
         size: (width, height) of the displayed picture, or None where it is missing.
@@ -58,7 +66,7 @@ class Region:
     ident: str
     shape: str
     target: str
-    label: str | None
+    labels: tuple[str, ...]
     value: Mapping[str, Any]
     positive: bool | None
     size: tuple[int, int] | None
@@ -80,18 +88,23 @@ class Region:
         return Click(_index(x, width), _index(y, height), self.positive is not False)
 
     def box(self, width: int, height: int) -> Box:
-        """Return the upright box around the (possibly turned) rectangle, inside the picture."""
+        """Return the upright box around the (possibly turned) rectangle or ellipse, inside the picture."""
         left, top = self.number("x") / 100 * width, self.number("y") / 100 * height
-        across, down = self.number("width") / 100 * width, self.number("height") / 100 * height
         turn = math.radians(self.number("rotation") if "rotation" in self.value else 0.0)
         sine, cosine = math.sin(turn), math.cos(turn)
-        corners = [
-            (left + dx * cosine - dy * sine, top + dx * sine + dy * cosine)
-            for dx in (0.0, across)
-            for dy in (0.0, down)
-        ]
-        x1, x2 = min(x for x, _ in corners), max(x for x, _ in corners)
-        y1, y2 = min(y for _, y in corners), max(y for _, y in corners)
+        if self.shape == "ellipse":
+            across, down = self.number("radiusX") / 100 * width, self.number("radiusY") / 100 * height
+            half, tall = math.hypot(across * cosine, down * sine), math.hypot(across * sine, down * cosine)
+            x1, x2, y1, y2 = left - half, left + half, top - tall, top + tall
+        else:
+            across, down = self.number("width") / 100 * width, self.number("height") / 100 * height
+            corners = [
+                (left + dx * cosine - dy * sine, top + dx * sine + dy * cosine)
+                for dx in (0.0, across)
+                for dy in (0.0, down)
+            ]
+            x1, x2 = min(x for x, _ in corners), max(x for x, _ in corners)
+            y1, y2 = min(y for _, y in corners), max(y for _, y in corners)
         return Box(
             _index(x1, width),
             _index(y1, height),
@@ -100,7 +113,9 @@ class Region:
         )
 
     def mask(self, width: int, height: int) -> NDArray[np.bool_]:
-        """Return the drawn brush or polygon as a mask, (height, width) bool."""
+        """Return the drawn brush, bitmask or polygon as a mask, (height, width) bool."""
+        if self.shape == "bitmask":
+            return bitmask.from_data_url(self.value.get("imageDataURL"), width, height)
         if self.shape == "brush":
             code = self.value.get("rle")
             if not isinstance(code, list):
@@ -118,18 +133,23 @@ class Prompt:
     """Everything asked about one object.
 
     Args:
-        target: name of the image tag.
-        label: the clicked class, or None.
+        target: name of the image tag; "" if the regions do not say.
+        labels: the clicked classes, often one, none without a label.
         clicks: dots in the order they were made, with resolved polarity.
-        rectangle: the box around the object, if one was drawn.
-        drawing: the brush or polygon to start from, if one was drawn.
+        rectangle: the box or ellipse around the object, if one was drawn.
+        drawing: the brush, bitmask or polygon to start from, if one was drawn.
     """
 
     target: str
-    label: str | None
+    labels: tuple[str, ...]
     clicks: tuple[Region, ...] = ()
     rectangle: Region | None = None
     drawing: Region | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The first class, or None."""
+        return next(iter(self.labels), None)
 
     @property
     def newest(self) -> Region:
@@ -164,50 +184,56 @@ class Prompt:
 
 
 def read_regions(items: object, background: str = "") -> list[Region]:
-    """Return the regions of a context or annotation that can be worked from.
+    """Return the regions of a context or annotation that can be worked from; see :func:`unusable`.
 
-    Entries of unknown types are left out. Where Label Studio splits a region in several (a ``KeyPoint``
-    and a ``Labels`` entry of one id for each row of labels), the class moves to the drawn one; a row of
-    which ``background`` was chosen beside a class makes the click a negative one of that class.
+    Where Label Studio splits a region in several entries of one id (a ``KeyPoint`` and a ``Labels`` entry
+    for each row of labels), the classes move to the drawn one. A row of which only ``background`` was
+    chosen, beside a row with a class, makes the click a negative one of that class.
     """
     entries = [entry for entry in as_list(items) if isinstance(entry, Mapping)]
-    rows: dict[str, list[str]] = {}
+    rows: dict[str, list[tuple[str, ...]]] = {}
     for entry in entries:
-        word = _first_word(as_mapping(entry.get("value")).get("labels"))
-        if entry.get("type") == "labels" and word is not None:
-            rows.setdefault(str(entry.get("id")), []).append(word)
-    found: dict[tuple[str, str], Region] = {}
+        if entry.get("type") == "labels":
+            rows.setdefault(str(entry.get("id")), []).append(_words(_value(entry).get("labels")))
+    found: dict[object, Region] = {}
     for number, entry in enumerate(entries):
-        words = rows.get(str(entry.get("id")), [])
-        classes = [word for word in words if not same_word(word, background)]
-        region = _read(entry, next(iter((*classes, *words)), None))
-        if region is None:
-            continue
-        if classes and len(classes) < len(words):
-            region = replace(region, label=classes[0], positive=False)
-        found[region.shape, region.ident or f"#{number}"] = region
+        region = _read(entry, rows.get(str(entry.get("id")), []), background)
+        if region is not None:
+            # Ids given twice, as scripts may do, are two clicks if they lie at two places.
+            place = region.value.get("x"), region.value.get("y")
+            found[(region.shape, region.ident, repr(place)) if region.ident else number] = region
     return list(found.values())
 
 
-def _read(entry: Mapping[str, Any], name: str | None) -> Region | None:
-    kind, value = str(entry.get("type")), as_mapping(entry.get("value"))
+def unusable(items: object) -> str:
+    """Return what :func:`read_regions` leaves out of ``items``, in words; "" if that is nothing."""
+    left_out: Counter[str] = Counter()
+    for entry in as_list(items):
+        if not isinstance(entry, Mapping):
+            left_out["entries that are no regions"] += 1
+        elif entry.get("type") != "labels" and str(entry.get("type")) not in _SHAPES:
+            left_out[f"regions of type {str(entry.get('type'))[:40]!r}"] += 1
+    return ", ".join(f"{count} {what}" for what, count in left_out.items())
+
+
+def _read(entry: Mapping[str, Any], rows: Sequence[tuple[str, ...]], background: str) -> Region | None:
+    kind, value = str(entry.get("type")), _value(entry)
     shape = _SHAPES.get(kind)
-    target = entry.get("to_name")
-    if shape is None or not isinstance(target, str):
-        return None
-    if shape == "click" and "rle" in value:
-        return None  # the editor's second copy of an accepted mask ("keep label selected")
-    ident = entry.get("id")
-    ident = ident if isinstance(ident, str) else ""
+    if shape is None or (shape == "click" and "rle" in value):
+        return None  # of an rle: the editor's second copy of an accepted mask ("keep label selected")
+    ident, target = entry.get("id"), entry.get("to_name")
     width, height = entry.get("original_width"), entry.get("original_height")
     index, rotation = entry.get("item_index"), entry.get("image_rotation")
+    own = [words for words in (_words(value.get(kind)), *rows) if words]
+    wanted = [words for words in own if not all(same_word(word, background) for word in words)]
+    chosen = wanted or own or [_words(value.get("labels"))]
     return Region(
-        ident=ident,
+        ident=ident if isinstance(ident, str) else "",
         shape=shape,
-        target=target,
-        label=_first_word(value.get(kind)) or _first_word(value.get("labels")) or name,
+        target=target if isinstance(target, str) else "",
+        labels=tuple(dict.fromkeys(word for words in chosen for word in words)),
         value=value,
-        positive=_polarity(entry.get("is_positive")),
+        positive=False if wanted and len(wanted) < len(own) else _polarity(entry.get("is_positive")),
         size=(width, height) if _is_side(width) and _is_side(height) else None,  # type: ignore[arg-type]
         rotation=rotation if isinstance(rotation, int | float) and abs(rotation) <= 3600 else 0,
         item_index=index if isinstance(index, int) and not isinstance(index, bool) else None,
@@ -223,35 +249,36 @@ def from_context(items: object, background: str = "") -> list[Prompt]:
         items: the context's ``result``.
         background: a label that makes clicks negative where it is chosen beside a class, or "".
     """
-    groups: dict[tuple[str, int | None, str | None], list[Region]] = {}
+    groups: dict[tuple[str, int | None, tuple[str, ...]], list[Region]] = {}
     for region in read_regions(items, background):
-        groups.setdefault((region.target, region.item_index, region.label), []).append(region)
-    return [_prompt(target, label, regions) for (target, _, label), regions in groups.items()]
+        groups.setdefault((region.target, region.item_index, region.labels[:1]), []).append(region)
+    # Of labels chosen beside the class, those of the newest region count.
+    return [_prompt(target, regions[-1].labels, regions) for (target, _, _), regions in groups.items()]
 
 
 def from_annotation(items: object) -> list[Prompt]:
-    """Return the objects of a stored annotation: each box, each polygon, and the dots of each class.
+    """Return the objects of a stored annotation: each box, ellipse and polygon, and the dots of each class.
 
-    Brush regions are masks already and are left out.
+    Brush and bitmask regions are masks already and are left out.
     """
     prompts: list[Prompt] = []
-    dots: dict[tuple[str, int | None, str | None], list[Region]] = {}
+    dots: dict[tuple[str, int | None, tuple[str, ...]], list[Region]] = {}
     for region in read_regions(items):
         if region.shape == "click":
-            dots.setdefault((region.target, region.item_index, region.label), []).append(region)
-        elif region.shape != "brush":
-            prompts.append(_prompt(region.target, region.label, [region]))
-    prompts += [_prompt(target, label, regions) for (target, _, label), regions in dots.items()]
+            dots.setdefault((region.target, region.item_index, region.labels), []).append(region)
+        elif region.shape not in ("brush", "bitmask"):
+            prompts.append(_prompt(region.target, region.labels, [region]))
+    prompts += [_prompt(target, labels, regions) for (target, _, labels), regions in dots.items()]
     return [prompt for prompt in prompts if prompt.asks_for_a_mask]
 
 
-def _prompt(target: str, label: str | None, regions: Sequence[Region]) -> Prompt:
+def _prompt(target: str, labels: tuple[str, ...], regions: Sequence[Region]) -> Prompt:
     return Prompt(
         target=target,
-        label=label,
+        labels=labels,
         clicks=resolve_polarity([region for region in regions if region.shape == "click"]),
-        rectangle=_last(region for region in regions if region.shape == "rectangle"),
-        drawing=_last(region for region in regions if region.shape in ("brush", "polygon")),
+        rectangle=_last(region for region in regions if region.shape in ("rectangle", "ellipse")),
+        drawing=_last(region for region in regions if region.shape in _DRAWINGS),
     )
 
 
@@ -272,12 +299,25 @@ def _last(regions: Iterable[Region]) -> Region | None:
 
 
 def _polarity(value: object) -> bool | None:
-    return bool(value) if isinstance(value, bool) or value in (0, 1) else None
+    """Return the polarity that ``value`` says; None where it says none.
+
+    Raises:
+        PromptError: if it says something else.
+    """
+    if value is None:
+        return None
+    word = value.strip().lower() if isinstance(value, str) else value
+    if not isinstance(word, str | bool | int | float) or word not in _POLARITIES:
+        raise PromptError(f"a click has is_positive = {str(value)[:40]!r}; Label Studio sends true or false.")
+    return _POLARITIES[word]
 
 
-def _first_word(value: object) -> str | None:
-    words = as_list(value)
-    return words[0] if words and isinstance(words[0], str) else None
+def _value(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    return as_mapping(entry.get("value"))
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(word for word in as_list(value) if isinstance(word, str))
 
 
 def _is_side(value: object) -> bool:

@@ -12,7 +12,7 @@ from fcfi_core.errors import SettingsError
 from fcfi_core.masks.finish import USUAL, Finish
 from fcfi_core.settings import CORE_VARIABLES, Variable, area, finish_of, read
 
-OUTPUTS = ("auto", "brush", "polygon", "rectangle")
+OUTPUTS = ("auto", "brush", "bitmask", "polygon", "rectangle")
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "FCFI_OUTPUT",
         "auto",
-        "auto, brush, polygon or rectangle, where a labelling config offers several.",
+        "auto, brush, bitmask, polygon or rectangle, where a labelling config offers several.",
         _output,
     ),
     Variable(
