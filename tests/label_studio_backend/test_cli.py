@@ -47,11 +47,10 @@ def test_setup_does_it_all(label_studio, tmp_path, capsys, picture):
     assert main([*words, "--labels", "cell, nucleus", "--background", "no", "--basic-auth", "u:p"]) == 0
     project = json.loads(sent(label_studio, "/api/projects")[0])
     config = LabellingConfig.parse(project["label_config"])
-    assert config.output("image").labels.labels == ("cell", "nucleus")
     assert config.is_negative("no", "image") is False, "only the server knows the word"
     config = LabellingConfig.parse(project["label_config"], "no")
     assert config.is_negative("no", "image")
-    assert config.output("image").labels.labels == ("cell", "nucleus")
+    assert config.carriers("image")[0].labels == ("cell", "nucleus")
     (form,) = sent(label_studio, "/api/projects/7/import")
     assert form.count(b"filename=") == 2
     assert picture(8, 6)[0] in form

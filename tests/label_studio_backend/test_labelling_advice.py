@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
@@ -20,8 +21,11 @@ def test_templates_need_no_correction(shape):
     remarks, corrected = examine(text)
     assert corrected is None, remarks
     config = LabellingConfig.parse(text)
-    assert config.output("image").control.shape == shape
-    assert config.output("image").labels.labels == ("a & b", 'say "x"')
+    (carrier,) = config.carriers("image")
+    assert carrier.control.shape == shape
+    assert carrier.labels == ("a & b", 'say "x"', "background")
+    (carrier,) = LabellingConfig.parse(text, "background").carriers("image")
+    assert carrier.labels == ("a & b", 'say "x"')
     assert config.reference("image", {"url": "/x.png"}) == "/x.png"
 
 
@@ -33,16 +37,23 @@ def test_templates_want_labels(labels):
 
 IMAGE = '<Image name="image" value="$image"/>'
 BRUSH = '<BrushLabels name="m" toName="image"><Label value="cell"/><Label value="other"/></BrushLabels>'
+PLAIN = '<Brush name="m" toName="image"/>'
+KEY_POINT = '<KeyPoint name="k" toName="image" smart="true"/>'
 CLICKS = '<KeyPointLabels name="k" toName="image" smart="true"><Label value="cell"/></KeyPointLabels>'
 
 
 @pytest.mark.parametrize(
     ("inside", "says"),
     [
-        (IMAGE + BRUSH, "no <KeyPointLabels>"),
-        (IMAGE + BRUSH + CLICKS.replace(' smart="true"', ""), 'lacks smart="true"'),
+        (IMAGE + BRUSH, "no smart <KeyPoint>"),
+        (IMAGE + BRUSH + CLICKS.replace('smart="true"', 'smart="false"'), 'has smart="false"'),
         (IMAGE + CLICKS, "no tag that can take a mask"),
-        (IMAGE + BRUSH + CLICKS.replace('"cell"', '"new"'), "no mask can carry: 'new'"),
+        (IMAGE + BRUSH + CLICKS.replace('"cell"', '"new"'), "no mask can carry the label 'new'"),
+        (IMAGE + BRUSH + KEY_POINT, "clicks have no label"),
+        (IMAGE + PLAIN + KEY_POINT.replace('smart="true"', 'smart="false"'), 'has smart="false"'),
+        (IMAGE.replace(' value="$image"', "") + BRUSH + CLICKS, "shows nothing"),
+        ((IMAGE + BRUSH + CLICKS).replace('toName="image"', 'toName="imgae"'), "is for 'imgae' (toName)"),
+        ((IMAGE + BRUSH + CLICKS).replace('toName="image"', ""), "is for nothing (toName)"),
         (BRUSH, "no <Image>"),
         ("<Image", "not valid XML"),
     ],
@@ -54,3 +65,87 @@ def test_what_is_missing_is_named_and_mended(inside, says):
     assert more is None, again
     if "Image" in inside and "XML" not in says:
         assert ElementTree.fromstring(corrected).find("Header") is not None
+
+
+def names(text):
+    return [element.get("name") for element in ElementTree.fromstring(text).iter() if element.get("name")]
+
+
+def examined(name, background="background"):
+    text = (Path(__file__).parent / "configs" / f"{name}.xml").read_text()
+    remarks, corrected = examine(text, background)
+    if corrected is not None:
+        again, more = examine(corrected, background)
+        assert more is None, again
+        assert len(set(names(corrected))) == len(names(corrected)), "names clash"
+        assert set(names(text.lstrip())) <= set(names(corrected)), "a tag is gone"
+    return [remark.text for remark in remarks if not remark.good], corrected
+
+
+@pytest.mark.parametrize(
+    ("name", "background"),
+    [
+        ("other_background_label", "negative"),
+        ("mixed_kinds", "background"),
+        ("background_one_label", "background"),
+    ],
+)
+def test_a_config_that_works_is_left_alone(name, background):
+    assert examined(name, background) == ([], None)
+
+
+def test_what_stands_before_the_config_does_not_matter_and_comments_stay():
+    _, corrected = examined("leading_newline_and_declaration")
+    assert "Airplane" in corrected
+    text = "\n<!-- mine -->\n<View><!-- also mine -->" + IMAGE + BRUSH + "</View>"
+    _, corrected = examine(text)
+    assert corrected.startswith("<!-- mine -->")
+    assert "<!-- also mine -->" in corrected
+
+
+def test_each_of_two_images_gets_tags_with_names_of_their_own():
+    _, corrected = examined("two_images")
+    config = LabellingConfig.parse(corrected)
+    for image in ("left", "right"):
+        assert any(c.shape == "keypoint" and image in c.targets for c in config.controls)
+
+
+def test_labels_that_tasks_bring_are_kept_as_such():
+    _, corrected = examined("dynamic_labels")
+    assert corrected.count('value="$objects"') == 2
+    assert "<Label " not in corrected
+
+
+def test_a_name_that_is_taken_is_not_given_again():
+    _, corrected = examined("name_clash")
+    assert '<Choices name="mask"' in corrected
+
+
+def test_a_mistyped_target_is_named_and_mended():
+    bad, corrected = examined("mistyped_toname")
+    assert all("'img'" in text for text in bad)
+    assert names(corrected) == ["image", "m", "k"]
+
+
+def test_an_image_without_value_is_named_and_mended():
+    bad, corrected = examined("image_without_value")
+    assert len(bad) == 1
+    assert "shows nothing" in bad[0]
+    assert 'value="$image"' in corrected
+
+
+def test_a_label_that_seems_to_mean_not_this_is_no_class_for_masks():
+    bad, corrected = examined("other_background_label", "background")
+    assert "FCFI_BACKGROUND_LABEL=negative" in bad[0]
+    assert corrected is None
+
+
+def test_inside_a_repeater_new_tags_are_repeated_too():
+    text = (
+        '<View><Repeater on="$p"><View><Image name="page_{{idx}}" value="$p[{{idx}}]"/>'
+        '<BrushLabels name="m_{{idx}}" toName="page_{{idx}}"><Label value="a"/></BrushLabels>'
+        "</View></Repeater></View>"
+    )
+    _, corrected = examine(text)
+    assert 'name="click_{{idx}}"' in corrected
+    assert 'name="label_{{idx}}"' in corrected

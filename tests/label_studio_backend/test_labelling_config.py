@@ -18,19 +18,23 @@ def parse(*parts):
     return LabellingConfig.parse(f"<View>{''.join(parts)}</View>")
 
 
+def carriers(config, target="image", preferred="auto"):
+    return [carrier.control.name for carrier in config.carriers(target, preferred)]
+
+
 def test_brush_comes_first_unless_another_shape_is_preferred():
     config = parse(POLYGON, IMAGE, BRUSH)
-    assert config.output("image").control.name == "mask"
-    assert config.output("image", "polygon").control.name == "outline"
-    assert config.output("image", "rectangle").control.name == "mask"
+    assert carriers(config) == ["mask", "outline"]
+    assert carriers(config, preferred="polygon") == ["outline", "mask"]
+    assert carriers(config, preferred="rectangle") == ["mask", "outline"]
 
 
 def test_only_tags_of_the_prompted_image_count():
     other = BRUSH.replace("image", "left,right").replace("mask", "both")
     config = parse(other, IMAGE, POLYGON)
-    assert config.output("right").control.name == "both"
-    assert config.output("image").control.name == "outline"
-    with pytest.raises(DataError, match="BrushLabels"):
+    assert carriers(config, "right") == ["both"]
+    assert carriers(config) == ["outline"]
+    with pytest.raises(DataError, match="<Brush name"):
         config.output("elsewhere")
 
 
@@ -38,27 +42,44 @@ def test_tags_are_known_in_any_spelling_and_depth():
     config = parse(
         f"<View><Style>.x</Style><View>{BRUSH.lower().replace('toname', 'toName')}</View></View>", IMAGE
     )
-    assert config.output("image").control.kind == "brushlabels"
+    assert config.carriers("image")[0].control.kind == "brushlabels"
 
 
 def test_a_plain_brush_is_named_by_the_labels_tag():
     naming = '<Labels name="names" toName="image"><Label value="object"/></Labels>'
-    output = parse(IMAGE, '<Brush name="b" toName="image"/>', naming).output("image")
-    assert (output.control.name, output.naming.name) == ("b", "names")
-    assert output.label_for("object") == "object"
-    assert parse(IMAGE, '<Brush name="b" toName="image"/>').output("image").label_for("x") is None
+    output = parse(IMAGE, '<Brush name="b" toName="image"/>', naming).output("image", ["object"])
+    assert (output.control.name, output.labels) == ("b", ())
+    assert [(row.name, labels) for row, labels in output.named] == [("names", ("object",))]
+    nameless = parse(IMAGE, '<Brush name="b" toName="image"/>').output("image", ["x"])
+    assert (nameless.labels, nameless.named) == ((), ())
 
 
-def test_of_several_tags_the_one_that_offers_the_class_comes_first():
+def test_the_tag_that_offers_the_class_comes_first_whatever_its_kind():
     more = '<BrushLabels name="more" toName="image"><Label value="road"/></BrushLabels>'
     config = parse(IMAGE, BRUSH, more, POLYGON)
-    assert config.output("image", label="road").control.name == "more"
-    assert config.output("image", label="a & b").control.name == "mask"
-    assert config.output("image", label="unknown").control.name == "mask"
+    assert config.output("image", ["road"]).control.name == "more"
+    assert config.output("image", ["road"], "polygon").control.name == "outline"
+    assert config.output("image", ["a & b"], "polygon").control.name == "mask"
+    assert parse(IMAGE, BRUSH, POLYGON).output("image", ["road"]).control.name == "outline"
     names = ['<Labels name="n" toName="image"><Label value="x"/></Labels>']
     names += ['<Labels name="m" toName="image"><Label value="y"/></Labels>']
-    output = parse(IMAGE, '<Brush name="b" toName="image"/>', *names).output("image", label="y")
-    assert output.naming.name == "m"
+    output = parse(IMAGE, '<Brush name="b" toName="image"/>', *names).output("image", ["y"])
+    assert [row.name for row, _ in output.named] == ["m"]
+
+
+def test_a_tag_that_lists_the_class_comes_before_one_whose_labels_a_task_brings():
+    dynamic = '<BrushLabels name="any" toName="image" value="$names"/>'
+    assert parse(IMAGE, dynamic, POLYGON).output("image", ["road"]).control.name == "outline"
+    assert parse(IMAGE, dynamic, POLYGON).output("image", ["else"]).control.name == "any"
+
+
+def test_a_row_may_add_labels_to_the_class_of_a_labelled_tag():
+    row = '<Labels name="quality" toName="image"><Label value="blurred"/></Labels>'
+    output = parse(IMAGE, BRUSH, row).output("image", ["Zähler", "blurred"])
+    assert output.labels == ("Zähler",)
+    assert [(tag.name, labels) for tag, labels in output.named] == [("quality", ("blurred",))]
+    with pytest.raises(DataError, match="no mask can carry"):
+        parse(IMAGE, BRUSH, row).output("image", ["blurred"])
 
 
 def test_a_row_of_the_background_label_alone_names_nothing():
@@ -66,7 +87,7 @@ def test_a_row_of_the_background_label_alone_names_nothing():
     rows += ['<Labels name="n" toName="image"><Label value="x"/></Labels>']
     text = f"<View>{IMAGE}{rows[0]}{rows[1]}<Brush name='b' toName='image'/></View>"
     config = LabellingConfig.parse(text, "background")
-    assert config.output("image").naming.name == "n"
+    assert config.carriers("image")[0].labels == ("x",)
     assert config.is_negative("background", "image")
     assert not config.is_negative("x", "image")
     assert not LabellingConfig.parse(text).is_negative("background", "image")
@@ -78,25 +99,52 @@ def test_a_background_label_that_masks_can_carry_is_a_class():
     assert not LabellingConfig.parse(text, "background").is_negative("background", "image")
 
 
-def test_a_plain_rectangle_is_the_last_resort():
-    assert parse(IMAGE, '<Rectangle name="r" toName="image"/>').output("image").control.shape == "rectangle"
+def test_a_plain_rectangle_is_the_last_resort_and_a_smart_one_is_a_prompt():
+    plain = '<Rectangle name="r" toName="image"/>'
+    assert carriers(parse(IMAGE, plain)) == ["r"]
+    smart = plain.replace("/>", ' smart="true"/>')
+    assert carriers(parse(IMAGE, smart)) == ["r"]
+    assert carriers(parse(IMAGE, smart, BRUSH)) == ["mask"]
+    assert carriers(parse(IMAGE, plain, BRUSH)) == ["mask", "r"]
 
 
 def test_the_clicked_class_is_kept_and_never_guessed():
-    output = parse(IMAGE, BRUSH).output("image")
-    assert output.label_for("Zähler") == "Zähler"
-    assert output.label_for("a & b") == "a & b"
-    for label in ("other", None):
-        with pytest.raises(DataError, match="offers 'a & b', 'Zähler'"):
-            output.label_for(label)
-    assert parse(IMAGE, POLYGON).output("image").label_for("other") == "road"
+    config = parse(IMAGE, BRUSH)
+    assert config.output("image", ["Zähler"]).labels == ("Zähler",)
+    assert config.output("image", ["a & b"]).labels == ("a & b",)
+    for labels in (["other"], [], ["a & b", "other"]):
+        with pytest.raises(DataError, match="can be 'a & b', 'Zähler'"):
+            config.output("image", labels)
+
+
+def test_the_only_class_of_masks_stands_for_no_label_and_for_the_only_label_of_clicks():
+    click = '<KeyPointLabels name="k" toName="image" smart="true"><Label value="here"/></KeyPointLabels>'
+    assert parse(IMAGE, POLYGON, click).output("image").labels == ("road",)
+    assert parse(IMAGE, POLYGON, click).output("image", ["here"]).labels == ("road",)
+    two = click.replace("</K", '<Label value="not here"/></K')
+    with pytest.raises(DataError, match="'not here', and no mask can carry"):
+        parse(IMAGE, POLYGON, two).output("image", ["not here"])
 
 
 def test_aliases_and_labels_from_the_task_are_accepted():
     alias = '<BrushLabels name="m" toName="image"><Label value="Long" alias="l"/></BrushLabels>'
-    assert parse(IMAGE, alias).output("image").labels.labels == ("l",)
+    assert parse(IMAGE, alias).carriers("image")[0].labels == ("l",)
     dynamic = '<BrushLabels name="m" toName="image" value="$names"/>'
-    assert parse(IMAGE, dynamic).output("image").label_for("whatever") == "whatever"
+    assert parse(IMAGE, dynamic).output("image", ["whatever"]).labels == ("whatever",)
+
+
+def test_a_missing_target_is_the_only_image():
+    assert parse(IMAGE).target("") == "image"
+    assert parse(IMAGE).target("other") == "other"
+    with pytest.raises(DataError, match="to_name"):
+        parse(IMAGE, '<Image name="b" value="$b"/>').target("")
+
+
+def test_an_upload_of_a_project_without_config_is_the_only_image():
+    data = {"$undefined$": "/data/upload/1/a.png"}
+    assert parse(IMAGE).reference("image", data) == "/data/upload/1/a.png"
+    with pytest.raises(ImageError):
+        parse(IMAGE, '<Image name="b" value="$b"/>').reference("image", data)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +182,7 @@ def test_inside_a_repeater_names_and_values_get_the_number_of_the_image():
         '<BrushLabels name="m{{i}}" toName="p_{{i}}.x"><Label value="cell"/></BrushLabels></Repeater></View>'
     )
     config = LabellingConfig.for_image(text, "p_12.x")
-    assert config.output("p_12.x").control.name == "m12"
+    assert carriers(config, "p_12.x") == ["m12"]
     assert config.images == {"p_12.x": "$pages[12].url"}
     for other in ("p_.x", "p_1", "p_-1.x", "p_a.x", "p_²..x", "image"):
         with pytest.raises(DataError, match="no tag"):

@@ -55,7 +55,7 @@ def test_positions_at_and_beside_the_edge_go_to_the_nearest_pixel(click, percent
 def test_a_pixel_survives_the_way_through_percent(width, share):
     pixel = math.floor(share * width)
     value = {"x": 100 * (pixel + 0.5) / width, "y": 0}
-    region = prompts.Region("", "click", "image", None, value, True, None, 0, None)
+    region = prompts.Region("", "click", "image", (), value, True, None, 0, None)
     assert region.click(width, 3).x == pixel
 
 
@@ -73,11 +73,14 @@ def test_entries_that_say_nothing_are_left_out(click):
         5,
         "x",
         {},
-        {"type": "ellipselabels", "to_name": "image"},
-        {"type": "keypointlabels"},
+        {"type": "vectorlabels", "to_name": "image"},
         click(1, 1),
     ]
     assert len(only(items).clicks) == 1
+    assert prompts.unusable(items) == (
+        "3 entries that are no regions, 1 regions of type 'None', 1 regions of type 'vectorlabels'"
+    )
+    assert prompts.unusable([click(1, 1)]) == ""
     for items in (None, {}, "text", [], [{"type": ["unhashable"]}]):
         assert prompts.from_context(items) == []
 
@@ -100,7 +103,7 @@ def test_key_point_and_label_entries_of_one_id_are_one_click(click):
     assert [(dot.click(64, 48).x, dot.positive) for dot in prompt.clicks] == [(3, True), (5, False)]
     assert prompt.label == "cell"
     items[0]["value"] = {"x": 1, "y": 1}
-    assert prompts.read_regions(items)[0].label == "cell"
+    assert prompts.read_regions(items)[0].labels == ("cell",)
 
 
 def test_the_background_label_chosen_beside_a_class_makes_a_click_negative(click):
@@ -115,6 +118,42 @@ def test_the_background_label_chosen_beside_a_class_makes_a_click_negative(click
     assert prompt.label == "cell"
     (prompt,) = prompts.from_context(items)
     assert [dot.positive for dot in prompt.clicks] == [True, True]
+    assert prompt.labels == ("cell", "Background ")
+
+
+def test_the_background_label_of_a_key_point_tag_beside_a_class_of_a_row_does_the_same(click):
+    drawn = click(5, 6, label="background")
+    rows = {**drawn, "type": "labels", "value": {**drawn["value"], "labels": ["cell"]}}
+    (prompt,) = prompts.from_context([drawn, rows], "background")
+    assert (prompt.labels, [dot.positive for dot in prompt.clicks]) == (("cell",), [False])
+
+
+def test_all_classes_of_a_click_are_kept(click):
+    entry = click(1, 1)
+    entry["value"]["keypointlabels"] = ["cell", "round"]
+    assert only([entry]).labels == ("cell", "round")
+
+
+def test_clicks_with_one_id_at_two_places_are_two_clicks(click):
+    assert len(only([click(1, 1, ident="x"), click(9, 9, ident="x")]).clicks) == 2
+    assert len(only([click(1, 1, ident="x"), click(1, 1, ident="x", type="keypoint")]).clicks) == 1
+
+
+@pytest.mark.parametrize(("word", "positive"), [("true", True), (" False", False), (0, False), ("1", True)])
+def test_polarity_may_be_a_word_or_a_number(click, word, positive):
+    assert only([click(1, 1, word)]).clicks[0].positive is positive
+
+
+@pytest.mark.parametrize("word", ["yes", 2, [], {}, "", 0.5])
+def test_any_other_polarity_is_refused(click, word):
+    with pytest.raises(PromptError, match="is_positive"):
+        prompts.from_context([click(1, 1, word)])
+
+
+def test_a_region_may_leave_out_its_image(click):
+    entry = click(1, 1)
+    del entry["to_name"]
+    assert only([entry]).target == ""
 
 
 def test_a_key_point_may_have_no_class(click):
@@ -141,6 +180,14 @@ def test_boxes_reach_from_first_to_last_pixel():
     assert only([rectangle(50, 50, 0, 0)]).rectangle.box(10, 10) == Box(5, 5, 5, 5)
     # turned by 90 degrees about its top left corner, a box lies to the left of it
     assert only([rectangle(50, 10, 40, 20, 90)]).rectangle.box(100, 100) == Box(30, 10, 49, 49)
+
+
+def test_an_ellipse_is_a_box_around_it():
+    value = {"x": 50, "y": 50, "radiusX": 20, "radiusY": 10, "rotation": 0}
+    ellipse = {"id": "e", "type": "ellipselabels", "to_name": "image", "value": value}
+    assert only([ellipse]).rectangle.box(100, 100) == Box(30, 40, 69, 59)
+    value["rotation"] = 90
+    assert only([ellipse]).rectangle.box(100, 100) == Box(40, 30, 59, 69)
 
 
 def test_the_newest_of_several_boxes_counts():
