@@ -15,13 +15,14 @@ import cvat_sdk.auto_annotation as cvataa
 from PIL import Image
 
 from cvat_function import request, response, tracking
-from cvat_function.settings import MEGA, Settings
+from cvat_function.settings import Settings
 from fcfi_core.clicks import Box
 from fcfi_core.errors import FcfiError, SettingsError
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks.finish import Finish
 from fcfi_core.ordering import ordered
 from fcfi_core.prompt import Prompt
+from fcfi_core.settings import MEGABYTE
 
 
 def create(
@@ -56,7 +57,7 @@ def create(
         model=model,
         device=device,
         threads=threads or None,
-        max_pixels=round(max_megapixels * MEGA),
+        max_pixels=round(max_megapixels * MEGABYTE),
         finish=Finish(*(None if value == -1 else value for value in (min_area, max_hole))),
     )
     return Tracker(settings) if kind == "tracker" else Interactor(settings, boxes=boxes)

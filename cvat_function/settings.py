@@ -10,9 +10,8 @@ from fcfi_core.images import LoadedImage
 from fcfi_core.masks.finish import USUAL, Finish
 from fcfi_core.model import load_model
 from fcfi_core.predictor import Predictor
-from fcfi_core.settings import CORE_VARIABLES, Variable, area, finish_of, read
+from fcfi_core.settings import CORE_VARIABLES, MEGABYTE, Variable, area, finish_of, read
 
-MEGA = 1_000_000
 FORMS = ("shapes", "mask")
 
 
@@ -70,10 +69,10 @@ class Settings:
     model: str = "chosen"
     device: str = "auto"
     threads: int | None = None
-    max_pixels: int = 200 * MEGA
-    memo_bytes: int = 48 * MEGA
+    max_pixels: int = 200 * MEGABYTE
+    memo_bytes: int = 48 * MEGABYTE
     memo_seconds: float = 900.0
-    frame_bytes: int = 128 * MEGA
+    frame_bytes: int = 128 * MEGABYTE
     form: str = "shapes"
     finish: Finish = USUAL
 
@@ -85,10 +84,10 @@ class Settings:
             model=value["FCFI_MODEL"],
             device=value["FCFI_DEVICE"],
             threads=value["FCFI_THREADS"] or None,
-            max_pixels=round(value["FCFI_MAX_MEGAPIXELS"] * MEGA),
-            memo_bytes=round(value["FCFI_MEMO_MEGABYTES"] * MEGA),
+            max_pixels=round(value["FCFI_MAX_MEGAPIXELS"] * MEGABYTE),
+            memo_bytes=round(value["FCFI_MEMO_MEGABYTES"] * MEGABYTE),
             memo_seconds=value["FCFI_MEMO_SECONDS"],
-            frame_bytes=round(value["FCFI_CVAT_FRAME_MEGABYTES"] * MEGA),
+            frame_bytes=round(value["FCFI_CVAT_FRAME_MEGABYTES"] * MEGABYTE),
             form=value["FCFI_CVAT_RESPONSE"],
             finish=finish_of(value, "FCFI_CVAT_"),
         )

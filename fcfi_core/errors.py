@@ -51,3 +51,18 @@ class BusyError(FcfiError):
     def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+def plain(text: str) -> str:
+    r"""Return ``text`` for a terminal or a log: what would move its cursor or colour it is written out.
+
+    File names, labels and addresses come from strangers; none of them may forge a line, or hide one.
+
+    >>> plain("a\x1b[31mb")
+    'a\\\\x1b[31mb'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )

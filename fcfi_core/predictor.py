@@ -20,6 +20,7 @@ from fcfi_core.protocol import Protocol
 from fcfi_core.recurrence import Recurrence
 from fcfi_core.results import Result
 from fcfi_core.session import Session
+from fcfi_core.settings import MEGABYTE
 
 
 class Predictor:
@@ -42,7 +43,7 @@ class Predictor:
         model: Model,
         *,
         protocol: Protocol | None = None,
-        memo_bytes: int = 256 * 2**20,
+        memo_bytes: int = 256 * MEGABYTE,
         memo_seconds: float = 900.0,
         max_pixels: int | None = 200_000_000,
     ) -> None:
@@ -68,9 +69,9 @@ class Predictor:
         return cls(
             model,
             protocol=change(model.protocol) if change else None,
-            memo_bytes=int(values["FCFI_MEMO_MEGABYTES"] * 2**20),
+            memo_bytes=int(values["FCFI_MEMO_MEGABYTES"] * MEGABYTE),
             memo_seconds=values["FCFI_MEMO_SECONDS"],
-            max_pixels=int(values["FCFI_MAX_MEGAPIXELS"] * 1e6),
+            max_pixels=int(values["FCFI_MAX_MEGAPIXELS"] * MEGABYTE),
         )
 
     def open(

@@ -2,18 +2,24 @@
 
 A package declares its variables as a tuple of :class:`Variable` and reads them with :func:`read` at
 process start; nothing else looks at ``os.environ``. ``fcfi doctor`` prints every declared variable
-with its present value: packages announce theirs through the entry-point group ``fcfi.settings``.
+with its present value: packages announce theirs as ``settings`` of their plugin. A megabyte has
+1,000,000 bytes, everywhere.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any
 
+from fcfi_core import plugins
 from fcfi_core.errors import SettingsError
 from fcfi_core.masks.finish import Finish
+
+MEGABYTE = 1_000_000
+"""Bytes; and pixels of a megapixel."""
 
 
 def flag(text: str) -> bool:
@@ -24,6 +30,62 @@ def flag(text: str) -> bool:
     if word in ("0", "false", "no", "off", ""):
         return False
     raise ValueError("give 1 or 0")
+
+
+def positive(text: str) -> float:
+    """Return the number written in ``text``, which must be above 0."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise ValueError("give a number above 0")
+    return number
+
+
+def not_negative(text: str) -> float:
+    """Return the number written in ``text``, which must be 0 or more."""
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise ValueError("give a number of at least 0")
+    return number
+
+
+def count(text: str) -> int:
+    """Return the whole number written in ``text``, which must be 1 or more."""
+    number = int(text)
+    if number < 1:
+        raise ValueError("give a whole number of at least 1")
+    return number
+
+
+def natural(text: str) -> int:
+    """Return the whole number written in ``text``, which must be 0 or more."""
+    number = int(text)
+    if number < 0:
+        raise ValueError("give a whole number of at least 0")
+    return number
+
+
+def port(text: str) -> int:
+    """Return the number of a port written in ``text``, 1 to 65535."""
+    number = int(text)
+    if not 0 < number < 65536:
+        raise ValueError("give a whole number from 1 to 65535")
+    return number
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Return the words between the commas of ``text``, in lower case."""
+    return tuple(word.strip().lower() for word in text.split(",") if word.strip())
+
+
+def hosts_and_networks(text: str) -> tuple[str, ...]:
+    """Return the words of ``text``; those with a slash must be networks."""
+    for word in words(text):
+        if "/" in word:
+            try:
+                ipaddress.ip_network(word)
+            except ValueError:
+                raise ValueError(f"{word!r} is no network; write it like 10.0.0.0/8") from None
+    return words(text)
 
 
 def area(text: str) -> float | None:
@@ -62,10 +124,17 @@ CORE_VARIABLES: tuple[Variable, ...] = (
         "Name of a catalogued model, path of a .safetensors file, or chosen: what `fcfi models use` named.",
     ),
     Variable("FCFI_DEVICE", "auto", "auto, cpu, cuda or cuda:N."),
-    Variable("FCFI_THREADS", 0, "CPU threads of the network; 0 follows the container's share.", int),
-    Variable("FCFI_MAX_MEGAPIXELS", 200.0, "Largest image accepted, in millions of pixels.", float),
-    Variable("FCFI_MEMO_MEGABYTES", 48.0, "Memory for remembered click prefixes.", float),
-    Variable("FCFI_MEMO_SECONDS", 900.0, "How long an unused click prefix is remembered.", float),
+    Variable("FCFI_THREADS", 0, "CPU threads of the network; 0 follows the container's share.", natural),
+    Variable("FCFI_MAX_MEGAPIXELS", 200.0, "Largest image accepted, in millions of pixels.", positive),
+    Variable("FCFI_MEMO_MEGABYTES", 48.0, "Memory for remembered click prefixes.", not_negative),
+    Variable("FCFI_MEMO_SECONDS", 900.0, "How long an unused click prefix is remembered.", positive),
+    Variable(
+        "FCFI_MEMORY_MEGABYTES",
+        0.0,
+        "Memory for reading and drawing, all work of the process together; 0: half of what the machine or "
+        "container has, in servers at most 2000.",
+        not_negative,
+    ),
     Variable(
         "FCFI_MIN_AREA",
         None,
@@ -80,6 +149,51 @@ CORE_VARIABLES: tuple[Variable, ...] = (
         area,
     ),
 )
+"""What every command reads."""
+
+SERVING_VARIABLES: tuple[Variable, ...] = (
+    Variable("FCFI_HOST", "127.0.0.1", "Address to listen on; 0.0.0.0 for all."),
+    Variable("FCFI_PORT", 9090, "Port to listen on.", port),
+    Variable("BASIC_AUTH_USER", "", "User that whoever calls the server must send."),
+    Variable("BASIC_AUTH_PASS", "", "Password that whoever calls the server must send.", secret=True),
+    Variable(
+        "FCFI_SERVED_HOSTS",
+        (),
+        "Comma-separated names under which browsers and platforms may call the server, beside addresses, "
+        "localhost and names without a dot; * for any.",
+        words,
+    ),
+    Variable(
+        "FCFI_ALLOWED_HOSTS",
+        (),
+        "Comma-separated hosts and networks (10.0.0.0/8) whose private addresses images may come from.",
+        hosts_and_networks,
+    ),
+    Variable("FCFI_IMAGE_MEGABYTES", 100.0, "Largest image file accepted.", positive),
+    Variable("FCFI_IMAGE_SECONDS", 30.0, "Longest time to fetch an image.", positive),
+    Variable(
+        "FCFI_IMAGE_FRESH_SECONDS",
+        60.0,
+        "How long an image is used before asking whether it changed.",
+        positive,
+    ),
+    Variable(
+        "FCFI_IMAGE_CACHE_MEGABYTES", 640.0, "Memory for decoded images, of all doors together.", positive
+    ),
+    Variable("FCFI_WORKERS", 4, "Requests worked on at the same time.", count),
+    Variable("FCFI_QUEUE", 64, "Requests waiting at most; further ones are answered 503.", count),
+    Variable(
+        "FCFI_PREDICT_SECONDS",
+        80.0,
+        "Longest time for an answer; platforms give up after some 100.",
+        positive,
+    ),
+    Variable("FCFI_BODY_MEGABYTES", 64.0, "Largest request accepted.", positive),
+    Variable("FCFI_BODY_SECONDS", 60.0, "Longest time to send a request.", positive),
+    Variable("FCFI_HEADER_SECONDS", 10.0, "Longest time to send the head of a request.", positive),
+    Variable("FCFI_CONNECTIONS", 512, "Connections open at the same time.", count),
+)
+"""What ``fcfi serve`` reads, for all of its doors."""
 
 
 def read(variables: Sequence[Variable], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -116,8 +230,8 @@ def finish_of(values: Mapping[str, Any], prefix: str = "FCFI_") -> Finish:
 
 
 def declared() -> list[Variable]:
-    """Return the variables of every installed package that announces some."""
-    found = list(CORE_VARIABLES)
-    for entry_point in sorted(entry_points(group="fcfi.settings"), key=lambda entry: entry.name):
-        found.extend(entry_point.load())
+    """Return the variables of the core, of its server, and of every plugin."""
+    found = [*CORE_VARIABLES, *SERVING_VARIABLES]
+    for variables in plugins.loaded("settings"):
+        found.extend(variable for variable in variables if variable not in found)
     return found

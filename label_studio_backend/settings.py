@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,33 +9,25 @@ from urllib.parse import SplitResult, urlsplit
 
 from fcfi_core.errors import SettingsError
 from fcfi_core.masks.finish import USUAL, Finish
-from fcfi_core.settings import CORE_VARIABLES, Variable, area, finish_of, read
+from fcfi_core.settings import (
+    CORE_VARIABLES,
+    MEGABYTE,
+    SERVING_VARIABLES,
+    Variable,
+    area,
+    count,
+    finish_of,
+    positive,
+    read,
+)
 
 OUTPUTS = ("auto", "brush", "bitmask", "polygon", "rectangle")
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip().lower() for word in text.split(",") if word.strip())
 
 
 def _output(text: str) -> str:
     if text.strip().lower() not in OUTPUTS:
         raise ValueError(f"give one of {', '.join(OUTPUTS)}")
     return text.strip().lower()
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError("give a number above 0")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError("give a whole number of at least 1")
-    return value
 
 
 VARIABLES: tuple[Variable, ...] = (
@@ -48,10 +39,6 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "LABEL_STUDIO_API_KEY", "", "Access token of a Label Studio user: legacy or personal.", secret=True
     ),
-    Variable("BASIC_AUTH_USER", "", "User that Label Studio must send (authentication method Basic)."),
-    Variable("BASIC_AUTH_PASS", "", "Password that Label Studio must send.", secret=True),
-    Variable("FCFI_HOST", "127.0.0.1", "Address to listen on; 0.0.0.0 for all."),
-    Variable("FCFI_PORT", 9090, "Port to listen on.", _count),
     Variable(
         "FCFI_OUTPUT",
         "auto",
@@ -67,9 +54,9 @@ VARIABLES: tuple[Variable, ...] = (
         "FCFI_POLYGON_TOLERANCE",
         1.0,
         "Largest distance between a polygon and the mask's edge, in pixels.",
-        _positive,
+        positive,
     ),
-    Variable("FCFI_POLYGON_POINTS", 200, "Most points of a polygon.", _count),
+    Variable("FCFI_POLYGON_POINTS", 200, "Most points of a polygon.", count),
     Variable(
         "FCFI_LABEL_STUDIO_MIN_AREA",
         "",
@@ -83,34 +70,10 @@ VARIABLES: tuple[Variable, ...] = (
         area,
     ),
     Variable(
-        "FCFI_ALLOWED_HOSTS",
-        (),
-        "Comma-separated hosts and networks (10.0.0.0/8) whose private addresses images may come from.",
-        _words,
-    ),
-    Variable(
         "FCFI_LOCAL_FILES_ROOT",
         "",
         "Folder that serves /data/local-files/ directly, instead of through Label Studio.",
     ),
-    Variable("FCFI_IMAGE_MEGABYTES", 100.0, "Largest image file accepted, in millions of bytes.", _positive),
-    Variable("FCFI_IMAGE_SECONDS", 30.0, "Longest time to fetch an image.", _positive),
-    Variable(
-        "FCFI_IMAGE_FRESH_SECONDS",
-        60.0,
-        "How long an image is used before asking whether it changed.",
-        _positive,
-    ),
-    Variable("FCFI_IMAGE_CACHE_MEGABYTES", 512.0, "Memory for decoded images.", _positive),
-    Variable("FCFI_WORKERS", 4, "Requests worked on at the same time.", _count),
-    Variable("FCFI_QUEUE", 64, "Requests waiting at most; further ones are answered 503.", _count),
-    Variable(
-        "FCFI_PREDICT_SECONDS",
-        80.0,
-        "Longest time for an answer; Label Studio itself gives up after 100.",
-        _positive,
-    ),
-    Variable("FCFI_BODY_MEGABYTES", 64.0, "Largest request accepted, in millions of bytes.", _positive),
 )
 
 
@@ -134,7 +97,7 @@ class Settings:
     image_bytes: int = 100_000_000
     image_seconds: float = 30.0
     image_fresh_seconds: float = 60.0
-    image_cache_bytes: int = 512_000_000
+    image_cache_bytes: int = 640_000_000
     max_pixels: int = 200_000_000
     workers: int = 4
     queue: int = 64
@@ -148,19 +111,11 @@ class Settings:
             raise SettingsError(
                 "Basic authentication needs both BASIC_AUTH_USER and BASIC_AUTH_PASS; set both or none."
             )
-        for entry in self.allowed_hosts:
-            if "/" in entry:
-                try:
-                    ipaddress.ip_network(entry)
-                except ValueError:
-                    raise SettingsError(
-                        f"FCFI_ALLOWED_HOSTS holds {entry!r}, which is no network; write it like 10.0.0.0/8."
-                    ) from None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Return the settings written in ``environment`` (usually ``os.environ``)."""
-        values = read(VARIABLES + CORE_VARIABLES, environment)
+        values = read(VARIABLES + SERVING_VARIABLES + CORE_VARIABLES, environment)
         return cls(
             label_studio_url=values["LABEL_STUDIO_URL"].strip().rstrip("/"),
             label_studio_token=values["LABEL_STUDIO_API_KEY"].strip(),
@@ -175,15 +130,15 @@ class Settings:
             finish=finish_of(values, "FCFI_LABEL_STUDIO_"),
             allowed_hosts=values["FCFI_ALLOWED_HOSTS"],
             local_files_root=values["FCFI_LOCAL_FILES_ROOT"],
-            image_bytes=int(values["FCFI_IMAGE_MEGABYTES"] * 1e6),
+            image_bytes=int(values["FCFI_IMAGE_MEGABYTES"] * MEGABYTE),
             image_seconds=values["FCFI_IMAGE_SECONDS"],
             image_fresh_seconds=values["FCFI_IMAGE_FRESH_SECONDS"],
-            image_cache_bytes=int(values["FCFI_IMAGE_CACHE_MEGABYTES"] * 1e6),
-            max_pixels=int(values["FCFI_MAX_MEGAPIXELS"] * 1e6),
+            image_cache_bytes=int(values["FCFI_IMAGE_CACHE_MEGABYTES"] * MEGABYTE),
+            max_pixels=int(values["FCFI_MAX_MEGAPIXELS"] * MEGABYTE),
             workers=values["FCFI_WORKERS"],
             queue=values["FCFI_QUEUE"],
             predict_seconds=values["FCFI_PREDICT_SECONDS"],
-            body_bytes=int(values["FCFI_BODY_MEGABYTES"] * 1e6),
+            body_bytes=int(values["FCFI_BODY_MEGABYTES"] * MEGABYTE),
         )
 
 

@@ -131,3 +131,20 @@ def disc():
     mask = (columns - 64) ** 2 + (rows - 60) ** 2 <= 36**2
     pixels = np.where(mask[..., None], (210, 60, 40), (60, 55, 45)) + noise
     return Image.fromarray(pixels.astype(np.uint8)), mask
+
+
+@pytest.fixture(scope="session")
+def settings_table():
+    """Return a function that makes the table of some variables as it must stand in a page."""
+
+    def shown(default):
+        if isinstance(default, float):
+            default = f"{default:g}"
+        text = ",".join(default) if isinstance(default, tuple) else str(default)
+        return f"`{text}`" if text else ""
+
+    def table(variables):
+        lines = [f"| `{one.name}` | {shown(one.default)} | {one.help} |" for one in variables]
+        return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *lines])
+
+    return table

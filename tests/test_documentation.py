@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fcfi_core.settings import CORE_VARIABLES
+from fcfi_core.plugins import KINDS
+from fcfi_core.settings import CORE_VARIABLES, SERVING_VARIABLES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,6 +31,17 @@ def shown(default):
 def test_settings_of_the_core_are_listed_with_their_defaults():
     listed = dict(re.findall(r"^\| `(FCFI_\w+)` \| `([^`]*)` \|", README, flags=re.MULTILINE))
     assert listed == {variable.name: shown(variable.default) for variable in CORE_VARIABLES}
+
+
+def test_settings_of_the_server_are_listed(settings_table):
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"<!-- settings: begin -->\n(.*?)<!-- settings: end -->", page, flags=re.DOTALL)
+    assert listed.strip() == settings_table(SERVING_VARIABLES)
+
+
+def test_every_part_of_a_plugin_is_explained():
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    assert tuple(re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE)) == KINDS
 
 
 def test_verbs_of_the_first_page_exist():

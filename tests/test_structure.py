@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "heap", "stopwatch"),
-    ("axes", "clicks", "memo", "outputs"),
+    ("allowance", "axes", "clicks", "memo", "outputs", "plugins"),
     ("geometry", "protocol"),
     ("masks", "images"),
     ("prompt", "settings"),

@@ -1,8 +1,8 @@
 """The command ``fcfi``: one module per verb.
 
 A verb is a module with ``HELP: str``, ``add_arguments(parser)`` and ``run(arguments) -> int``. Those of
-the core are the modules of this package without a leading underscore; other packages add theirs through
-the entry-point group ``fcfi.commands``, so the core never imports an adapter.
+the core are the modules of this package without a leading underscore; other packages add theirs as
+``commands`` of their plugin, so the core never imports an adapter.
 
 Exit codes: 0 done, 1 done and found something wrong (see the verb's help), 2 bad input (one sentence on
 standard error), 130 interrupted.
@@ -18,12 +18,12 @@ import pkgutil
 import re
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import entry_points
 from types import ModuleType
 from typing import NoReturn
 
 import fcfi_core
-from fcfi_core.errors import FcfiError
+from fcfi_core import plugins
+from fcfi_core.errors import FcfiError, plain
 
 DESCRIPTION = "Cut objects out of images by clicks, inside Label Studio, CVAT, a browser, or here."
 
@@ -46,8 +46,8 @@ def verbs() -> dict[str, Callable[[], ModuleType]]:
         if not module.name.startswith("_"):
             name = f"{__name__}.{module.name}"
             found[module.name.replace("_", "-")] = lambda name=name: importlib.import_module(name)  # type: ignore[misc]
-    for entry_point in sorted(entry_points(group="fcfi.commands"), key=lambda entry: entry.name):
-        found.setdefault(entry_point.name, entry_point.load)
+    for part in plugins.parts("commands"):
+        found.setdefault(part.name, part.load)
     return found
 
 
@@ -61,13 +61,13 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
             continue
         try:
             module = load()
-        except ImportError as error:
+        except (ImportError, plugins.PluginError) as error:
+            reason = str(error)
+            if isinstance(error, ImportError):
+                reason = plugins.missing(error, f"`fcfi {name}`")
             if only is not None:
-                raise FcfiError(
-                    f"`fcfi {name}` needs the package {error.name!r}, which is not installed; "
-                    f"install the extra that brings it, for example: pip install 'fcfi[{name}]'."
-                ) from error
-            choices.add_parser(name, help=f"(not installed: needs {error.name})")
+                raise plugins.PluginError(reason) from error
+            choices.add_parser(name, help=f"(not installed: {reason.replace('%', '%%')})")
             continue
         verb = choices.add_parser(
             name,
@@ -83,6 +83,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fcfi`` with these arguments (those of the process by default) and return its exit code."""
     words = joined(sys.argv[1:] if argv is None else argv)
+    known: str | None = None
     try:
         known = words[0] if words and words[0] in verbs() else None
         arguments = build_parser(known).parse_args(words)
@@ -90,7 +91,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except FcfiError as error:
-        print(f"fcfi: {error}", file=sys.stderr)
+        print(f"fcfi: {plain(str(error))}", file=sys.stderr)
+        return 2
+    except ImportError as error:
+        print(f"fcfi: {plain(plugins.missing(error, f'`fcfi {known}`'))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

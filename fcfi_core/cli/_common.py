@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from fcfi_core import settings
+from fcfi_core import allowance, settings
 from fcfi_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def core_settings(arguments: argparse.Namespace) -> dict[str, Any]:
             values[f"FCFI_{name.upper()}"] = getattr(arguments, name)
     if values["FCFI_THREADS"] < 0:
         raise SettingsError(f"threads is {values['FCFI_THREADS']}; give 1 or more, or 0 for all there are.")
+    allowance.PROCESS.limit(allowance.capacity_of(values["FCFI_MEMORY_MEGABYTES"]))
     return values
 
 

@@ -1,26 +1,30 @@
 """``fcfi doctor``: what is installed, which device and weights, whether a real click works.
 
-Adapters add doctors of their own through the entry-point group ``fcfi.doctors``: ``fcfi doctor PLATFORM``
-runs a module's ``examine(arguments)``, which yields findings like the one here.
+Adapters add doctors of their own as ``doctors`` of their plugin: ``fcfi doctor PLATFORM`` runs a module's
+``examine(arguments)``, which yields findings like the one here.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import math
 import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from fcfi_core import settings
+from fcfi_core import allowance, plugins, settings
 from fcfi_core.cli._common import add_model_arguments, core_settings, print_json
-from fcfi_core.errors import FcfiError, SettingsError
+from fcfi_core.errors import FcfiError, SettingsError, plain
 
 HELP = "tell what is installed and whether a real click works; exit code 1 if something is wrong"
 
+_SERVING = ("starlette", "uvicorn", "prometheus_client")
 _PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors")
 
 
@@ -45,12 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.set_defaults(examine=examine)
     platforms = parser.add_subparsers(title="platforms, each looked at by its own doctor", metavar="PLATFORM")
-    for entry_point in sorted(entry_points(group="fcfi.doctors"), key=lambda entry: entry.name):
+    for part in plugins.parts("doctors"):
         try:
-            doctor = entry_point.load()
-        except ImportError:
+            doctor = part.load()
+        except plugins.PluginError:
             continue  # its line in `fcfi doctor` says what is missing
-        platform_parser = platforms.add_parser(entry_point.name, help=doctor.HELP, description=doctor.HELP)
+        platform_parser = platforms.add_parser(part.name, help=doctor.HELP, description=doctor.HELP)
         platform_parser.add_argument(
             "--json", action="store_true", default=argparse.SUPPRESS, help="print the findings as JSON"
         )
@@ -66,7 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"good": good, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            print(f"{'ok ' if finding.good else 'BAD'}  {finding.topic:<28} {finding.text}")
+            lines = [plain(line) for line in finding.text.splitlines()]
+            print(f"{'ok ' if finding.good else 'BAD'}  {plain(finding.topic):<28} {chr(10).join(lines)}")
         print("Everything works." if good else "Something is wrong; see the lines marked BAD.")
     return 0 if good else 1
 
@@ -91,14 +96,26 @@ def _packages() -> Iterator[Finding]:
 
 
 def _extensions() -> Iterator[Finding]:
-    for entry_point in sorted(entry_points(group="fcfi.commands"), key=lambda entry: entry.name):
-        topic = f"fcfi {entry_point.name}"
+    """Import every part of every plugin, and what `fcfi serve` needs."""
+    for kind in plugins.KINDS:
+        for part in plugins.parts(kind):
+            topic = f"plugin {part.name}: {kind}"
+            try:
+                part.load()
+                yield Finding(topic, "ready")
+            except plugins.PluginError as error:
+                # What an extra would bring, and nobody asked for, is no fault; what is broken is one.
+                absent = isinstance(error.__cause__, ModuleNotFoundError)
+                yield Finding(topic, str(error), good=absent)
+    for complaint in plugins.complaints():
+        yield Finding("plugin", complaint, good=False)
+    for module in _SERVING:
         try:
-            entry_point.load()
-            yield Finding(topic, "ready")
+            importlib.import_module(module)
         except ImportError as error:
-            # An adapter that nobody asked for is no fault.
-            yield Finding(topic, f"not installed ({error})")
+            yield Finding("fcfi serve", plugins.missing(error, "`fcfi serve`"))
+            return
+    yield Finding("fcfi serve", "ready")
 
 
 def _variables() -> Iterator[Finding]:
@@ -121,6 +138,11 @@ def _processor() -> Iterator[Finding]:
     quota = cpu_quota()
     limit = "no quota" if quota is None else f"quota {quota:g}"
     yield Finding("cpu", f"{os.cpu_count()} logical cores, {limit}, {container_share()} threads by default")
+    with suppress(SettingsError):  # its own line says what is wrong with the variable
+        megabytes = settings.read(settings.CORE_VARIABLES, os.environ)["FCFI_MEMORY_MEGABYTES"]
+        aside = [allowance.capacity_of(megabytes, most) for most in (math.inf, allowance.MOST_OF_A_SERVER)]
+        here, served = (f"{size / settings.MEGABYTE:,.0f} MB" for size in aside)
+        yield Finding("memory", f"{here} set aside for reading and drawing, in servers {served}")
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     yield Finding("cuda", ", ".join(names) or "no device (the CPU is used)")
 

@@ -1,17 +1,15 @@
 """Opens a data set by what it is: a folder, a COCO file, or an export of an annotation platform.
 
-Platform packages announce readers of their export formats through the entry-point group
-``fcfi.datasets``: a function ``(path, images) -> Dataset | None`` that returns None for what is not its
-own.
+Platform packages announce readers of their export formats as ``readers`` of their plugin.
 """
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 from pathlib import Path, PurePath
 
+from fcfi_core import plugins
 from fcfi_core.datasets.coco import CocoDataset
 from fcfi_core.datasets.folder import Dataset, Folder, read_ids
 from fcfi_core.errors import DataError
@@ -39,8 +37,8 @@ def open_dataset(path: str | Path, images: str | Path | None = None) -> Dataset:
         _check_not_black_and_white(path)
         return folder
     _check_no_archive(path)
-    for entry_point in sorted(entry_points(group="fcfi.datasets"), key=lambda entry: entry.name):
-        dataset: Dataset | None = entry_point.load()(path, None if images is None else Path(images))
+    for read in plugins.loaded("readers"):
+        dataset: Dataset | None = read(path, None if images is None else Path(images))
         if dataset is not None:
             return dataset
     return CocoDataset(path, None if images is None else Path(images))

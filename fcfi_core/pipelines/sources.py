@@ -10,9 +10,8 @@ VOC XML                a file or a folder of them: ``object/bndbox`` (box), ``ob
 data set               a folder with images/ and masks/: every object's mask
 =====================  ============================================================================
 
-Other packages announce further formats through the entry-point group ``fcfi.prompts``: a function
-``(path, images) -> PromptSource | None`` that returns None for what is not its own. Data-set readers
-(group ``fcfi.datasets``) serve as well: their regions are masks to start from.
+Other packages announce further formats as ``prompts`` of their plugin. Their ``readers`` of data sets serve
+as well: their regions are masks to start from.
 
 Paths of images are relative to the folder given, else to the file's own folder.
 """
@@ -23,10 +22,10 @@ import hashlib
 import json
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from fcfi_core import plugins
 from fcfi_core.clicks import Click
 from fcfi_core.datasets.coco import decode_segmentation
 from fcfi_core.datasets.coco_file import CocoFile, CocoImage
@@ -65,8 +64,8 @@ def open_source(path: str | Path, images: str | Path | None = None) -> PromptSou
         raise DataError(f"source {path} does not exist; check the path.")
     if folder is not None and not folder.is_dir():
         raise DataError(f"image folder {folder} does not exist; check the path.")
-    for entry_point in sorted(entry_points(group="fcfi.prompts"), key=lambda entry: entry.name):
-        source: PromptSource | None = entry_point.load()(path, folder)
+    for read in plugins.loaded("prompts"):
+        source: PromptSource | None = read(path, folder)
         if source is not None:
             return source
     if path.suffix.lower() in _READERS:

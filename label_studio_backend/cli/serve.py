@@ -9,14 +9,15 @@ import sys
 from dataclasses import replace
 
 from fcfi_core.heap import keep_flat
-from label_studio_backend.settings import VARIABLES, Settings, credentials
+from fcfi_core.settings import SERVING_VARIABLES
+from label_studio_backend.settings import Settings, credentials
 
 HELP = "serve the Label Studio backend and the playground page"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi serve``; all else is set by environment variables."""
-    defaults = {variable.name: variable.default for variable in VARIABLES}
+    defaults = {variable.name: variable.default for variable in SERVING_VARIABLES}
     parser.add_argument(
         "--host", help=f"address to listen on (FCFI_HOST, {defaults['FCFI_HOST']}); 0.0.0.0 for all"
     )

@@ -15,26 +15,9 @@ from label_studio_backend.settings import VARIABLES
 PAGE = (Path(__file__).parents[2] / "docs" / "label-studio.md").read_text(encoding="utf-8")
 
 
-def table():
-    """Return the table of settings as it must stand in the page."""
-    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
-    for variable in VARIABLES:
-        default = variable.default
-        text = (
-            f"{default:g}"
-            if isinstance(default, float)
-            else ",".join(default)
-            if isinstance(default, tuple)
-            else default
-        )
-        shown = f"`{text}`" if text != "" else ""
-        lines.append(f"| `{variable.name}` | {shown} | {variable.help} |")
-    return "\n".join(lines)
-
-
-def test_settings_are_listed():
+def test_settings_are_listed(settings_table):
     (listed,) = re.findall(r"<!-- settings: begin -->\n(.*?)<!-- settings: end -->", PAGE, flags=re.DOTALL)
-    assert listed.strip() == table()
+    assert listed.strip() == settings_table(VARIABLES)
 
 
 def test_the_configs_to_paste_work_and_are_those_of_setup():

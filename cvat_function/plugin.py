@@ -1,0 +1,11 @@
+"""What this adapter adds to ``fcfi``."""
+
+from __future__ import annotations
+
+from fcfi_core.plugins import Plugin
+
+PLUGIN = Plugin(
+    commands={"cvat": "cvat_function.cli"},
+    settings={"cvat": "cvat_function.settings:VARIABLES"},
+    readers={"cvat": "cvat_function.exports:read_export"},
+)

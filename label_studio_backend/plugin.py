@@ -1,0 +1,16 @@
+"""What this adapter adds to ``fcfi``."""
+
+from __future__ import annotations
+
+from fcfi_core.plugins import Plugin
+
+PLUGIN = Plugin(
+    commands={
+        "label-studio": "label_studio_backend.cli.label_studio",
+        "serve": "label_studio_backend.cli.serve",
+    },
+    doctors={"label-studio": "label_studio_backend.doctor"},
+    settings={"label-studio": "label_studio_backend.settings:VARIABLES"},
+    readers={"label-studio": "label_studio_backend.exports:read_export"},
+    prompts={"label-studio": "label_studio_backend.export_prompts:read_prompts"},
+)
