@@ -147,6 +147,8 @@ def clicks(
 ) -> tuple[Click, ...]:
     """Return ``points`` as clicks of one polarity, each pixel once, in their order.
 
+    The first pixel may come again at the beginning: that asks for another answer to the first click.
+
     CVAT accepts clicks whose rounded position is in the frame; a rounding difference of one pixel is
     forgiven by clipping.
 
@@ -160,7 +162,11 @@ def clicks(
         if max(abs(inside.x - click.x), abs(inside.y - click.y)) > 1:
             click.require_inside(width, height)
         found.append(inside)
-    return tuple(dict.fromkeys(found))
+    beginning = Prompt(tuple(found)).repetitions(height, width).stop
+    return (
+        *found[:beginning],
+        *dict.fromkeys(click for click in found[beginning:] if click not in found[:beginning]),
+    )
 
 
 def share_out(

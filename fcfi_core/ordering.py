@@ -52,7 +52,7 @@ def ordered(recurrence: Recurrence, image: LoadedImage, prompt: Prompt) -> Promp
     known, left, right = _known(recurrence, names, start, positive, negative)
     while left or right:
         takes_left = bool(left)
-        if left and right:
+        if left and right and not _repeats(image, known, left[0]):
             result = None if known.is_empty else recurrence.result(image, known)
             takes_left = positive_is_next(result, left[0], right[0])
         source = left if takes_left else right
@@ -139,6 +139,12 @@ def _lengths(positive: int, negative: int) -> Iterator[tuple[int, int]]:
     for fewer in range(1, 4):
         yield positive - min(fewer, positive), negative
         yield positive, negative - min(fewer, negative)
+
+
+def _repeats(image: LoadedImage, known: Prompt, click: Click) -> bool:
+    """Return whether ``click`` asks for another answer to the first one: nobody corrects before choosing."""
+    repeated = known.with_clicks((*known.clicks, click)).repetitions(image.height, image.width)
+    return bool(repeated) and repeated.stop == len(known.clicks) + 1
 
 
 def positive_is_next(result: Result | None, positive: Click, negative: Click) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -29,6 +30,9 @@ MOST_CLICKS = 1000
 
 BOX_MARGIN = 0.05
 """How far beyond a box the clicks are that it implies, as a share of its side (at least 2 pixels)."""
+
+REPEATED = 0.0075
+"""How near to the first click one lies that asks for another answer: share of the image's longer side."""
 
 NOTHING_ASKED = "there is no click, no box and no prior mask; give at least one of them."
 
@@ -188,6 +192,28 @@ class Prompt:
             return ()
         around = clicks_around(self.box, height, width, self.clicks)
         return around if self.clicks else (*around, centre_of(self.box))
+
+    def repetitions(self, height: int, width: int) -> range:
+        """Return the indices of the clicks that ask for another answer to the first one.
+
+        These are the positive clicks that follow the first positive one directly, on nearly the same place
+        (at most :data:`REPEATED` of the longer side away, at least 2 pixels). With a box or a prior mask
+        there are none: these say how large the object is.
+
+        Args:
+            height, width: of the image, pixels.
+        """
+        first = next((index for index, click in enumerate(self.clicks) if click.positive), len(self.clicks))
+        end = first + 1
+        if self.starts or end >= len(self.clicks):
+            return range(0)
+        reach = max(2.0, REPEATED * max(height, width))
+        place = self.clicks[first]
+        while end < len(self.clicks) and self.clicks[end].positive:
+            if math.hypot(self.clicks[end].x - place.x, self.clicks[end].y - place.y) > reach:
+                break
+            end += 1
+        return range(first + 1, end)
 
     # --- as JSON -----------------------------------------------------------------------------------------
 

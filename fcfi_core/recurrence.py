@@ -18,13 +18,16 @@ computed from its predecessor by the same steps on the same numbers, whether rem
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from fcfi_core import candidates
+from fcfi_core.axes import Map
 from fcfi_core.engines import layout
 from fcfi_core.engines.base import Encoded
 from fcfi_core.errors import PromptError
-from fcfi_core.geometry import Frame
+from fcfi_core.geometry import Frame, Region
 from fcfi_core.heap import outside_heap
 from fcfi_core.images import LoadedImage
 from fcfi_core.memo import Memo
@@ -63,7 +66,11 @@ class Recurrence:
         watch = Stopwatch()
         state = self.state(image, self.rules.completed(prompt), watch)
         result = self.rules.answer(prompt, state, (image.height, image.width))
-        return replace(result, image_notes=image.notes, timings=watch.finished())
+        more = partial(self._alternatives, image, prompt)
+        return replace(result, image_notes=image.notes, timings=watch.finished(), more=more)
+
+    def _alternatives(self, image: LoadedImage, prompt: Prompt) -> tuple[Result, ...]:
+        return self.candidates(image, prompt)[0]
 
     def state(self, image: LoadedImage, prompt: Prompt, watch: Stopwatch | None = None) -> State | None:
         """Return what is known after ``prompt``: from the longest remembered prefix, or from the start.
@@ -82,13 +89,74 @@ class Recurrence:
         if state is None and prompt.starts:
             state = self.rules.start(prompt, size)
         for length, key in zip(reversed(lengths[:missing]), reversed(keys[:missing]), strict=True):
-            again = state is None
             prefix = prompt.prefix(length)
-            state = self.advance(image, state, prefix, watch)
-            if again and self._is_too_coarse(size, state, prefix):
-                state = self.advance(image, state, prefix, watch)
+            repeated = self.rules.repetitions(prefix, size)
+            if repeated and repeated.stop == length:
+                state = self._chosen(image, prefix.prefix(repeated.start), len(repeated), watch)
+            else:
+                state = self._next(image, state, prefix, watch)
             self.memo.put(key, state, state.size)
         return state
+
+    def candidates(self, image: LoadedImage, prompt: Prompt) -> tuple[tuple[Result, ...], int]:
+        """Return the answers to the first click of ``prompt`` to choose from, and which of them is given.
+
+        The largest first; see :mod:`fcfi_core.candidates`. Where there is nothing to choose (a start, no
+        positive click, clicks that corrected already) the present answer stands alone.
+
+        Raises:
+            PromptError: if nothing is asked, or something lies outside the image.
+        """
+        prompt = prompt.within(image.height, image.width)
+        size = image.height, image.width
+        repeated = self.rules.repetitions(prompt, size)
+        asked = prompt.prefix(repeated.start) if repeated else prompt
+        ends_there = len(asked.clicks) + len(repeated) == len(prompt.clicks)
+        if not ends_there or not self._is_ambiguous(asked):
+            return (replace(self.result(image, prompt), more=None),), 0
+        states, given = self._looks(image, asked, Stopwatch())
+        results = tuple(
+            replace(self.rules.answer(prompt, state, size), image_notes=image.notes) for state in states
+        )
+        return results, (given + len(repeated)) % len(states)
+
+    def _is_ambiguous(self, prompt: Prompt) -> bool:
+        """Return whether ``prompt`` is a first positive click and nothing more."""
+        if self.protocol.official or prompt.starts or not prompt.clicks:
+            return False
+        return [click.positive for click in prompt.clicks] == [False] * (len(prompt.clicks) - 1) + [True]
+
+    def _chosen(self, image: LoadedImage, asked: Prompt, times: int, watch: Stopwatch) -> State:
+        """Return the answer to ``asked`` that so many repetitions of its click ask for."""
+        states, given = self._looks(image, asked, watch)
+        return states[(given + times) % len(states)]
+
+    def _looks(self, image: LoadedImage, asked: Prompt, watch: Stopwatch) -> tuple[tuple[State, ...], int]:
+        """Return the states to choose from after the first click, the largest first, and the one given."""
+        key = ("looks", *self._key(image, asked.digest))
+        known: tuple[tuple[State, ...], int] | None = self.memo.get(key)
+        if known is not None:
+            return known
+        size, click = (image.height, image.width), asked.clicks[-1]
+        given = self.state(image, asked, watch)
+        assert given is not None, "there is a positive click"
+        threshold, seen = self.protocol.mask_threshold, [given]
+        for share in candidates.SHARES:
+            region = candidates.region_around(click, size, share)
+            frame = self.rules.zoomed(region, size)
+            state = self._pass(image, frame, region, np.zeros(frame.size, np.float32), asked, 0.0, watch)
+            seen.append(candidates.part_under(state, click, threshold))
+        order = candidates.distinct(seen, threshold)
+        known = tuple(seen[index] for index in order), order.index(0)
+        self.memo.put(key, known, sum(state.size for state in known[0]))
+        return known
+
+    def _next(self, image: LoadedImage, state: State | None, prompt: Prompt, watch: Stopwatch) -> State:
+        """Return what is known after the last click: from one look, or from a second one where it pays."""
+        found = self.advance(image, state, prompt, watch)
+        if state is None and self._is_too_coarse((image.height, image.width), found, prompt):
+            return self.advance(image, found, prompt, watch)
+        return found
 
     def advance(
         self, image: LoadedImage, state: State | None, prompt: Prompt, watch: Stopwatch | None = None
@@ -96,12 +164,25 @@ class Recurrence:
         """Return what is known after the last click of ``prompt``, given what was known before it."""
         watch = watch or Stopwatch()
         size = image.height, image.width
-        clicks = self.rules.shown(prompt, size)
-        seen, zoomed = self.rules.look(size, state, clicks)
+        seen, zoomed = self.rules.look(size, state, self.rules.shown(prompt, size))
         feedback = np.zeros(seen.size, np.float32)
         if state is not None:
             feedback = state.frame.moved(state.probability, seen)
-        flip = self.protocol.flip
+        return self._pass(image, seen, zoomed, feedback, prompt, 0.0 if state is None else 1.0, watch)
+
+    def _pass(
+        self,
+        image: LoadedImage,
+        seen: Frame,
+        zoomed: Region | None,
+        feedback: Map,
+        prompt: Prompt,
+        gate: float,
+        watch: Stopwatch,
+    ) -> State:
+        """Return what one pass of the network makes of ``prompt`` in the frame ``seen``."""
+        size, flip = (image.height, image.width), self.protocol.flip
+        clicks = self.rules.shown(prompt, size)
         with watch.measure("encode"):
             encoded = self._encoded(image, seen)
         with watch.measure("network"):
@@ -109,7 +190,7 @@ class Recurrence:
                 encoded,
                 layout.of(feedback, flip),
                 *layout.of_clicks(seen, clicks, flip),
-                gate=0.0 if state is None else 1.0,
+                gate=gate,
             )
         logits, corrected, fused = map(layout.averaged, (maps.logits, maps.corrected, maps.fused))
         probability = outside_heap(layout.sigmoid(logits))

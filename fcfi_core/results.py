@@ -44,6 +44,7 @@ class Result:
             alone), "network" (the rest of it), "rest", and "total" of these but the first. Parts that
             were remembered take 0.
         cleaned_mask: (H, W) bool that replaces the mask; set by :meth:`finished`.
+        more: computes the answers to choose from, see :attr:`candidates`; None: there is this one alone.
     """
 
     frame: Frame
@@ -55,6 +56,19 @@ class Result:
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     cleaned_mask: NDArray[np.bool_] | None = field(default=None, repr=False)
+    more: Callable[[], tuple[Result, ...]] | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave behind what computes further answers: it belongs to this process."""
+        return {**self.__dict__, "more": None}
+
+    @cached_property
+    def candidates(self) -> tuple[Result, ...]:
+        """The answers to a first click to choose from, the largest first; without a choice this one alone.
+
+        Computed when asked for: up to two further looks of the network (:mod:`fcfi_core.candidates`).
+        """
+        return (self,) if self.more is None else self.more()
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:

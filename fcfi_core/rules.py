@@ -117,6 +117,10 @@ class Rules:
         """Return the clicks that the network is shown."""
         raise NotImplementedError
 
+    def repetitions(self, prompt: Prompt, size: Size) -> range:
+        """Return the indices of the clicks that ask for another answer instead of correcting one."""
+        raise NotImplementedError
+
     def start(self, prompt: Prompt, size: Size) -> State:
         """Return what is known from a box or a prior mask alone."""
         raise NotImplementedError
@@ -161,8 +165,17 @@ class ProductRules(Rules):
         return prompt.with_clicks([prompt.implied_click])
 
     def shown(self, prompt: Prompt, size: Size) -> tuple[Click, ...]:
-        """With a box, its own clicks come before the user's; without any of these they stand alone."""
-        return (*prompt.surroundings(*size), *prompt.clicks)
+        """With a box, its own clicks come before the user's; without any of these they stand alone.
+
+        Clicks that ask for another answer say nothing new of the object.
+        """
+        repeated = self.repetitions(prompt, size)
+        clicks = (click for index, click in enumerate(prompt.clicks) if index not in repeated)
+        return (*prompt.surroundings(*size), *clicks)
+
+    def repetitions(self, prompt: Prompt, size: Size) -> range:
+        """Return those on nearly the same place as the first one."""
+        return prompt.repetitions(*size)
 
     def start(self, prompt: Prompt, size: Size) -> State:
         """Look around the box or the mask from the beginning."""
@@ -205,6 +218,10 @@ class OfficialRules(Rules):
     def shown(self, prompt: Prompt, size: Size) -> tuple[Click, ...]:
         """Nothing but the clicks themselves."""
         return prompt.clicks
+
+    def repetitions(self, prompt: Prompt, size: Size) -> range:
+        """Every click corrects."""
+        return range(0)
 
     def start(self, prompt: Prompt, size: Size) -> State:
         """Look at the whole image."""

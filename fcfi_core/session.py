@@ -75,6 +75,31 @@ class Session:
             self._prompt = prompt
             return result
 
+    def choose(self, index: int) -> Result:
+        """Take another of ``result.candidates`` and go on from it; undo takes the choice back.
+
+        The choice is made of clicks: the first one, repeated until that answer is reached.
+
+        Args:
+            index: in :attr:`Result.candidates`, the largest mask first.
+
+        Raises:
+            PromptError: if there is no such answer; the session then stays as it was.
+        """
+        with self._lock:
+            answers, given = self._recurrence.candidates(self._image, self._prompt)
+            if not 0 <= index < len(answers):
+                raise PromptError(
+                    f"answer {index} cannot be chosen; there are {len(answers)} for these clicks, from 0."
+                )
+            repeated = self._prompt.repetitions(self.height, self.width)
+            base = self._prompt.prefix(repeated.start) if repeated else self._prompt
+            times = (index - given + len(repeated)) % len(answers)
+            prompt = base.with_clicks((*base.clicks, *(base.clicks[-1:] * times)))
+            result = self._result(prompt)
+            self._prompt = prompt
+            return result
+
     def undo(self) -> Result | None:
         """Take the last click back and return the mask of the others, as :attr:`result` does.
 

@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("engines",),
     ("model", "results"),
     ("rules",),
+    ("candidates",),
     ("recurrence",),
     ("session", "ordering"),
     ("predictor",),

@@ -116,6 +116,11 @@ def _add_protocol_arguments(group: argparse._ArgumentGroup) -> None:
         "--baseline", metavar="NAME", action="append", default=[], help="also run grabcut on the same objects"
     )
     group.add_argument(
+        "--candidates",
+        action="store_true",
+        help="also let the annotator choose among the answers to the first click (a choice is a click)",
+    )
+    group.add_argument(
         "--compare",
         metavar="NAME",
         action="append",
@@ -130,6 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fcfi_core.datasets.folder import choose
     from fcfi_core.datasets.opening import open_dataset
     from fcfi_core.evaluation.baselines import baseline
+    from fcfi_core.evaluation.choosing import Chooser
     from fcfi_core.evaluation.html import summary, to_html
     from fcfi_core.evaluation.runner import evaluate
 
@@ -152,6 +158,8 @@ def run(arguments: argparse.Namespace) -> int:
     compare: dict[str, Segmenter] = {f"opencv-{name}": baseline(name) for name in arguments.baseline}
     predictor = load_predictor(arguments, lambda protocol: _protocol(protocol, arguments))
     compare.update(_ablations(predictor, arguments))
+    if arguments.candidates:
+        compare[f"{predictor.model.name}, choosing"] = Chooser(predictor)
     predictor.warm_up()
     report = evaluate(
         predictor,

@@ -27,6 +27,7 @@ from fcfi_core.clicks import Click
 from fcfi_core.datasets.folder import Sample
 from fcfi_core.errors import DataError, FcfiError, SettingsError
 from fcfi_core.evaluation import metrics
+from fcfi_core.evaluation.choosing import ChoosingSession
 from fcfi_core.evaluation.clicker import BoolMask, Clicker, ClickNoise
 
 NETWORK_TIMINGS = ("encode", "network")
@@ -115,6 +116,7 @@ class Trace:
         confidences: what the segmenter said of them, NaN where it said nothing.
         network_ms, rest_ms: time of the clicks.
         elapsed_ms: of the whole object, annotator and metrics included.
+        best_first: IoU of the best answer to the first click; NaN where there was no choice to look at.
     """
 
     dataset: str
@@ -129,6 +131,7 @@ class Trace:
     network_ms: tuple[float, ...]
     rest_ms: tuple[float, ...]
     elapsed_ms: float
+    best_first: float = float("nan")
 
 
 def trace(segmenter: Segmenter | SegmentFunction, sample: Sample, rules: Rules) -> tuple[Trace, BoolMask]:
@@ -148,47 +151,73 @@ def trace(segmenter: Segmenter | SegmentFunction, sample: Sample, rules: Rules) 
         seed=_seed_of(rules.seed, sample.name),
     )
     mask: BoolMask = np.zeros(sample.truth.shape, np.bool_)
-    clicks: list[Click] = []
-    ious: list[float] = []
-    bious: list[float] = []
-    assds: list[float] = []
-    confidences: list[float] = []
-    times: list[tuple[float, float]] = []
-    for _ in range(rules.max_clicks):
+    chooser = session if isinstance(session, ChoosingSession) else None
+    steps = _Steps(sample, rules)
+    best_first = float("nan")
+    while len(steps.clicks) < rules.max_clicks:
         click = annotator.next(mask)
         if click is None:
             break
-        clicks.append(click)
         try:
             answer, time_of_click = _timed(session, click)
             mask = answer.mask
-            confidences.append(answer.confidence)
+            steps.add(click, answer, time_of_click)
+            if chooser and len(steps.clicks) == 1 and rules.max_clicks > 1:
+                best_first, chosen = chooser.better(sample.truth, sample.ignore)
+                if chosen is not None and not steps.are_enough:
+                    mask = chosen.mask
+                    steps.add(click, chosen, (0.0, 0.0))
         except FcfiError as error:
-            raise type(error)(f"{sample.name}, click {len(clicks)}: {error}") from error
-        times.append(time_of_click)
-        ious.append(metrics.iou(mask, sample.truth, sample.ignore))
-        if rules.boundaries:
-            bious.append(metrics.boundary_iou(mask, sample.truth, sample.ignore, official=rules.official))
-            assds.append(
-                metrics.surface_distance(mask, sample.truth, None if rules.official else sample.ignore)
-            )
-        if rules.stop_at is not None and ious[-1] >= rules.stop_at:
+            raise type(error)(f"{sample.name}, click {len(steps.clicks) + 1}: {error}") from error
+        if steps.are_enough:
             break
     found = Trace(
         dataset=sample.dataset,
         image_name=sample.image_name,
         object_id=sample.object_id,
         area=int(np.count_nonzero(sample.truth)),
-        clicks=tuple(clicks),
-        ious=tuple(ious),
-        bious=tuple(bious),
-        assds=tuple(assds),
-        confidences=tuple(confidences),
-        network_ms=tuple(network for network, _ in times),
-        rest_ms=tuple(rest for _, rest in times),
+        clicks=tuple(steps.clicks),
+        ious=tuple(steps.ious),
+        bious=tuple(steps.bious),
+        assds=tuple(steps.assds),
+        confidences=tuple(steps.confidences),
+        network_ms=tuple(network for network, _ in steps.times),
+        rest_ms=tuple(rest for _, rest in steps.times),
         elapsed_ms=1000 * (time.perf_counter() - start),
+        best_first=best_first,
     )
     return found, mask
+
+
+class _Steps:
+    """What is noted of each click."""
+
+    def __init__(self, sample: Sample, rules: Rules) -> None:
+        self._sample = sample
+        self._rules = rules
+        self.clicks: list[Click] = []
+        self.ious: list[float] = []
+        self.bious: list[float] = []
+        self.assds: list[float] = []
+        self.confidences: list[float] = []
+        self.times: list[tuple[float, float]] = []
+
+    def add(self, click: Click, answer: Answer, time_of_click: tuple[float, float]) -> None:
+        """Note what ``click`` gave."""
+        truth, ignore, rules = self._sample.truth, self._sample.ignore, self._rules
+        self.clicks.append(click)
+        self.confidences.append(answer.confidence)
+        self.times.append(time_of_click)
+        self.ious.append(metrics.iou(answer.mask, truth, ignore))
+        if rules.boundaries:
+            self.bious.append(metrics.boundary_iou(answer.mask, truth, ignore, official=rules.official))
+            ignored = None if rules.official else ignore
+            self.assds.append(metrics.surface_distance(answer.mask, truth, ignored))
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether the annotator is content with the last mask."""
+        return self._rules.stop_at is not None and self.ious[-1] >= self._rules.stop_at
 
 
 def noc(

@@ -64,6 +64,7 @@ def _overview(report: Report) -> str:
         *((f"noc@{name}", f"NoC@{name}", _clicks) for name in names),
         *((f"missed@{name}", f"never {name}", _count) for name in names[-2:]),
         *((f"iou@{k}", f"IoU@{k}", _percent) for k in (1, 3, 5, 10) if k <= report.rules.max_clicks),
+        *((("best@1", "best of IoU@1", _percent),) if _has_choice(report) else ()),
         ("ms_per_click", "ms / click", _milliseconds),
         ("ms_per_click_network", "network", _milliseconds),
         ("ms_per_click_rest", "rest", _milliseconds),
@@ -78,7 +79,7 @@ def _overview(report: Report) -> str:
                 if number == 0
                 else ""
             )
-            cells = "".join(f"<td>{form(figures[key])}</td>" for key, _, form in columns)
+            cells = "".join(f"<td>{form(figures.get(key, math.nan))}</td>" for key, _, form in columns)
             rows.append(f'<tr>{first}<th scope="row">{_swatch(number)}{escape(entry.model)}</th>{cells}</tr>')
     head = "".join(f"<th>{title}</th>" for _, title, _ in columns)
     return (
@@ -245,6 +246,11 @@ def _milliseconds(value: float) -> str:
     return f"{value:.1f}" if math.isfinite(value) else "-"
 
 
+def _has_choice(report: Report) -> bool:
+    """Return whether an annotator looked at several answers to the first click."""
+    return any("best@1" in result.metrics() for entry in report.entries for result in entry.datasets)
+
+
 def summary(report: Report) -> str:
     """Return the main figures as a text table for the terminal."""
     names = [f"{100 * target:g}" for target in report.rules.targets]
@@ -253,6 +259,7 @@ def summary(report: Report) -> str:
         **{f"noc@{name}": _clicks for name in names},
         **{f"missed@{name}": _count for name in names[-2:]},
         **{f"iou@{k}": _percent for k in ks},
+        **({"best@1": _percent} if _has_choice(report) else {}),
         "ms_per_click": _milliseconds,
         "ms_per_click_network": _milliseconds,
     }
@@ -260,7 +267,7 @@ def summary(report: Report) -> str:
     for index, result in enumerate(report.main.datasets):
         for entry in report.entries:
             figures = entry.datasets[index].metrics()
-            cells = [form(figures[key]) for key, form in columns.items()]
+            cells = [form(figures.get(key, math.nan)) for key, form in columns.items()]
             rows.append([result.name, str(len(result.traces)), entry.model, *cells])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

@@ -69,7 +69,14 @@ class DatasetResult:
             for series in ((one.bious for one in self.traces), (one.assds for one in self.traces))
         )
         quality = metrics.evaluate(self.ious, bious, assds, targets=self.rules.targets)
-        return {**quality, **_times(self.traces), "confidence_rank_correlation": _honesty(self.traces)}
+        best = [one.best_first for one in self.traces if not math.isnan(one.best_first)]
+        chosen = {"best@1": sum(best) / len(best)} if best else {}
+        return {
+            **quality,
+            **chosen,
+            **_times(self.traces),
+            "confidence_rank_correlation": _honesty(self.traces),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return name, number of objects, every figure, and what happened with each object."""

@@ -1,0 +1,198 @@
+"""Several answers to one click: which there are, and how clicks choose among them."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fcfi_core.candidates import distinct, part_under, region_around
+from fcfi_core.clicks import Box, Click
+from fcfi_core.errors import PromptError
+from fcfi_core.geometry import Frame, Region
+from fcfi_core.predictor import Predictor
+from fcfi_core.prompt import Prompt
+from fcfi_core.protocol import parity
+from fcfi_core.rules import State
+
+CLICK = Click(64, 60)
+
+
+def state(region, probability):
+    height, width = probability.shape
+    frame = Frame(region, height, width, 80, 100)
+    return State(frame, probability, probability, probability, None)
+
+
+def filled(region, rows, columns):
+    probability = np.zeros((40, 50), np.float32)
+    probability[rows, columns] = 0.9
+    return state(region, probability)
+
+
+@given(st.integers(0, 99), st.integers(0, 79), st.sampled_from((1.0, 0.5, 0.25, 0.01)))
+def test_a_look_lies_in_the_image_and_shows_the_click(x, y, share):
+    region = region_around(Click(x, y), (80, 100), share)
+    assert region.top <= y <= region.bottom
+    assert region.left <= x <= region.right
+    assert Region.whole(80, 100).overlap(region) > 0
+    assert (region.height, region.width) == (max(1, round(80 * share)), max(1, round(100 * share)))
+    assert region.top >= 0 <= region.left
+    assert region.bottom < 80
+    assert region.right < 100
+
+
+def test_only_the_part_under_the_click_stays():
+    whole = filled(Region.whole(80, 100), np.s_[5:10], np.s_[5:10])
+    whole.probability[20:30, 20:30] = 0.8
+    found = part_under(whole, Click(50, 50), 0.5)
+    assert found.probability[25, 25] == np.float32(0.8)
+    assert not found.probability[5:10, 5:10].any()
+    assert part_under(whole, Click(99, 79), 0.5) is whole
+
+
+def test_answers_are_ordered_by_size_and_equal_ones_merged():
+    whole, part = Region.whole(80, 100), Region(20, 59, 25, 74)
+    large = filled(whole, np.s_[5:35], np.s_[5:45])
+    small = filled(whole, np.s_[15:25], np.s_[20:30])
+    small_again = filled(part, np.s_[10:30], np.s_[15:35])
+    empty = filled(part, np.s_[0:0], np.s_[0:0])
+    assert distinct([small, small_again, large, empty], 0.5) == (2, 0)
+    assert distinct([empty, large], 0.5) == (1, 0)
+
+
+@pytest.fixture
+def predictor(colour_model):
+    return Predictor(colour_model)
+
+
+@pytest.fixture(scope="module")
+def nested():
+    """A ring of one red around a disc of another: is the disc meant, or both?"""
+    rows, columns = np.mgrid[:120, :160]
+    distance = np.hypot(columns - 64, rows - 60)
+    pixels = np.full((120, 160, 3), (60, 55, 45), np.uint8)
+    pixels[distance <= 40] = (190, 70, 50)
+    pixels[distance <= 12] = (215, 60, 40)
+    return pixels
+
+
+class Scales:
+    """Stands in for a network that marks the middle half of whatever it sees."""
+
+    name, device, size_multiple = "scales", "cpu", 1
+
+    def encode(self, images):
+        from fcfi_core.engines.base import Encoded
+
+        return Encoded(images, images.nbytes)
+
+    def decode(self, encoded, feedback, points, new_points, gate):
+        from fcfi_core.engines.base import Maps
+
+        logits = np.full(feedback.shape, -4, np.float32)
+        height, width = feedback.shape[1:]
+        logits[:, height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = 4
+        return Maps(logits, logits, logits)
+
+
+@pytest.fixture
+def scales(colour_model):
+    from dataclasses import replace
+
+    return Predictor(replace(colour_model, engine=Scales(), digest="1" * 64))
+
+
+def test_three_looks_give_three_answers(scales, nested):
+    session = scales.open(nested)
+    first = session.click(80, 60)
+    areas = [int(answer.mask.sum()) for answer in first.candidates]
+    assert len(areas) == 3
+    assert areas == sorted(areas, reverse=True)
+    assert np.array_equal(first.candidates[0].mask, first.mask)
+
+
+def test_a_repeated_click_asks_for_the_next_smaller_answer_round_and_round(scales, nested):
+    session = scales.open(nested)
+    first = session.click(80, 60)
+    for answer in (*first.candidates[1:], first.candidates[0]):
+        again = session.click(80, 61)
+        assert np.array_equal(again.mask, answer.mask)
+        assert again.confidence == answer.confidence
+    assert np.array_equal(session.undo().mask, first.candidates[2].mask)
+
+
+def test_choosing_is_clicking(scales, nested):
+    session = scales.open(nested)
+    answers = session.click(80, 60).candidates
+    for index in (2, 0, 1, 1):
+        assert np.array_equal(session.choose(index).mask, answers[index].mask)
+        assert [
+            np.array_equal(a.mask, b.mask) for a, b in zip(session.result.candidates, answers, strict=True)
+        ]
+    assert session.clicks == (Click(80, 60), Click(80, 60))
+    with pytest.raises(PromptError, match="answer 3"):
+        session.choose(3)
+    assert session.clicks == (Click(80, 60), Click(80, 60))
+
+
+def test_clicks_go_on_from_the_chosen_answer(scales, nested):
+    corrected = scales.segment(nested, [(80, 60), (80, 60), (84, 100, False)])
+    plain = scales.segment(nested, [(80, 60), (84, 100, False)])
+    assert corrected.frame != plain.frame
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        Prompt((CLICK, Click(20, 20, positive=False))),
+        Prompt((CLICK, Click(90, 60))),
+        Prompt((CLICK,), Box(20, 20, 100, 100)),
+        Prompt((Click(3, 3, positive=False),)),
+    ],
+)
+def test_where_there_is_nothing_to_choose_the_answer_stands_alone(predictor, nested, prompt):
+    result = predictor.answer(nested, prompt)
+    assert [np.array_equal(answer.mask, result.mask) for answer in result.candidates] == [True]
+
+
+def test_official_rules_know_no_choice(colour_model, nested):
+    predictor = Predictor(colour_model, protocol=parity())
+    twice = predictor.segment(nested, [CLICK, CLICK])
+    assert len(predictor.segment(nested, [CLICK]).candidates) == 1
+    assert twice.candidates[0].mask.shape == (120, 160)
+
+
+@given(st.lists(st.tuples(st.integers(60, 68), st.integers(56, 64), st.booleans()), min_size=1, max_size=6))
+def test_a_choice_is_a_function_of_the_prompt(colour_model, nested, clicks):
+    remembering, forgetting = Predictor(colour_model), Predictor(colour_model, memo_bytes=0)
+    session = remembering.open(nested)
+    for click in clicks:
+        result = session.click(*click)
+    again = forgetting.segment(nested, clicks)
+    assert np.array_equal(result.probability, again.probability)
+    assert np.array_equal(result.mask, again.mask)
+
+
+def test_an_answer_can_be_sent_to_another_process(predictor, nested):
+    result = predictor.segment(nested, [CLICK])
+    there = pickle.loads(pickle.dumps(result))
+    assert np.array_equal(there.mask, result.mask)
+    assert len(there.candidates) == 1
+
+
+@pytest.mark.parametrize(
+    ("clicks", "repeated"),
+    [
+        ([(64, 60)], range(0)),
+        ([(64, 60), (65, 61)], range(1, 2)),
+        ([(3, 3, False), (64, 60), (64, 60), (66, 60), (64, 63)], range(2, 4)),
+        ([(64, 60), (64, 60, False)], range(1, 1)),
+        ([(64, 60), (90, 60), (64, 60)], range(1, 1)),
+    ],
+)
+def test_which_clicks_are_repetitions(clicks, repeated):
+    assert list(Prompt.of(clicks).repetitions(120, 160)) == list(repeated)
