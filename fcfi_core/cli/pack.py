@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="size limit, MiB of 2^20 bytes (default: %(default)s)",
     )
     parser.add_argument(
-        "--quality", type=int, default=70, metavar="Q", help="of the photos, 1 to 100 (default: %(default)s)"
+        "--quality", type=int, default=50, metavar="Q", help="of the photos, 1 to 100 (default: %(default)s)"
     )
 
 

@@ -32,8 +32,8 @@ SIDES = (512, 448, 416, 384, 352, 320, 288, 256)
 _SAMPLE = 24
 """Photos of a source that are encoded to tell how large a pack becomes."""
 _AT_ONCE = 64
-_SPARE = 0.96
-_PER_FILE = 250
+_SPARE = 0.98
+_PER_FILE = 125
 """Bytes that the archive needs for one file's name and place, both of them twice."""
 
 
@@ -57,7 +57,7 @@ def write_pack(
     path: Path,
     *,
     most_bytes: int,
-    quality: int = 70,
+    quality: int = 50,
     report: Callable[[str], None] = print,
 ) -> Packed:
     """Write all sources of ``configuration`` into one pack, as large as fits ``most_bytes``.
