@@ -5,8 +5,11 @@ Task data is written by annotators and imports, so it is not trusted:
 =========================================  ===============================================================
 reference                                  what happens
 =========================================  ===============================================================
-``/data/...``, ``/storage-data/...``       asked of Label Studio, with the token (below any sub-path)
-``http(s)://<Label Studio>/...``           the same; the token goes to these media paths only
+``/data/...``, ``/storage-data/...``       asked of Label Studio, with the token; a sub-path in front is
+                                           replaced by the one in Label Studio's address
+``upload/...``                             the same, as Label Studio's SDK writes it
+``http(s)://<Label Studio>/...``           the same, also under its other names; the token goes to these paths
+                                           below Label Studio's address only, to no other application there
 ``s3://``, ``gs://``, ``azure-blob://``    Label Studio's presign route, which redirects or relays
 other ``http(s)://``                       fetched without token, from public or allowed addresses only
 ``data:image/...;base64,...``              decoded
@@ -32,14 +35,24 @@ from fcfi_core import images
 from fcfi_core.errors import ImageError
 from fcfi_core.images import LoadedImage
 from fcfi_core.images.store import ImageStore, Known, lasting
-from fcfi_core.serving.transport import AddressGuard, Answer, exchange, origin, parse_url, shown
+from fcfi_core.serving.transport import (
+    AddressGuard,
+    Answer,
+    exchange,
+    origin,
+    parse_url,
+    port_of,
+    shown,
+)
 from label_studio_backend.settings import Settings
 from label_studio_backend.tokens import Token
 
 CLOUD = ("s3://", "gs://", "azure-blob://")
 _MEDIA = re.compile(
-    r"(/[^/]+)*/(data/(upload|local-files)|storage-data/uploaded|(tasks|projects)/\d+/(resolve|presign))/"
+    r"((?:/[^/]+)*?)"
+    r"(/(?:data/(?:upload|local-files)|storage-data/uploaded|(?:tasks|projects)/\d+/(?:resolve|presign))/.*)"
 )
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _JSON_BYTES = 1_000_000
@@ -63,7 +76,8 @@ class ImageResolver:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._guard = AddressGuard(settings.allowed_hosts)
-        self._home = urlsplit(settings.label_studio_url) if settings.label_studio_url else None
+        self._home = urlsplit(settings.label_studio_url.rstrip("/")) if settings.label_studio_url else None
+        self._names = tuple(urlsplit(name.rstrip("/")) for name in settings.label_studio_names)
         self.token = Token(settings.label_studio_token, self._exchange_token)
         self.cache = ImageStore(settings.image_cache_bytes, settings.image_fresh_seconds)
 
@@ -97,7 +111,7 @@ class ImageResolver:
                     return image, Known(known.digest, known.validator, self.cache.now())
                 answer = self._fetch(url, None)
             if answer.status != 200:
-                raise ImageError(self._refusal(answer, url))
+                raise ImageError(self._refusal(answer, url, reference))
             image, digest = self._decoded(answer.body, stages)
             return image, Known(digest, _validator(answer), self.cache.now())
 
@@ -112,20 +126,21 @@ class ImageResolver:
                 )
             coded = base64.urlsafe_b64encode(reference.encode("utf-8", "replace")).decode()
             return f"{self._base(reference)}/tasks/{task_id}/presign/?fileuri={quote(coded)}"
+        if reference.startswith(("upload/", "/upload/")):
+            reference = "/data/" + reference.lstrip("/")
         if reference.startswith("/") and not reference.startswith(("//", "/\\")):
+            reference = re.sub(r"^((?:/[^/?]+)*/data/local-files)\?", r"\1/?", reference)
             base = self._base(reference)
-            path = self._home.path if self._home else ""
-            if path and reference.startswith(path + "/"):
-                base = base.removesuffix(path)
-            url = base + quote(reference, safe="/%?&=:@!$'()*+,;~-._")
-            if not _is_media(parse_url(url)):
+            coded = quote(reference, safe="/%?&=:@!$'()*+,;~-._")
+            media = _media(parse_url(base.removesuffix(urlsplit(base).path) + coded))
+            if media is None:
                 raise ImageError(
                     f"the image path {shown(reference)} is none that Label Studio serves images from."
                 )
-            return url
+            return base + media[1]
         if reference.lower().startswith(("http://", "https://")):
             # Browsers mend spaces and umlauts in addresses; so do we.
-            return parse_url(quote(reference, safe="/%?&=:@!$'()*+,;~-._[]#")).geturl()
+            return self._at_home(parse_url(quote(reference, safe="/%?&=:@!$'()*+,;~-._[]#")))
         raise ImageError(
             f"the image {shown(reference)} is no address that can be read; use an upload, a storage, http(s) "
             "or data:image."
@@ -139,8 +154,33 @@ class ImageResolver:
             )
         return self._settings.label_studio_url.rstrip("/")
 
+    def _at_home(self, parts: SplitResult) -> str:
+        """Return the address; that of Label Studio's own, if it is an image there under another name."""
+        media = _media(parts)
+        if media is not None and self._home is not None:
+            for name in (self._home, *self._names):
+                if media[0] == name.path and _same_server(parts, name):
+                    return self._base("") + media[1]
+        return parts.geturl()
+
     def _is_home(self, parts: SplitResult) -> bool:
         return self._home is not None and origin(parts) == origin(self._home)
+
+    def _takes_token(self, parts: SplitResult) -> bool:
+        """Return whether the address is an image's below Label Studio's: nothing else sees the token."""
+        media = _media(parts)
+        return self._is_home(parts) and media is not None and media[0] == (self._home or parts).path
+
+    def _other_name(self, parts: SplitResult) -> str:
+        """Return what to set if ``parts`` is Label Studio under another name, which it looks like, or ""."""
+        media = _media(parts)
+        if self._home is None or media is None or self._takes_token(parts):
+            return ""
+        there = f"{parts.scheme}://{parts.netloc}{media[0]}"
+        return (
+            f" If {there} is Label Studio, whose address here is {self._home.geturl()} (LABEL_STUDIO_URL), "
+            f"set FCFI_LABEL_STUDIO_NAMES={there}."
+        )
 
     def _fetch(self, url: str, known: Known | None) -> Answer:
         """Return the answer to a GET of ``url``, redirects followed and each checked."""
@@ -156,21 +196,24 @@ class ImageResolver:
                 return answer
             if "/user/login" in target:
                 return Answer(401, answer.headers, b"")
-            url = urljoin(url, target)
+            url = self._at_home(parse_url(urljoin(url, target)))
         raise ImageError(f"{shown(url)} redirects more than {_MOST_REDIRECTS} times.")
 
     def _ask(
         self, parts: SplitResult, headers: dict[str, str], until: float, *, retry: bool = True
     ) -> Answer:
-        trusted = self._is_home(parts)
-        with_token = trusted and _is_media(parts)
-        answer = exchange(
-            parts,
-            self._guard.addresses(parts, trusted=trusted),
-            headers={**headers, **(self.token.headers() if with_token else {})},
-            most_bytes=self._settings.image_bytes,
-            seconds=max(0.1, until - time.monotonic()),
-        )
+        with_token = self._takes_token(parts)
+        credentials = self.token.headers() if with_token else {}
+        try:
+            answer = exchange(
+                parts,
+                self._guard.addresses(parts, trusted=self._is_home(parts)),
+                headers={**headers, **credentials},
+                most_bytes=self._settings.image_bytes,
+                seconds=max(0.1, until - time.monotonic()),
+            )
+        except ImageError as error:
+            raise ImageError(f"{error}{self._other_name(parts)}") from None
         if answer.status == 401 and with_token and retry and self.token.kind == "personal":
             self.token.forget_access()
             return self._ask(parts, headers, until, retry=False)
@@ -199,8 +242,8 @@ class ImageResolver:
             )
         return access
 
-    def _refusal(self, answer: Answer, url: str) -> str:
-        if answer.status in (401, 403) and self._is_home(urlsplit(url)):
+    def _refusal(self, answer: Answer, url: str, reference: str) -> str:
+        if answer.status in (401, 403) and self._takes_token(urlsplit(url)):
             if self.token.kind == "none":
                 return f"Label Studio wants a token for {shown(url)}; set LABEL_STUDIO_API_KEY."
             kind = {"legacy": "legacy", "personal": "personal access", "access": "short-lived access"}[
@@ -211,7 +254,14 @@ class ImageResolver:
                 "LABEL_STUDIO_API_KEY, that its user may see the project"
                 + (", and that legacy tokens are switched on." if self.token.kind == "legacy" else ".")
             )
-        return f"{shown(url)} answers with status {answer.status} instead of an image."
+        said = f"{shown(url)} answers with status {answer.status} instead of an image."
+        path = re.match(r"((?:/[^/]+)*?)/(?:data|storage-data)/", reference)
+        if path and path[1] and self._home is not None and path[1] != self._home.path:
+            said += (
+                f" The task says {shown(reference)}: if Label Studio lies below {path[1]}, let "
+                f"LABEL_STUDIO_URL ({self._home.geturl()}) end in it."
+            )
+        return said + self._other_name(urlsplit(url))
 
     def _embedded(self, reference: str) -> bytes:
         head, comma, content = reference.partition(",")
@@ -276,12 +326,26 @@ class ImageResolver:
         return image, digest
 
 
-def _is_media(parts: SplitResult) -> bool:
-    """Return whether the path is one from which Label Studio serves images, with no way out of it."""
+def _media(parts: SplitResult) -> tuple[str, str] | None:
+    """Return (sub-path, the rest with its query) of an address from which Label Studio serves images.
+
+    None for other paths, and for those with a way out of them.
+    """
     path = parts.path
     for _ in range(3):
         path = unquote(path)
-    return _MEDIA.match(parts.path) is not None and not {"..", "."} & set(re.split(r"[/\\]", path))
+    found = _MEDIA.fullmatch(parts.path)
+    if found is None or {"..", "."} & set(re.split(r"[/\\]", path)):
+        return None
+    return found[1], found[2] + (f"?{parts.query}" if parts.query else "")
+
+
+def _same_server(one: SplitResult, other: SplitResult) -> bool:
+    """Return whether both addresses are of one server; the names of this machine are one."""
+    loopback = one.hostname in _LOOPBACK and other.hostname in _LOOPBACK
+    return origin(one) == origin(other) or (
+        loopback and one.scheme == other.scheme and port_of(one) == port_of(other)
+    )
 
 
 def _stored_upload(url: str) -> str:

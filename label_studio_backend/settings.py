@@ -24,6 +24,16 @@ from fcfi_core.settings import (
 OUTPUTS = ("auto", "brush", "bitmask", "polygon", "rectangle")
 
 
+def _addresses(text: str) -> tuple[str, ...]:
+    found = tuple(word.strip().rstrip("/") for word in text.split(",") if word.strip())
+    for address in found:
+        try:
+            label_studio_origin(address)
+        except SettingsError:
+            raise ValueError(f"{address!r} is no whole address like https://label-studio.example") from None
+    return found
+
+
 def _output(text: str) -> str:
     if text.strip().lower() not in OUTPUTS:
         raise ValueError(f"give one of {', '.join(OUTPUTS)}")
@@ -35,6 +45,12 @@ VARIABLES: tuple[Variable, ...] = (
         "LABEL_STUDIO_URL",
         "",
         "Address of Label Studio as this backend reaches it, with http:// or https://.",
+    ),
+    Variable(
+        "FCFI_LABEL_STUDIO_NAMES",
+        (),
+        "Comma-separated further addresses under which tasks name Label Studio, like its LABEL_STUDIO_HOST.",
+        _addresses,
     ),
     Variable(
         "LABEL_STUDIO_API_KEY", "", "Access token of a Label Studio user: legacy or personal.", secret=True
@@ -83,6 +99,7 @@ class Settings:
 
     label_studio_url: str = ""
     label_studio_token: str = ""
+    label_studio_names: tuple[str, ...] = ()
     user: str = ""
     password: str = ""
     host: str = "127.0.0.1"
@@ -119,6 +136,7 @@ class Settings:
         return cls(
             label_studio_url=values["LABEL_STUDIO_URL"].strip().rstrip("/"),
             label_studio_token=values["LABEL_STUDIO_API_KEY"].strip(),
+            label_studio_names=values["FCFI_LABEL_STUDIO_NAMES"],
             user=values["BASIC_AUTH_USER"],
             password=values["BASIC_AUTH_PASS"],
             host=values["FCFI_HOST"],

@@ -258,7 +258,10 @@ def _read(response: http.client.HTTPResponse, most_bytes: int, place: str) -> by
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
+        return (
+            f"its certificate is not trusted: {error.verify_message}; for an authority of your own, "
+            "name the file of its certificate in SSL_CERT_FILE"
+        )
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, ConnectionRefusedError):

@@ -57,13 +57,67 @@ def test_the_same_by_its_full_address(make, site, png):
 
 def test_below_a_sub_path(make, site, png):
     site.answers["/ls/data/upload/3/x.png"] = (200, {}, png)
-    for reference, path in (
-        ("/data/upload/3/x.png", "/ls"),
-        ("/ls/data/upload/3/x.png", "/ls"),
-        ("/ls/data/upload/3/x.png", ""),
+    for reference in (
+        "/data/upload/3/x.png",
+        "/ls/data/upload/3/x.png",
+        f"{site.url}/ls/data/upload/3/x.png",
     ):
-        assert make(path).load(reference)[0].width == 8
+        assert make("/ls").load(reference)[0].width == 8
     assert site.authorisations() == [f"Token {TOKEN}"] * 3
+
+
+def test_a_sub_path_before_a_label_studio_that_is_reached_directly(make, site, png):
+    site.answers["/data/upload/3/x.png"] = (200, {}, png)
+    assert make().load("/labelstudio/data/upload/3/x.png")[0].width == 8
+    with pytest.raises(
+        ImageError, match=f"lies below /labelstudio, let LABEL_STUDIO_URL .{site.url}. end in it"
+    ):
+        make().load("/labelstudio/data/upload/3/other.png")
+
+
+def test_another_application_on_the_same_server_never_sees_the_token(make, site, png):
+    for path in ("/other/data/upload/1/x.png", "/data/upload/1/x.png", "/other/tasks/1/presign/x"):
+        site.answers[path] = (200, {}, png)
+    make().load(f"{site.url}/other/data/upload/1/x.png")
+    make("/ls").load(f"{site.url}/data/upload/1/x.png")
+    make("/ls").load(f"{site.url}/other/tasks/1/presign/x")
+    assert site.authorisations() == [None] * 3
+
+
+def test_the_forms_that_label_studio_s_sdk_reads(make, site, png):
+    site.answers["/data/upload/3/x.png"] = (200, {}, png)
+    site.answers["/data/local-files/?d=set/x.png"] = (200, {}, png)
+    for reference in ("upload/3/x.png", "/upload/3/x.png", "/data/local-files?d=set/x.png"):
+        assert make().load(reference)[0].width == 8
+    assert site.authorisations() == [f"Token {TOKEN}"] * 3
+
+
+def test_label_studio_under_another_name(make, site, png):
+    site.answers["/ls/data/local-files/?d=x.png"] = (200, {}, png)
+    public = "https://label-studio.example/public/data/local-files/?d=x.png"
+    names = ("https://label-studio.example/public",)
+    local = f"http://localhost:{site.host.split(':')[1]}/ls/data/local-files/?d=x.png"
+    for reference in (public, local):
+        assert make("/ls", label_studio_names=names).load(reference)[0].width == 8
+    assert site.authorisations() == [f"Token {TOKEN}"] * 2
+
+
+def test_an_address_that_looks_like_label_studio_s_is_named_beside_ours(make, site, other_site):
+    there = f"http://localhost:{other_site.host.split(':')[1]}"
+    with pytest.raises(ImageError, match="FCFI_LABEL_STUDIO_NAMES") as refused:
+        make().load(f"{there}/data/local-files/?d=x.png")
+    assert site.url in str(refused.value)
+    assert f"FCFI_LABEL_STUDIO_NAMES={there}." in str(refused.value)
+    with pytest.raises(ImageError, match=f"FCFI_LABEL_STUDIO_NAMES={other_site.url}/sub."):
+        make(allowed_hosts=("127.0.0.1",)).load(f"{other_site.url}/sub/data/upload/1/x.png")
+    assert other_site.authorisations()[:1] == [None]
+
+
+def test_a_redirect_to_label_studio_s_other_name_is_followed_at_home(make, site, png):
+    there = "https://label-studio.example"
+    site.answers["/data/upload/1/x.png"] = (302, {"Location": f"{there}/data/upload/1/y.png"}, b"")
+    site.answers["/data/upload/1/y.png"] = (200, {}, png)
+    assert make(label_studio_names=(there,)).load("/data/upload/1/x.png")[0].width == 8
 
 
 def test_an_upload_kept_in_a_cloud_is_found_by_its_other_route(make, site, png):
