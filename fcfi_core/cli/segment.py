@@ -43,7 +43,9 @@ Coordinates are pixels of the upright image; (0,0) is the centre of the first pi
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi segment``."""
     parser.epilog = _EPILOG
-    parser.add_argument("image", metavar="IMAGE", type=Path, help="JPEG, PNG, WebP, BMP, TIFF or GIF file")
+    parser.add_argument(
+        "image", metavar="IMAGE", type=Path, help="JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF or HEIC file"
+    )
     parser.add_argument(
         "--click",
         metavar="X,Y[,-]",

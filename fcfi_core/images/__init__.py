@@ -1,5 +1,5 @@
 """Pictures: reading them (`loading`), decoding (`decoding`), and what their samples mean (`samples`)."""
 
-from fcfi_core.images.loading import DEFAULT_MAX_PIXELS, LoadedImage, Source, load
+from fcfi_core.images.loading import DEFAULT_MAX_PIXELS, READABLE_SUFFIXES, LoadedImage, Source, load
 
-__all__ = ["DEFAULT_MAX_PIXELS", "LoadedImage", "Source", "load"]
+__all__ = ["DEFAULT_MAX_PIXELS", "READABLE_SUFFIXES", "LoadedImage", "Source", "load"]

@@ -1,14 +1,14 @@
 """Any picture a user has -> upright RGB, 8 bits, as the annotator sees it.
 
-:func:`load` is the only way an image enters. It reads JPEG, PNG, WebP, BMP, TIFF and GIF (of an
+:func:`load` is the only way an image enters. It reads JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF and HEIC (of an
 animation or a multi-page file the first frame), turns the picture upright by its EXIF orientation
 and resolves what networks do not know: palettes, grey, transparency (shown on white, as browsers
-do), CMYK (without colour profile), and samples of 16 or 32 bits (stretched from their smallest to
+do), CMYK (without colour profile), and samples of 16 or more bits (stretched from their smallest to
 their largest value). Whatever was done is told in :attr:`LoadedImage.notes`.
 
 Files come from strangers, so the order is fixed: signature, header, size limit, and only then
-pixels. Pillow's format plugins are called directly rather than through ``Image.open``: only the
-six formats can ever be tried, and the size is judged by our limit instead of Pillow's process-wide
+pixels. Pillow's format plugins are called directly rather than through ``Image.open``: only these
+formats can ever be tried, and the size is judged by our limit instead of Pillow's process-wide
 one. Every failure is one :class:`~fcfi_core.errors.ImageError`.
 """
 
@@ -18,6 +18,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
@@ -32,30 +33,34 @@ from PIL import (
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    features,
 )
 
 from fcfi_core.errors import ImageError
-from fcfi_core.images.decoding import decode, from_pillow
+from fcfi_core.images import tiff
+from fcfi_core.images.decoding import decode, from_pillow, turned, upright
+from fcfi_core.images.headers import FIRST_BYTES, claimed_size, kind_of, other_kind
 from fcfi_core.images.samples import to_rgb
 
 Returned = TypeVar("Returned")
 
 DEFAULT_MAX_PIXELS = 200_000_000
 
-_FORMATS = "JPEG, PNG, WebP, BMP, TIFF or GIF"
+READABLE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".avif",
+    ".heic", ".heif",
+)  # fmt: skip
+"""Suffixes that files of the readable kinds have, lower case; what is read is told by the content."""
 
-_OPENERS: tuple[tuple[bytes, Callable[..., ImageFile.ImageFile]], ...] = (
-    (b"\xff\xd8\xff", JpegImagePlugin.jpeg_factory),
-    (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
-    (b"RIFF", WebPImagePlugin.WebPImageFile),
-    (b"BM", BmpImagePlugin.BmpImageFile),
-    (b"II*\0", TiffImagePlugin.TiffImageFile),
-    (b"MM\0*", TiffImagePlugin.TiffImageFile),
-    (b"II+\0", TiffImagePlugin.TiffImageFile),
-    (b"MM\0+", TiffImagePlugin.TiffImageFile),
-    (b"GIF87a", GifImagePlugin.GifImageFile),
-    (b"GIF89a", GifImagePlugin.GifImageFile),
-)
+_FORMATS = "JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF or HEIC"
+
+_OPENERS: dict[str, Callable[..., ImageFile.ImageFile]] = {
+    "JPEG": JpegImagePlugin.jpeg_factory,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +131,10 @@ def load(source: Source, *, max_pixels: int | None = None, ignore_alpha: bool = 
         digest = _digest(pixels)
     elif isinstance(source, Image.Image):
         _require_size(source.width, source.height, limit, "the image")
-        pixels, notes = _guarded(from_pillow, source, ignore_alpha, name="the image")
+        if (file := _unread_tiff(source)) is not None:
+            pixels, notes = _from_encoded(file, "the image", limit, ignore_alpha)
+        else:
+            pixels, notes = _guarded(from_pillow, source, ignore_alpha, name="the image")
         digest = _digest(pixels)
     else:
         encoded, name = _read(source)
@@ -136,6 +144,20 @@ def load(source: Source, *, max_pixels: int | None = None, ignore_alpha: bool = 
     pixels = np.ascontiguousarray(pixels)
     pixels.setflags(write=False)
     return LoadedImage(pixels, tuple(notes), digest)
+
+
+def _unread_tiff(image: Image.Image) -> bytes | None:
+    """Return the file behind a TIFF that Pillow has opened and not read yet; Pillow misreads some."""
+    file = getattr(image, "fp", None)
+    if not isinstance(image, TiffImagePlugin.TiffImageFile) or file is None or image.tell() != 0:
+        return None
+    with suppress(Exception):
+        place = file.tell()
+        file.seek(0)
+        encoded: bytes = file.read()
+        file.seek(place)
+        return encoded
+    return None
 
 
 def _digest(pixels: NDArray[np.uint8]) -> str:
@@ -166,8 +188,8 @@ def _read(source: object) -> tuple[bytes | bytearray | memoryview, str]:
         name = f"image {os.fspath(source)!r}"
         try:
             with open(source, "rb") as file:
-                start = file.read(16)
-                _opener(start, name)  # refuse a large file of another kind before reading it whole
+                start = file.read(FIRST_BYTES)
+                _kind(start, name)  # refuse a large file of another kind before reading it whole
                 return start + file.read(), name
         except FileNotFoundError:
             raise ImageError(f"{name} does not exist; check the path.") from None
@@ -187,29 +209,65 @@ def _read(source: object) -> tuple[bytes | bytearray | memoryview, str]:
     )
 
 
-def _opener(start: bytes, name: str) -> Callable[..., ImageFile.ImageFile]:
-    """Return the Pillow plugin for a file that begins with ``start`` (16 bytes or all there are)."""
+def _kind(start: bytes, name: str) -> str:
+    """Return the kind of a file that begins with ``start``, see :func:`kind_of`."""
     if not start:
         raise ImageError(f"{name} is empty (0 bytes); give a {_FORMATS} file.")
-    for signature, opener in _OPENERS:
-        if start.startswith(signature) and (signature != b"RIFF" or start[8:12] == b"WEBP"):
-            return opener
-    raise ImageError(f"{name} is not a picture that can be read; give a {_FORMATS} file.")
+    kind = kind_of(start)
+    if kind is None:
+        other = other_kind(start)
+        told = f"is {other}, which is not read" if other else "is not a picture that can be read"
+        raise ImageError(f"{name} {told}; give a {_FORMATS} file.")
+    return kind
 
 
 def _from_encoded(
     encoded: bytes | bytearray | memoryview, name: str, limit: int, ignore_alpha: bool
 ) -> tuple[NDArray[np.uint8], list[str]]:
-    opener = _opener(bytes(encoded[:16]), name)
+    kind = _kind(bytes(encoded[:FIRST_BYTES]), name)
+
+    def require_size(width: int, height: int) -> None:
+        _require_size(width, height, limit, name)
+
+    if kind == "TIFF":
+        found = _guarded(tiff.decode, encoded, name, require_size, limit, ignore_alpha, name=name)
+        notes = turned(found.orientation) + found.notes + (["frame 1 of several"] if found.several else [])
+        return upright(found.pixels, found.orientation), notes
+    if (claimed := claimed_size(kind, encoded)) is not None:
+        require_size(*claimed)
+    opener = _OPENERS.get(kind) or _optional_opener(kind, name)
     with _guarded(opener, io.BytesIO(encoded), name=name) as image:
-        _require_size(image.width, image.height, limit, name)
+        require_size(image.width, image.height)
         return _guarded(decode, image, encoded, ignore_alpha, name=name)
+
+
+def _optional_opener(kind: str, name: str) -> Callable[..., ImageFile.ImageFile]:
+    """Return the opener of a kind that needs a library which need not be there."""
+    try:
+        if kind == "AVIF":
+            from PIL import AvifImagePlugin
+
+            if features.check("avif"):
+                return AvifImagePlugin.AvifImageFile
+        elif kind == "HEIC":
+            from pillow_heif import HeifImageFile
+
+            opener: Callable[..., ImageFile.ImageFile] = HeifImageFile
+            return opener
+    except ImportError:
+        pass
+    raise ImageError(
+        f"{name} is {kind}, which is not read here; install the library: pip install 'fcfi[images]', or save "
+        "the picture as JPEG."
+    )
 
 
 def _guarded(function: Callable[..., Returned], *arguments: Any, name: str) -> Returned:
     """Return ``function(*arguments)``; whatever it raises becomes one ImageError."""
     try:
         return function(*arguments)
+    except ImageError:
+        raise
     except Exception:  # decoders raise whatever a damaged file provokes, from KeyError to struct.error
         raise ImageError(
             f"{name} cannot be decoded: it is cut short, damaged or of a rare kind; "

@@ -3,8 +3,10 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import sys
 import threading
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -395,7 +397,7 @@ def test_pillows_own_limit_does_not_count(monkeypatch):
         load(encoded(picture(), kind))
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", sorted({*FORMATS, "AVIF"} - {"JPEG"}))
 def test_truncated(kind):
     data = encoded(picture(), kind)
     for length in (4, 20, len(data) // 4, len(data) // 2, len(data) * 3 // 4):
@@ -453,6 +455,43 @@ def test_missing_empty_folder_and_text(tmp_path):
         load(b"")
     with (tmp_path / "text").open() as file, pytest.raises(ImageError, match="mode 'rb'"):
         load(file)
+
+
+def test_heic_is_read_with_its_library_and_named_without(monkeypatch):
+    path = Path(__file__).parent / "files" / "disc.heic"
+    image = load(path)
+    assert image.pixels.shape == (160, 240, 3)
+    assert image.pixels[80, 80, 0] > 150  # the red disc
+    assert image.pixels[80, 80, 1] < 90
+    with pytest.raises(ImageError, match="cannot be decoded"):
+        load(path.read_bytes()[:2000])
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"HEIC, which is not read here; install .*fcfi\[images\]"):
+        load(path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_avif_is_upright(orientation):
+    data = encoded(stored_for(picture(), orientation), "AVIF", quality=100, exif=exif_of(orientation))
+    image = load(data)
+    assert image.pixels.shape == picture().shape
+    assert np.abs(image.pixels.astype(int) - picture()).mean() < 4
+
+
+def bmp_of_version_4(pixels, alpha):
+    """A bitmap of 32 bits whose header names a mask for alpha."""
+    height, width = pixels.shape[:2]
+    body = np.dstack((pixels[::-1, :, ::-1], np.full((height, width), alpha, np.uint8))).tobytes()
+    header = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, len(body), 0, 0, 0, 0)
+    header += struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs" + bytes(48)
+    return b"BM" + struct.pack("<IHHI", 14 + len(header) + len(body), 0, 0, 14 + len(header)) + header + body
+
+
+def test_a_bitmap_without_any_opacity_is_opaque():
+    for alpha in (0, 255):
+        image = load(bmp_of_version_4(picture(), alpha))
+        assert (image.pixels == picture()).all()
+        assert image.notes == ()
 
 
 def test_other_formats_are_refused():
