@@ -10,7 +10,7 @@ PYTHON = python3
 VENV = .venv
 HOST = 127.0.0.1
 PORT = 9090
-EXTRAS := images,label-studio,cvat,train,test,dev
+EXTRAS := openvino,images,label-studio,cvat,train,test,dev
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check

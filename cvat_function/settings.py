@@ -57,6 +57,7 @@ class Settings:
     Attributes:
         model: name of a catalogued model, path of a checkpoint, or ``chosen``.
         device: auto, cpu, cuda or cuda:N.
+        engine: auto, openvino or torch.
         threads: CPU threads of the network; None follows the container's share.
         max_pixels: largest image accepted.
         memo_bytes: memory for remembered click prefixes.
@@ -68,6 +69,7 @@ class Settings:
 
     model: str = "chosen"
     device: str = "auto"
+    engine: str = "auto"
     threads: int | None = None
     max_pixels: int = 200 * MEGABYTE
     memo_bytes: int = 48 * MEGABYTE
@@ -83,6 +85,7 @@ class Settings:
         return cls(
             model=value["FCFI_MODEL"],
             device=value["FCFI_DEVICE"],
+            engine=value["FCFI_ENGINE"],
             threads=value["FCFI_THREADS"] or None,
             max_pixels=round(value["FCFI_MAX_MEGAPIXELS"] * MEGABYTE),
             memo_bytes=round(value["FCFI_MEMO_MEGABYTES"] * MEGABYTE),
@@ -102,7 +105,7 @@ class Settings:
 
     def open_predictor(self) -> Predictor:
         """Return the predictor these settings describe, with one dummy click already run."""
-        model = load_model(self.model, device=self.device, threads=self.threads)
+        model = load_model(self.model, device=self.device, engine=self.engine, threads=self.threads)
         # Frames are read, and their size checked, before they reach the predictor.
         predictor = Predictor(
             model, memo_bytes=self.memo_bytes, memo_seconds=self.memo_seconds, max_pixels=None

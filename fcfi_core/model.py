@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fcfi_core.checkpoints import Checkpoint, catalogue, read_checkpoint, resolve
+from fcfi_core.checkpoints.files import Description, describe
+from fcfi_core.engines import registry
 from fcfi_core.engines.base import Engine
 from fcfi_core.errors import SettingsError, WeightsError
 from fcfi_core.protocol import Protocol, product
 
 if TYPE_CHECKING:
-    from fcfi_core.checkpoints import Checkpoint
     from fcfi_core.networks.base import InteractiveNetwork
-
-ENGINES = ("torch",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +37,12 @@ class Model:
     engine: Engine
     protocol: Protocol
     digest: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What the bits of a mask depend on besides what was asked: weights, engine, device, threads."""
+        engine = self.engine
+        return self.digest, engine.name, engine.version, engine.device, str(engine.threads)
 
     @classmethod
     def from_network(
@@ -90,7 +96,7 @@ def load_model(
         name_or_path: "default" (shipped with the package), a name that ``fcfi models`` lists, the path
             of a ``.safetensors`` file, or "chosen": what ``fcfi models use`` named.
         device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
-        engine: "auto" or "torch".
+        engine: "auto", "openvino" or "torch"; "auto" is OpenVINO on x86 CPUs where it is installed.
         threads: CPU threads; None or 0: the container's share. The last bits of a mask's probabilities
             depend on it, as they do on the device.
         fast: False runs the network the plain way (no folding, no channels-last), for comparison.
@@ -99,26 +105,33 @@ def load_model(
         WeightsError: if the file is missing, damaged, or of an unknown architecture.
         SettingsError: for a device or an engine that is not here.
     """
-    if engine not in ("auto", *ENGINES):
-        raise SettingsError(f"engine is {engine!r}; give auto or {', '.join(ENGINES)}.")
-    from fcfi_core.checkpoints import catalogue, read_checkpoint, resolve  # torch takes a second to import
-    from fcfi_core.engines.torch_engine import TorchEngine
-
+    registry.require(engine)
     path = resolve(name_or_path)
-    checkpoint = read_checkpoint(path)
+    description = describe(path)
     digest = catalogue.sha256(path)
-    card = checkpoint.header.get("model_card", {})
+    card = description.header.get("model_card", {})
     return Model(
         name=path.stem,
         version=str(card.get("version", digest[:12])),
-        variant=checkpoint.variant,
-        engine=TorchEngine(checkpoint.network(), device, threads, fast=fast),
-        protocol=protocol_of(checkpoint, path),
+        variant=description.variant,
+        engine=registry.open_engine(engine, description, device, threads or None)
+        if fast
+        else _plain_engine(engine, description, device, threads or None),
+        protocol=protocol_of(description, path),
         digest=digest,
     )
 
 
-def protocol_of(checkpoint: Checkpoint, path: Path) -> Protocol:
+def _plain_engine(engine: str, description: Description, device: str, threads: int | None) -> Engine:
+    """Return the network run the plain way, which only torch can."""
+    if engine not in (registry.AUTO, "torch"):
+        raise SettingsError(f"engine is {engine!r}, which knows no plain way; give torch.")
+    from fcfi_core.engines.torch_engine import TorchEngine
+
+    return TorchEngine(read_checkpoint(description.path).network(), device, threads, fast=False)
+
+
+def protocol_of(checkpoint: Checkpoint | Description, path: Path) -> Protocol:
     """Return the rules that the header of a checkpoint states; missing ones are the product's.
 
     Raises:

@@ -64,7 +64,10 @@ class Predictor:
             change: makes the protocol to use of the model's own; None: use that.
         """
         model = load_model(
-            values["FCFI_MODEL"], device=values["FCFI_DEVICE"], threads=values["FCFI_THREADS"] or None
+            values["FCFI_MODEL"],
+            device=values["FCFI_DEVICE"],
+            engine=values["FCFI_ENGINE"],
+            threads=values["FCFI_THREADS"] or None,
         )
         return cls(
             model,

@@ -200,7 +200,7 @@ class Recurrence:
         return known
 
     def _key(self, image: LoadedImage, digest: str) -> tuple[object, ...]:
-        return "state", self.model.digest, self.protocol, image.digest, digest
+        return "state", self.model.key, self.protocol, image.digest, digest
 
     def _is_too_coarse(self, size: Size, state: State, prompt: Prompt) -> bool:
         """Return whether the zoomed frame would show so much more than the first one that it pays to look."""
@@ -211,7 +211,7 @@ class Recurrence:
 
     def _encoded(self, image: LoadedImage, frame: Frame) -> Encoded:
         """Return the encoder's output for ``frame``, remembered or new."""
-        key = ("encoded", self.model.digest, image.digest, frame, self.protocol.flip)
+        key = ("encoded", self.model.key, image.digest, frame, self.protocol.flip)
         encoded: Encoded | None = self.memo.get(key)
         if encoded is None:
             encoded = self.model.engine.encode(layout.of(frame.apply(image.pixels), self.protocol.flip))

@@ -124,6 +124,9 @@ CORE_VARIABLES: tuple[Variable, ...] = (
         "Name of a catalogued model, path of a .safetensors file, or chosen: what `fcfi models use` named.",
     ),
     Variable("FCFI_DEVICE", "auto", "auto, cpu, cuda or cuda:N."),
+    Variable(
+        "FCFI_ENGINE", "auto", "auto, openvino or torch; auto is OpenVINO on x86 CPUs where it is installed."
+    ),
     Variable("FCFI_THREADS", 0, "CPU threads of the network; 0 follows the container's share.", natural),
     Variable("FCFI_MAX_MEGAPIXELS", 200.0, "Largest image accepted, in millions of pixels.", positive),
     Variable("FCFI_MEMO_MEGABYTES", 48.0, "Memory for remembered click prefixes.", not_negative),

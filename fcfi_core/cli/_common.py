@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fcfi_core import allowance, settings
+from fcfi_core.engines import registry
 from fcfi_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--model``, ``--device`` and ``--threads``."""
+    """Declare ``--model``, ``--device``, ``--engine`` and ``--threads``."""
     group = parser.add_argument_group("model")
     group.add_argument(
         "--model",
@@ -26,6 +27,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: FCFI_MODEL, else what `fcfi models use` chose)",
     )
     group.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: FCFI_DEVICE, else auto)")
+    group.add_argument("--engine", help=f"{', '.join(registry.names())} (default: FCFI_ENGINE, else auto)")
     group.add_argument(
         "--threads",
         type=int,
@@ -41,7 +43,7 @@ def core_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         SettingsError: for a bad value in either.
     """
     values = settings.read(settings.CORE_VARIABLES, os.environ)
-    for name in ("model", "device", "threads"):
+    for name in ("model", "device", "engine", "threads"):
         if getattr(arguments, name, None) is not None:
             values[f"FCFI_{name.upper()}"] = getattr(arguments, name)
     if values["FCFI_THREADS"] < 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import math
 import os
 import platform
@@ -25,7 +26,7 @@ from fcfi_core.errors import FcfiError, SettingsError, plain
 HELP = "tell what is installed and whether a real click works; exit code 1 if something is wrong"
 
 _SERVING = ("starlette", "uvicorn", "prometheus_client")
-_PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors")
+_PACKAGES = ("torch", "openvino", "numpy", "opencv-python-headless", "pillow", "safetensors")
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,6 @@ def _variables() -> Iterator[Finding]:
 
 
 def _processor() -> Iterator[Finding]:
-    import torch
-
     from fcfi_core.engines.threads import container_share, cpu_quota
 
     quota = cpu_quota()
@@ -143,6 +142,13 @@ def _processor() -> Iterator[Finding]:
         aside = [allowance.capacity_of(megabytes, most) for most in (math.inf, allowance.MOST_OF_A_SERVER)]
         here, served = (f"{size / settings.MEGABYTE:,.0f} MB" for size in aside)
         yield Finding("memory", f"{here} set aside for reading and drawing, in servers {served}")
+    waiting = os.environ.get("OMP_WAIT_POLICY", "")
+    yield Finding("openmp", f"OMP_WAIT_POLICY is {waiting or 'not set'}")
+    if importlib.util.find_spec("torch") is None:
+        yield Finding("cuda", "torch is not installed (the CPU is used)")
+        return
+    import torch
+
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     yield Finding("cuda", ", ".join(names) or "no device (the CPU is used)")
 
@@ -168,7 +174,7 @@ def _load(arguments: argparse.Namespace) -> tuple[Any, str]:
 
     predictor = Predictor.from_settings(core_settings(arguments))
     model = predictor.model
-    engine = f"{model.engine.name}, {model.engine.device}"
+    engine = f"{model.engine.name} {model.engine.version}, {model.engine.device}"
     text = f"{model.name} ({model.variant}, version {model.version}) on {engine}"
     predictor.warm_up()
     return predictor, text

@@ -53,6 +53,10 @@ class Engine(Protocol):
         """For reports, for example "torch"."""
 
     @property
+    def version(self) -> str:
+        """Of the runtime; the last bits of an answer may differ between two."""
+
+    @property
     def device(self) -> str:
         """For reports and metrics, for example "cpu" or "cuda:0"."""
 
@@ -80,6 +84,6 @@ class Engine(Protocol):
             encoded: of images of the same size.
             feedback: (B, h, w) previous probability.
             points: (B, 2N, 3) rows (row, column, order), N positive then N negative, -1 where unused.
-            new_points: (B, K, 3) rows (row, column, label), newest first.
+            new_points: (B, K, 3) rows (row, column, label), newest first; some engines take one alone.
             gate: 0.0 in the first pass on an object of which nothing is known, else 1.0.
         """

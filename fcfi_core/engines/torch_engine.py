@@ -11,12 +11,23 @@ import torch
 from numpy.typing import NDArray
 from torch.backends import cudnn
 
+from fcfi_core.checkpoints.files import Description, read_checkpoint
 from fcfi_core.engines.base import Array, Encoded, Maps
 from fcfi_core.engines.threads import OwnThread, container_share
 from fcfi_core.errors import SettingsError
 from fcfi_core.heap import outside_heap
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.folding import folded
+
+
+def obstacle(description: Description, device: str) -> str | None:
+    """Return None: torch runs every checkpoint; a device that is not there is told when it is opened."""
+    return None
+
+
+def open_engine(description: Description, device: str, threads: int | None) -> TorchEngine:
+    """Return the engine that runs the checkpoint; see :class:`TorchEngine`."""
+    return TorchEngine(read_checkpoint(description.path).network(), device, threads)
 
 
 class TorchEngine:
@@ -54,6 +65,11 @@ class TorchEngine:
             if parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=self._layout)
         self._thread = OwnThread("fcfi-network")
+
+    @property
+    def version(self) -> str:
+        """Of torch."""
+        return str(torch.__version__)
 
     @property
     def device(self) -> str:

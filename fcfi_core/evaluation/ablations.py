@@ -128,6 +128,11 @@ class WithoutFeedback:
         return self.engine.name
 
     @property
+    def version(self) -> str:
+        """That of the engine."""
+        return self.engine.version
+
+    @property
     def device(self) -> str:
         """That of the engine."""
         return self.engine.device

@@ -25,15 +25,18 @@ def folded(network: Network) -> Network:
     other keys and can no longer be trained.
     """
     copied = copy.deepcopy(network).eval()
-    replaced: dict[str, nn.Module] = {}
-    for (_, before), (name, module) in pairwise(_weighted_leaves(copied)):
-        if isinstance(before, nn.Conv2d) and isinstance(module, nn.BatchNorm2d):
-            _fold(before, module)
-            replaced[name] = nn.Identity()
-    for name, module in replaced.items():
+    for (_, convolution), (name, norm) in list(foldable(copied)):
+        _fold(convolution, norm)
         parent, _, attribute = name.rpartition(".")
-        setattr(copied.get_submodule(parent), attribute, module)
+        setattr(copied.get_submodule(parent), attribute, nn.Identity())
     return copied
+
+
+def foldable(network: nn.Module) -> Iterator[tuple[tuple[str, nn.Conv2d], tuple[str, nn.BatchNorm2d]]]:
+    """Yield name and module of every convolution and of the batch norm behind it, where there is one."""
+    for (name, before), (name_behind, behind) in pairwise(_weighted_leaves(network)):
+        if isinstance(before, nn.Conv2d) and isinstance(behind, nn.BatchNorm2d):
+            yield (name, before), (name_behind, behind)
 
 
 def _weighted_leaves(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -114,6 +114,7 @@ def describe_run(predictor: Predictor, source: PromptSource, options: Options) -
         "source": source.name,
         "prompts": source.digest,
         "model": predictor.model.digest,
+        "engine": f"{predictor.model.engine.name} {predictor.model.engine.version}",
         "protocol": predictor.protocol.to_dict(),
         "options": options.described(),
     }

@@ -110,6 +110,9 @@ class Journal:
             known = None
         if not isinstance(known, dict):
             raise self._foreign()
+        engine = str(run.get("engine"))
+        if engine.startswith("torch "):
+            known.setdefault("engine", engine)  # journals of the time when there was no other named none
         differing = [key for key in {**run, **known} if run.get(key) != known.get(key)]
         if differing:
             raise SettingsError(

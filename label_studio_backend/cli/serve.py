@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help=f"port to listen on (FCFI_PORT, {defaults['FCFI_PORT']})")
     parser.add_argument("--model", help="name or path of the model (FCFI_MODEL, default)")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (FCFI_DEVICE, auto)")
+    parser.add_argument("--engine", help="auto, openvino or torch (FCFI_ENGINE, auto)")
     parser.add_argument(
         "--basic-auth",
         metavar="USER:PASSWORD",
@@ -34,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal says stop; 2 if the weights cannot be loaded."""
-    chosen = {"FCFI_MODEL": arguments.model, "FCFI_DEVICE": arguments.device}
+    names = ("model", "device", "engine")
+    chosen = {f"FCFI_{name.upper()}": getattr(arguments, name) for name in names}
     environment = {**os.environ, **{name: value for name, value in chosen.items() if value}}
     settings = Settings.from_environment(environment)
     if arguments.host:
@@ -48,6 +50,6 @@ def run(arguments: argparse.Namespace) -> int:
         level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
     keep_flat()
-    from label_studio_backend.serving import serve  # torch comes with it
+    from label_studio_backend.serving import serve  # heavy
 
     return serve(settings, environment)

@@ -36,7 +36,7 @@ def test_the_header_decides(tmp_path, network):
 
 def test_a_file_runs_as_the_network_it_was_made_of(tmp_path, network, photo):
     clicks = [(70, 40), (10, 10, False)]
-    loaded = load_model(written(tmp_path, network, first_side=64), device="cpu", threads=1)
+    loaded = load_model(written(tmp_path, network, first_side=64), device="cpu", engine="torch", threads=1)
     memory = Model.from_network(network, protocol=loaded.protocol, device="cpu", threads=1)
     first, second = (Predictor(model).segment(photo, clicks).probability for model in (loaded, memory))
     assert np.array_equal(first, second)

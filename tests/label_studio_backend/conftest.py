@@ -31,7 +31,9 @@ class ColourEngine:
     """
 
     name = "colour"
+    version = "1"
     device = "cpu"
+    threads = 1
     size_multiple = 1
 
     def encode(self, images):

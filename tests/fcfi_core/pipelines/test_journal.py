@@ -81,3 +81,12 @@ def test_two_runs_at_once_are_refused(tmp_path) -> None:
 def test_unwritable_place_is_named(tmp_path) -> None:
     with pytest.raises(SettingsError, match="nowhere"):
         Journal(tmp_path / "nowhere" / "j", RUN)
+
+
+def test_a_journal_that_names_no_engine_was_made_with_torch(tmp_path):
+    run = {"model": "a"}
+    Journal(tmp_path / "journal", run).__exit__(None, None, None)
+    with Journal(tmp_path / "journal", {**run, "engine": "torch 2.13"}) as journal:
+        assert len(journal) == 0
+    with pytest.raises(SettingsError, match="engine differ"):
+        Journal(tmp_path / "journal", {**run, "engine": "openvino 2026"})

@@ -1,0 +1,210 @@
+"""The network on OpenVINO: the CPU alone, without torch, from the graphs in ``exported/``."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core.engines import click_maps, devices, graphs
+from fcfi_core.engines.base import Array, Encoded, Maps
+from fcfi_core.engines.threads import OwnThread, container_share
+from fcfi_core.errors import SettingsError, WeightsError
+from fcfi_core.heap import outside_heap
+
+if TYPE_CHECKING:
+    import openvino
+
+    from fcfi_core.checkpoints.files import Description
+
+_WEIGHT = "weight:"
+_OUTPUTS = ("logits", "corrected", "fused")
+
+
+def obstacle(description: Description, device: str) -> str | None:
+    """Return why this engine cannot run the checkpoint on ``device``; None if it can."""
+    if device != "cpu" and (device != "auto" or devices.has_cuda()):
+        return f"it runs on the CPU, the device is {device!r}"
+    if importlib.util.find_spec("openvino") is None:
+        return "it is not installed: pip install 'fcfi[openvino]'"
+    graph = graphs.read(description.variant)
+    if graph is None:
+        return f"there is no graph of {description.variant!r}"
+    if not graph.fits(description.arguments):
+        return f"the graph of {description.variant!r} has other arguments than {dict(description.arguments)}"
+    return None
+
+
+def open_engine(description: Description, device: str, threads: int | None) -> OpenVinoEngine:
+    """Return the engine that runs the checkpoint; ``device`` is the CPU."""
+    graph = graphs.read(description.variant)
+    assert graph is not None, "an obstacle"
+    return OpenVinoEngine(graph, description.weights(), description.arguments, threads)
+
+
+class OpenVinoEngine:
+    """Runs a network with OpenVINO, in float32.
+
+    Passes are made one after the other, from one thread, image by image: the bits of an image's answer do
+    not depend on what stands beside it, and not on the number of threads either.
+
+    Args:
+        graph: of the network's variant.
+        weights: the network's ``state_dict`` as arrays.
+        arguments: constructor arguments of the network.
+        threads: CPU threads; None: the container's share.
+
+    Raises:
+        WeightsError: if the weights do not fit the graph.
+    """
+
+    name = "openvino"
+    device = "cpu"
+
+    def __init__(
+        self,
+        graph: graphs.Graph,
+        weights: Mapping[str, NDArray[Any]],
+        arguments: Mapping[str, Any],
+        threads: int | None = None,
+    ) -> None:
+        whole = {**graph.arguments, **arguments}
+        self.version = version("openvino")
+        self.threads = threads or container_share()
+        self.size_multiple = graph.size_multiple
+        self._ratio = float(whole["expansion_ratio"])
+        self._radius = float(whole.get("disk_radius", graph.disk_radius))
+        self._encodings = [f"encoding.{index}" for index in range(graph.encodings)]
+        self._thread = OwnThread("fcfi-network")
+        folded = graphs.folded(weights, graph)
+        asked = ["feedback", "disks", *click_maps.Focus._fields, "gate", *self._encodings]
+
+        def part(name: str, inputs: list[str], outputs: list[str]) -> _Part:
+            return _Part(graph.variant, name, inputs, outputs, folded, self.threads)
+
+        self._encoder = self._thread.call(lambda: part("encoder", ["image"], self._encodings))
+        self._decoder = self._thread.call(lambda: part("decoder", asked, [*_OUTPUTS]))
+
+    def encode(self, images: Array) -> Encoded:
+        """See :class:`~fcfi_core.engines.base.Engine`."""
+        return self._thread.call(lambda: self._encode(images))
+
+    def decode(
+        self, encoded: Encoded, feedback: Array, points: Array, new_points: NDArray[np.int64], gate: float
+    ) -> Maps:
+        """See :class:`~fcfi_core.engines.base.Engine`."""
+        if new_points.shape[1] != 1:
+            raise SettingsError(
+                f"{new_points.shape[1]} new clicks were given at once; the engine openvino takes one: "
+                "give the engine torch."
+            )
+        return self._thread.call(lambda: self._decode(encoded, feedback, points, new_points, gate))
+
+    def _encode(self, images: Array) -> Encoded:
+        found = [
+            [outside_heap(maps) for maps in self._encoder({"image": np.moveaxis(image, 2, 0)[None]})]
+            for image in images
+        ]
+        return Encoded(found, sum(maps.nbytes for sample in found for maps in sample))
+
+    def _decode(
+        self, encoded: Encoded, feedback: Array, points: Array, new_points: NDArray[np.int64], gate: float
+    ) -> Maps:
+        height, width = feedback.shape[1:]
+        answers = []
+        for index, maps in enumerate(encoded.value):
+            focus = click_maps.focus(new_points[index, 0], (height, width), self._ratio)
+            answers.append(
+                self._decoder(
+                    {
+                        "feedback": feedback[index][None, None],
+                        "disks": click_maps.disk_maps(points[index], height, width, self._radius)[None],
+                        **focus._asdict(),
+                        "gate": np.full((1, 1, 1, 1), gate, np.float32),
+                        **dict(zip(self._encodings, maps, strict=True)),
+                    }
+                )
+            )
+        return Maps(*(np.concatenate(maps)[:, 0] for maps in zip(*answers, strict=True)))
+
+
+class _Part:
+    """One compiled graph; returns its outputs, in the order of their names.
+
+    Args:
+        variant, name: of the graph.
+        inputs: all that the graph must be given with each call, by name.
+        outputs: what it returns, by name.
+        weights: by name; what the graph does not need is left.
+        threads: CPU threads.
+    """
+
+    def __init__(
+        self,
+        variant: str,
+        name: str,
+        inputs: list[str],
+        outputs: list[str],
+        weights: Mapping[str, NDArray[Any]],
+        threads: int,
+    ) -> None:
+        import openvino
+
+        core = openvino.Core()
+        model = core.read_model(*graphs.files(variant, name))
+        _place(model, weights, variant)
+        found = sorted(parameter.get_friendly_name() for parameter in model.get_parameters())
+        if found != sorted(inputs):
+            raise WeightsError(
+                f"the graph of {variant!r} wants {', '.join(found)}, but it is given {', '.join(inputs)}; "
+                "install the package again."
+            )
+        compiled = core.compile_model(
+            model,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": "f32",
+                "INFERENCE_NUM_THREADS": threads,
+                "NUM_STREAMS": 1,
+                "PERFORMANCE_HINT": "LATENCY",
+                # Several workers on one machine would all be pinned to the same cores.
+                "ENABLE_CPU_PINNING": False,
+            },
+        )
+        # Compilation may give the tensor of an input another name; that of its node stays. Values are fed by
+        # position, so that none can be left out silently.
+        self._inputs = [port.get_node().get_friendly_name() for port in compiled.inputs]
+        self._outputs = [compiled.output(output) for output in outputs]
+        self._request = compiled.create_infer_request()
+
+    def __call__(self, values: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        if values.keys() != set(self._inputs):
+            raise SettingsError(f"a graph needs {sorted(self._inputs)}, but was given {sorted(values)}.")
+        given = {index: np.ascontiguousarray(values[name]) for index, name in enumerate(self._inputs)}
+        found = self._request.infer(given, share_inputs=True, share_outputs=True)
+        return [found[output].copy() for output in self._outputs]
+
+
+def _place(model: openvino.Model, weights: Mapping[str, NDArray[Any]], variant: str) -> None:
+    """Put ``weights`` in the place of the inputs that stand for them."""
+    from openvino import opset15
+
+    for parameter in model.get_parameters():
+        name = parameter.get_friendly_name()
+        if not name.startswith(_WEIGHT):
+            continue
+        name = name.removeprefix(_WEIGHT)
+        wanted = tuple(parameter.output(0).shape)
+        if name not in weights or weights[name].shape != wanted:
+            shape = f"has the shape {weights[name].shape}" if name in weights else "is missing"
+            raise WeightsError(
+                f"weight {name!r} {shape}, but {variant} needs {wanted}; the file is incomplete or belongs "
+                "to another architecture."
+            )
+        parameter.output(0).replace(opset15.constant(weights[name]).output(0))
+        model.remove_parameter(parameter)
+    model.validate_nodes_and_infer_types()

@@ -1,0 +1,79 @@
+"""FFCM computed where it is used: the form in which networks become graphs for other runtimes.
+
+The corrected feedback differs from the feedback only in a window around the click, so nothing beyond the
+window and a rim of three cells (as far as three convolutions see) is computed. All integers, where the
+window lies and which cell was clicked, come in from outside: a traced graph would remember those of the
+example it was traced with.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fcfi_core.networks.base import resized
+from fcfi_core.networks.feedback_correction import FeedbackCorrection
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Focus(NamedTuple):
+    """Where FFCM works for one click; made by :func:`fcfi_core.engines.click_maps.focus`."""
+
+    rows: Tensor  # (m,) int64, rows of the crop
+    columns: Tensor  # (n,) int64, columns of the crop
+    spread_rows: Tensor  # (h, m) float32, 1 where a row of the map is that row of the crop and in the window
+    spread_columns: Tensor  # (n, w) float32, likewise
+    cell: Tensor  # (1,) int64, the clicked cell of the crop, row by row
+    label: Tensor  # (1, 1, 1, 1) float32, 1 for a positive click
+
+
+class CroppedCorrection(FeedbackCorrection):
+    """Corrects the feedback of one image around one click, hard window only."""
+
+    def forward(
+        self,
+        image: Tensor,
+        click_maps: Tensor,
+        features: Tensor,
+        feedback: Tensor,
+        new_points: Any,
+        *,
+        soft_window: bool = False,
+    ) -> tuple[Tensor, None]:
+        """Return the corrected feedback; see :meth:`FeedbackCorrection.forward`.
+
+        Args:
+            image, click_maps, features, feedback: of one image.
+            new_points: a :class:`Focus`.
+            soft_window: not supported here.
+        """
+        focus: Focus = new_points
+        height, width = features.shape[-2:]
+        feedback = resized(feedback, height, width)
+        image, click_maps = resized(image, height, width), resized(click_maps, height, width)
+        near = [
+            maps.index_select(2, focus.rows).index_select(3, focus.columns)
+            for maps in (image, click_maps, feedback, features)
+        ]
+        unit = functional.normalize(self.info_encoder(torch.cat(near, dim=1)), dim=1, eps=1e-12)
+        at_click = unit.flatten(2).index_select(2, focus.cell).unsqueeze(3)
+        similarity = (unit * at_click).sum(dim=1, keepdim=True)
+        moved = (1 - similarity) * near[2] + similarity * focus.label
+        # Products with rows of zeros and a single one: moved values, nothing is rounded.
+        moved = focus.spread_rows @ moved[0, 0] @ focus.spread_columns
+        inside = focus.spread_rows.sum(dim=1, keepdim=True) @ focus.spread_columns.sum(dim=0, keepdim=True)
+        return feedback * (1 - inside) + moved, None
+
+
+def with_cropped_correction(network: Network) -> Network:
+    """Return a copy of ``network`` in which every FFCM computes its window alone, with the same weights."""
+    copied = copy.deepcopy(network)
+    for module in copied.modules():
+        if type(module) is FeedbackCorrection:
+            module.__class__ = CroppedCorrection
+    return copied
