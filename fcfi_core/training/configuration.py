@@ -163,6 +163,8 @@ class TrainingConfiguration:
         evaluate_every, save_every, log_every: steps between measurements, checkpoints, log rows.
         device: auto, cpu, cuda or cuda:N.
         threads: CPU threads of the network; 0 follows the container's share.
+        workers: threads beside the network that draw crops and place clicks; more than one pays beside a
+            GPU. What is drawn does not depend on it.
         precision: "float32", or "bfloat16" (autocast, for GPUs).
         longest_side: photos are kept in memory at most this large, pixels.
         tensorboard: also write tensorboard events.
@@ -184,6 +186,7 @@ class TrainingConfiguration:
     log_every: int = 20
     device: str = "auto"
     threads: int = 0
+    workers: int = 1
     precision: str = "float32"
     longest_side: int = 512
     tensorboard: bool = False
@@ -306,6 +309,7 @@ _RANGES: dict[type, dict[str, tuple[float, float]]] = {
         "save_every": _FROM_1,
         "log_every": _FROM_1,
         "threads": _FROM_0,
+        "workers": _FROM_1,
         "longest_side": (64, math.inf),
     },
 }

@@ -11,10 +11,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fcfi_core.engines.layout import points_of
@@ -65,11 +67,14 @@ class Trainer:
         self._window_ratio = next((module.expansion_ratio for module in corrections), _USUAL_WINDOW)
         self.average = AveragedWeights(network, configuration.optimizer.average)
         self._prefetcher: Prefetcher | None = None
+        self._annotators: ThreadPoolExecutor | None = None
 
     def run(self, after_step: Callable[[Trainer, dict[str, float]], bool]) -> None:
         """Train from the present step to the last one, or until ``after_step(self, figures)`` says no."""
+        workers = self.configuration.workers
         try:
             goes_on = True
+            self._annotators = ThreadPoolExecutor(workers, "annotator") if workers > 1 else None
             while goes_on and self.step < self.configuration.steps:
                 started = time.perf_counter()
                 figures = self._one_step()
@@ -82,6 +87,9 @@ class Trainer:
             if self._prefetcher is not None:
                 self._prefetcher.close()
                 self._prefetcher = None
+            if self._annotators is not None:
+                self._annotators.shutdown()
+                self._annotators = None
 
     def state(self) -> dict[str, Any]:
         """Return everything that a resumed run needs, tensors and plain values only."""
@@ -133,8 +141,7 @@ class Trainer:
                 total = total + loss
                 figures[f"loss_{index + 1}"] = float(loss.detach())
                 figures[f"iou_{index + 1}"] = _mean_iou(probability, target)
-                for episode, prediction in zip(episodes, probability[:, 0].cpu().numpy(), strict=True):
-                    episode.correct(prediction, configuration.sampling)
+                self._correct(episodes, probability[:, 0].cpu().numpy())
         self._optimizer.zero_grad(set_to_none=True)
         (total / configuration.sampling.rounds).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), configuration.optimizer.clip)
@@ -144,6 +151,18 @@ class Trainer:
         figures["gradient"] = float(norm)
         figures["clicks"] = float(np.mean([len(episode.clicks) for episode in episodes]))
         return figures
+
+    def _correct(self, episodes: list[Episode], predictions: NDArray[np.float32]) -> None:
+        """Let every episode's annotator click; each has random numbers of its own, so the order is free."""
+
+        def correct(episode: Episode, prediction: NDArray[np.float32]) -> None:
+            episode.correct(prediction, self.configuration.sampling)
+
+        if self._annotators is None:
+            for episode, prediction in zip(episodes, predictions, strict=True):
+                correct(episode, prediction)
+        else:
+            list(self._annotators.map(correct, episodes, predictions))
 
     def _round(self, encoding: Any, target: Tensor, episodes: list[Episode]) -> tuple[Tensor, Tensor]:
         configuration = self.configuration
@@ -167,7 +186,8 @@ class Trainer:
         if self._prefetcher is None or self._prefetcher.size != size:
             if self._prefetcher is not None:
                 self._prefetcher.close()
-            self._prefetcher = Prefetcher(self._sampler, size, self.crops_seen)
+            workers = self.configuration.workers
+            self._prefetcher = Prefetcher(self._sampler, size, self.crops_seen, workers)
         fitting = [episode for episode in self._pool if episode.feedback.shape[0] == size]
         episodes = fitting[:batch]
         while len(episodes) < batch:

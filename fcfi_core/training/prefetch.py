@@ -1,9 +1,9 @@
-"""Draws crops in a thread beside the network, in order."""
+"""Draws crops in threads beside the network, in order."""
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -19,37 +19,28 @@ class Prefetcher:
         sampler: draws a crop by its index.
         size: side of the crops in pixels.
         first: index of the first crop.
+        workers: threads that draw; the crops and their order do not depend on it.
     """
 
-    def __init__(self, sampler: CropSampler, size: int, first: int) -> None:
+    def __init__(self, sampler: CropSampler, size: int, first: int, workers: int = 1) -> None:
         self.size = size
-        self._queue: queue.Queue[tuple[Crop, np.random.Generator] | BaseException] = queue.Queue(_WAITING)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, args=(sampler, first), daemon=True, name="crops")
-        self._thread.start()
+        self._sampler = sampler
+        self._next = first
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="crops")
+        self._waiting: deque[Future[tuple[Crop, np.random.Generator]]] = deque()
+        for _ in range(_WAITING):
+            self._draw_another()
 
     def next(self) -> tuple[Crop, np.random.Generator]:
         """Return the next crop and the generator for its episode; re-raises what went wrong."""
-        drawn = self._queue.get()
-        if isinstance(drawn, BaseException):
-            raise drawn
-        return drawn
+        drawn = self._waiting.popleft()
+        self._draw_another()
+        return drawn.result()
 
     def close(self) -> None:
         """Stop drawing."""
-        self._stopped.set()
-        self._thread.join(timeout=10)
+        self._pool.shutdown(cancel_futures=True)
 
-    def _work(self, sampler: CropSampler, index: int) -> None:
-        while not self._stopped.is_set():
-            try:
-                drawn: tuple[Crop, np.random.Generator] | BaseException = sampler.draw(index, self.size)
-            except Exception as error:
-                drawn = error
-            while not self._stopped.is_set():
-                try:
-                    self._queue.put(drawn, timeout=0.2)
-                    break
-                except queue.Full:
-                    continue
-            index += 1
+    def _draw_another(self) -> None:
+        self._waiting.append(self._pool.submit(self._sampler.draw, self._next, self.size))
+        self._next += 1

@@ -34,6 +34,7 @@ _MAY_CHANGE = (
     "steps",
     "device",
     "threads",
+    "workers",
     "development_objects",
     "evaluate_every",
     "save_every",

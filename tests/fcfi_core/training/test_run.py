@@ -141,6 +141,13 @@ def test_what_has_no_effect_may_change_between_two_calls(configuration, photo_fo
     assert prepare(other, lambda line: None).trainer.step == configuration.steps
 
 
+def test_several_workers_draw_the_same(configuration, tmp_path):
+    one = trained(configuration)
+    several = trained(replace(configuration, out=str(tmp_path / "several"), workers=3))
+    for name, tensor in one.trainer.network.state_dict().items():
+        assert torch.equal(tensor, several.trainer.network.state_dict()[name]), name
+
+
 def test_a_longer_run_goes_on_from_a_shorter_one(configuration):
     trained(configuration)
     longer = replace(configuration, steps=configuration.steps + 2)
