@@ -1,10 +1,12 @@
-"""The two forms in which CVAT takes a mask, and the refusal.
+"""The forms in which CVAT takes a mask, and the refusal.
 
-``shapes`` (UI since March 2026) holds run-length coded masks, one per object. No confidence is sent: as
+``shapes`` (2.60.0 and later) holds run-length coded masks, one per object. No confidence is sent: as
 soon as one shape carries it, the interface hides every shape below its filter (0.5 at first), and with it the
 very masks that need another click.
-``mask`` (2.3 and later) holds the whole frame as rows of 0 and 1. A request does not tell which form
-its UI wants, so the form is a setting. ``bounds`` is never sent: old UIs honour it and new ones ignore it.
+
+``mask`` (2.3.0 and later) holds the whole frame as rows of 0 and 1; ``crop`` (2.4.4 to before 2.60.0) holds the
+rows of the object's box, and the box as ``bounds``: a fraction of the bytes, but later interfaces put it into
+the upper left corner of the frame. A request does not tell which form its interface wants, so it is a setting.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.clicks import Box
 from fcfi_core.errors import BusyError, FcfiError
-from fcfi_core.masks import cvat
-from fcfi_core.masks.extent import Mask
+from fcfi_core.masks import box_of, cvat
+from fcfi_core.masks.extent import Mask, crop
 
 
 def encode(masks: Sequence[Mask], width: int, height: int, form: str) -> str:
@@ -26,7 +29,7 @@ def encode(masks: Sequence[Mask], width: int, height: int, form: str) -> str:
 
     Args:
         masks: (height, width) bool each, one per object.
-        form: ``shapes`` or ``mask``; the latter shows the union.
+        form: one of ``settings.FORMS``; all but ``shapes`` show the union.
     """
     if form == "shapes":
         return json.dumps({"shapes": [shape(mask) for mask in masks if mask.any()]}, separators=(",", ":"))
@@ -35,7 +38,11 @@ def encode(masks: Sequence[Mask], width: int, height: int, form: str) -> str:
         union |= mask
     # UIs before 2026 fail on a mask without foreground unless it comes with a polygon, empty or not.
     polygon = "" if union.any() else ',"points":[]'
-    return f'{{"mask":{rows(union)}{polygon}}}'
+    if form == "mask":
+        return f'{{"mask":{rows(union)}{polygon}}}'
+    box = box_of(union) or Box(0, 0, 0, 0)
+    bounds = [box.x1, box.y1, box.x2, box.y2]
+    return f'{{"mask":{rows(crop(union, box))},"bounds":{json.dumps(bounds)}{polygon}}}'
 
 
 def shape(mask: Mask) -> dict[str, Any]:

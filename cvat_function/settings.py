@@ -12,13 +12,13 @@ from fcfi_core.model import load_model
 from fcfi_core.predictor import Predictor
 from fcfi_core.settings import CORE_VARIABLES, MEGABYTE, Variable, area, finish_of, read
 
-FORMS = ("shapes", "mask")
+FORMS = ("shapes", "crop", "mask")
 
 
 def _form(text: str) -> str:
     """Return the answer form named ``text``; raises ValueError for an unknown one."""
     if text.strip().lower() not in FORMS:
-        raise ValueError("give shapes (CVAT of March 2026 and later) or mask (2.3 and later)")
+        raise ValueError("give shapes (CVAT 2.60.0 and later), crop (before that) or mask (any)")
     return text.strip().lower()
 
 
@@ -26,7 +26,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "FCFI_CVAT_RESPONSE",
         "shapes",
-        "Answer form: shapes (compact; CVAT since March 2026) or mask (since 2.3).",
+        "Answer form: shapes (CVAT 2.60.0 and later), crop (2.4.4 to before 2.60.0) or mask (slow; any).",
         _form,
     ),
     Variable(
@@ -63,7 +63,7 @@ class Settings:
         memo_bytes: memory for remembered click prefixes.
         memo_seconds: how long an unused prefix is remembered.
         frame_bytes: memory for decoded frames.
-        form: answer form, ``shapes`` or ``mask``.
+        form: answer form, one of FORMS.
         finish: how masks are finished.
     """
 

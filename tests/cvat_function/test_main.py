@@ -20,7 +20,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["shapes", "mask"])
+@pytest.fixture(params=["shapes", "mask", "crop"])
 def form(request, monkeypatch):
     monkeypatch.setenv("FCFI_CVAT_RESPONSE", request.param)
     return request.param
@@ -38,7 +38,10 @@ def seen(answer, size):
     assert answer.content_type == "application/json"
     body = json.loads(answer.body)
     if "mask" in body:
-        return np.array(body["mask"], bool)
+        left, top, right, bottom = body.get("bounds", (0, 0, width - 1, height - 1))
+        seen = np.zeros((height, width), bool)
+        seen[top : bottom + 1, left : right + 1] = body["mask"]
+        return seen
     union = np.zeros((height, width), bool)
     for shape in body["shapes"]:
         union |= cvat.decode(shape["points"], width, height)

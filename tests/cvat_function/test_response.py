@@ -29,8 +29,7 @@ def test_shapes_hold_the_mask(mask):
         assert np.array_equal(cvat.decode(shape["points"], width, height), mask)
 
 
-@pytest.mark.parametrize("confidence", [0.0, 0.3, 1.0])
-def test_no_mask_is_hidden(confidence):
+def test_no_mask_is_hidden():
     """The interface drops shapes below its filter as soon as one answer carries a confidence.
 
     It also reads the list of attributes without asking whether it is there.
@@ -49,6 +48,27 @@ def test_mask_holds_the_whole_frame(mask):
     assert ("points" in answer) == (not mask.any())
 
 
+@given(masks)
+def test_a_crop_holds_the_mask_where_its_bounds_say(mask):
+    """As interfaces from 2.4.4 to before 2.60.0 read it: the rows' runs, then the bounds as the box."""
+    height, width = mask.shape
+    answer = json.loads(encode([mask], width, height, "crop"))
+    left, top, right, bottom = answer["bounds"]
+    rows = np.array(answer["mask"])
+    assert rows.shape == (bottom - top + 1, right - left + 1)
+    seen = np.zeros_like(mask)
+    seen[top : bottom + 1, left : right + 1] = rows
+    assert np.array_equal(seen, mask)
+    assert answer.get("points", []) == []
+    assert ("points" in answer) == (not mask.any())
+
+
+def test_a_crop_is_small_on_a_large_frame():
+    mask = np.zeros((4000, 6000), bool)
+    mask[1000:1400, 2000:2300] = True
+    assert len(encode([mask], 6000, 4000, "crop")) < 250_000
+
+
 def test_each_object_is_a_shape_of_its_own():
     left, right = np.zeros((2, 4, 6), bool)
     left[:, :2], right[:, 4:] = True, True
@@ -59,7 +79,12 @@ def test_each_object_is_a_shape_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("form", "empty"), [("shapes", {"shapes": []}), ("mask", {"mask": [[0, 0]], "points": []})]
+    ("form", "empty"),
+    [
+        ("shapes", {"shapes": []}),
+        ("mask", {"mask": [[0, 0]], "points": []}),
+        ("crop", {"mask": [[0]], "bounds": [0, 0, 0, 0], "points": []}),
+    ],
 )
 def test_nothing_asked_is_nothing_found(form, empty):
     assert json.loads(encode([], 2, 1, form)) == empty
