@@ -16,6 +16,10 @@ the classes to status codes in one table; the command line prints the message an
 
 from __future__ import annotations
 
+import re
+
+_USER = re.compile(r"(?<=://)[^/?#\s]*@")
+
 
 class FcfiError(Exception):
     """Root of all errors raised on purpose."""
@@ -61,8 +65,18 @@ def plain(text: str) -> str:
     >>> plain("a\x1b[31mb")
     'a\\\\x1b[31mb'
     """
+    text = without_passwords(text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
     )
+
+
+def without_passwords(text: str) -> str:
+    """Return ``text`` with user names and passwords in addresses left out.
+
+    >>> without_passwords("http://me:secret@host/a.png is missing")
+    'http://***@host/a.png is missing'
+    """
+    return _USER.sub("***@", text)

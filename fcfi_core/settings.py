@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fcfi_core import plugins
-from fcfi_core.errors import SettingsError
+from fcfi_core.errors import SettingsError, without_passwords
 from fcfi_core.masks.finish import Finish
 
 MEGABYTE = 1_000_000
@@ -211,7 +211,7 @@ def read(variables: Sequence[Variable], environment: Mapping[str, str]) -> dict[
         try:
             values[variable.name] = variable.parse(text) if text else variable.default
         except ValueError as error:
-            shown = "(hidden)" if variable.secret else repr(text)
+            shown = "(hidden)" if variable.secret else repr(without_passwords(text))
             raise SettingsError(f"{variable.name} is {shown}: {error}. {variable.help}") from None
     return values
 

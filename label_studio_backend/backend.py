@@ -12,15 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from fcfi_core.allowance import Allowance, checkpoint, granted, reserved
 from fcfi_core.errors import BusyError, FcfiError, PromptError
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks.extent import Mask
-from fcfi_core.masks.finish import Finish
 from fcfi_core.masks.resizing import resized
-from fcfi_core.predictor import Predictor
-from fcfi_core.serving.loading import Loading
-from fcfi_core.serving.metrics import Metrics
-from fcfi_core.serving.scheduler import Job
+from fcfi_core.serving.service import Service, working_bytes
 from label_studio_backend.answers import Place, regions
 from label_studio_backend.background import BackgroundClicks
 from label_studio_backend.image_resolver import ImageResolver
@@ -63,42 +60,41 @@ class Backend:
 
     Args:
         settings: see there.
-        model: the predictor, loaded or on its way.
-        metrics: where to count; None: nowhere that anyone looks.
+        service: what it asks.
     """
 
-    def __init__(self, settings: Settings, model: Loading, metrics: Metrics | None = None) -> None:
+    def __init__(self, settings: Settings, service: Service) -> None:
         self._settings = settings
-        self._model = model
-        self._metrics = metrics or Metrics()
+        self._service = service
+        self._metrics = service.metrics
         self._background = BackgroundClicks()
-        self.resolver = ImageResolver(settings)
+        self.resolver = ImageResolver(settings, service.images)
 
     @property
     def model_version(self) -> str:
         """What Label Studio stores with predictions."""
-        return self._model.version
+        return self._service.model.version
 
-    def predict(self, request: PredictRequest, job: Job) -> dict[str, Any]:
+    def predict(self, request: PredictRequest) -> dict[str, Any]:
         """Return the body of the answer to ``/predict``.
 
         Args:
             request: from :meth:`PredictRequest.parse`.
-            job: tells when to stop.
 
         Raises:
             FcfiError: one sentence on what cannot be used.
             Superseded: if a newer request of the same object came meanwhile.
         """
-        return self._interactive(request, job) if request.prompts is not None else self._batch(request, job)
+        return self._interactive(request) if request.prompts is not None else self._batch(request)
 
     def answer(self, body: bytes | Mapping[str, Any]) -> dict[str, Any]:
         """Return the same for a request's body without a scheduler, for servers that have their own."""
         request = PredictRequest.parse(body, self._settings.background_label)
         until = time.monotonic() + self._settings.predict_seconds
-        return self.predict(request, Job(lambda job: self.predict(request, job), None, until))
+        with granted(Allowance(until, self._service.memory)):
+            return self.predict(request)
 
-    def _interactive(self, request: PredictRequest, job: Job) -> dict[str, Any]:
+    def _interactive(self, request: PredictRequest) -> dict[str, Any]:
         task, found, timings, clicks = request.tasks[0], _Objects(), Timings(), 0
         for prompt in request.prompts or ():
             clicks = max(clicks, len(prompt.clicks))
@@ -106,7 +102,7 @@ class Backend:
                 self._metrics.saw_clicks(
                     (request.project, task.ident), prompt.clicks[0].ident, len(prompt.clicks)
                 )
-            self._draw(request, task, prompt, found, timings, job)
+            self._draw(request, task, prompt, found, timings)
         self._note(timings)
         logger.info(
             "task %s: %d object(s), %d click(s) -> %d region(s), confidence %s; %s",
@@ -124,7 +120,7 @@ class Backend:
         notes = {"notes": found.notes} if found.notes else {}  # Label Studio shows none; people who look do
         return {"results": [self._entry(found)], **notes}
 
-    def _batch(self, request: PredictRequest, job: Job) -> dict[str, Any]:
+    def _batch(self, request: PredictRequest) -> dict[str, Any]:
         """Pre-annotate from what the tasks hold already: each box and polygon becomes a mask.
 
         Where no task holds anything, there are no results at all: an empty prediction would be stored,
@@ -139,7 +135,7 @@ class Backend:
             found = _Objects(complete=bool(prompts))
             for prompt in prompts:
                 try:
-                    self._draw(request, task, prompt, found, timings, job)
+                    self._draw(request, task, prompt, found, timings)
                 except BusyError:
                     found.complete = False
                     break
@@ -166,10 +162,10 @@ class Backend:
         return []
 
     def _draw(
-        self, request: PredictRequest, task: Task, prompt: Prompt, found: _Objects, timings: Timings, job: Job
+        self, request: PredictRequest, task: Task, prompt: Prompt, found: _Objects, timings: Timings
     ) -> None:
         """Add the regions of one object to ``found``."""
-        job.checkpoint()
+        checkpoint()
         config = LabellingConfig.for_image(
             request.label_config, prompt.target, self._settings.background_label
         )
@@ -182,23 +178,31 @@ class Backend:
         image, stages = self.resolver.load(reference, task.ident)
         timings.fetch += stages.fetch
         timings.decode += stages.decode
-        job.checkpoint()
+        checkpoint()
         start = time.perf_counter()
-        predictor = self._model.wait(job.until - time.monotonic())
         place = self._place(prompt, image)
-        mask, confidence = _segment(predictor, image, prompt, place, self._settings.finish)
-        middle = time.perf_counter()
-        found.regions += regions(
-            mask,
-            place,
-            output,
-            confidence,
-            tolerance=self._settings.polygon_tolerance,
-            most_points=self._settings.polygon_points,
-        )
+        pixels = place.width * place.height + image.width * image.height
+        with reserved(working_bytes(pixels), f"a mask of {place.width} x {place.height} pixels", PromptError):
+            mask, confidence = self._segment(image, prompt, place)
+            middle = time.perf_counter()
+            checkpoint()
+            found.regions += regions(
+                mask,
+                place,
+                output,
+                confidence,
+                tolerance=self._settings.polygon_tolerance,
+                most_points=self._settings.polygon_points,
+            )
         found.scores.append(confidence)
         timings.infer += 1000 * (middle - start)
         timings.encode += 1000 * (time.perf_counter() - middle)
+
+    def _segment(self, image: LoadedImage, asked: Prompt, place: Place) -> tuple[Mask, float]:
+        """Return the mask at the displayed size, and its confidence."""
+        prompt = asked.pixels(image.width, image.height, place.width, place.height)
+        result = self._service.answer(image, prompt, self._settings.finish)
+        return resized(result.mask, place.width, place.height), min(max(float(result.confidence), 0.0), 1.0)
 
     def _completed(
         self, request: PredictRequest, task: Task, prompt: Prompt, config: LabellingConfig
@@ -251,12 +255,3 @@ def _same_shape(said: tuple[int, int], shown: tuple[int, int]) -> bool:
     """Return whether both sizes can be of one picture, larger or smaller: a pixel is lost in rounding."""
     across, down = said[0] / shown[0], said[1] / shown[1]
     return abs(across - down) * min(shown) <= 1.5 or abs(across / down - 1) <= 0.01
-
-
-def _segment(
-    predictor: Predictor, image: LoadedImage, asked: Prompt, place: Place, finish: Finish
-) -> tuple[Mask, float]:
-    """Return the mask at the displayed size, and its confidence."""
-    prompt = asked.pixels(image.width, image.height, place.width, place.height)
-    result = predictor.answer(image, prompt).finished(finish)
-    return resized(result.mask, place.width, place.height), min(max(float(result.confidence), 0.0), 1.0)

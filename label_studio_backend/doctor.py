@@ -16,12 +16,13 @@ from typing import Any
 
 from fcfi_core.cli.doctor import Finding
 from fcfi_core.errors import DataError, FcfiError, SettingsError
+from fcfi_core.serving.settings import credentials
 from fcfi_core.serving.transport import AddressGuard, exchange, is_public, parse_url
 from label_studio_backend.cli.label_studio import explained
 from label_studio_backend.label_studio import LabelStudio
 from label_studio_backend.labelling_advice import examine as examine_config
 from label_studio_backend.labelling_templates import labelling_config
-from label_studio_backend.settings import Settings, credentials, label_studio_origin
+from label_studio_backend.settings import Settings, label_studio_origin
 
 HELP = "whether Label Studio and the backend reach each other, the token, a labelling config, one real click"
 

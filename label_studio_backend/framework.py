@@ -16,6 +16,7 @@ from typing import Any
 from fcfi_core.errors import FcfiError
 from fcfi_core.predictor import Predictor
 from fcfi_core.serving.loading import Loading, version_of
+from fcfi_core.serving.service import Service
 from fcfi_core.settings import CORE_VARIABLES, read
 from label_studio_backend.backend import Backend
 from label_studio_backend.settings import Settings
@@ -37,7 +38,8 @@ def shared_backend() -> Backend:
     """Return the process's backend; its weights begin to load with the first call."""
     values = read(CORE_VARIABLES, os.environ)
     model = Loading(lambda: Predictor.from_settings(values), version_of(values["FCFI_MODEL"]))
-    return Backend(Settings.from_environment(os.environ), model.start())
+    settings = Settings.from_environment(os.environ)
+    return Backend(settings, Service(settings, model.start(), os.environ))
 
 
 class FCFIModel(LabelStudioMLBase):  # type: ignore[misc]  # the framework has no types

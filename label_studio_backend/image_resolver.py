@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import re
 import time
@@ -31,10 +30,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urljoin, urlsplit
 
-from fcfi_core import images
 from fcfi_core.errors import ImageError
 from fcfi_core.images import LoadedImage
-from fcfi_core.images.store import ImageStore, Known, lasting
+from fcfi_core.images.store import ImageStore, Known
 from fcfi_core.serving.transport import (
     AddressGuard,
     Answer,
@@ -71,15 +69,16 @@ class ImageResolver:
 
     Args:
         settings: addresses, limits and the token.
+        store: keeps the images; None: one of its own.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, store: ImageStore | None = None) -> None:
         self._settings = settings
         self._guard = AddressGuard(settings.allowed_hosts)
         self._home = urlsplit(settings.label_studio_url.rstrip("/")) if settings.label_studio_url else None
         self._names = tuple(urlsplit(name.rstrip("/")) for name in settings.label_studio_names)
         self.token = Token(settings.label_studio_token, self._exchange_token)
-        self.cache = ImageStore(settings.image_cache_bytes, settings.image_fresh_seconds)
+        self.cache = store or ImageStore(settings.image_cache_bytes, settings.image_fresh_seconds)
 
     def load(self, reference: str, task_id: int | None = None) -> tuple[LoadedImage, Stages]:
         """Return the image that ``reference`` means, upright RGB, and what it took.
@@ -309,21 +308,12 @@ class ImageResolver:
 
     def _of_content(self, content: bytes, stages: Stages) -> LoadedImage:
         """Return the image in ``content``, which is at hand anew for every request."""
-
-        def fetch(known: Known | None) -> tuple[LoadedImage, Known]:
-            image, digest = self._decoded(content, stages)
-            return image, Known(digest, None, self.cache.now())
-
-        return self.cache.get(f"sha256:{hashlib.sha256(content).hexdigest()}", fetch)
+        image, stages.decode = self.cache.decoded(content, self._settings.max_pixels)
+        return image
 
     def _decoded(self, content: bytes, stages: Stages) -> tuple[LoadedImage, str]:
-        digest = hashlib.sha256(content).hexdigest()
-        image = self.cache.image(digest)
-        if image is None:
-            start = time.perf_counter()
-            image = lasting(images.load(content, max_pixels=self._settings.max_pixels))
-            stages.decode = 1000 * (time.perf_counter() - start)
-        return image, digest
+        image = self._of_content(content, stages)
+        return image, image.digest
 
 
 def _media(parts: SplitResult) -> tuple[str, str] | None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from fcfi_core.plugins import Plugin
 
 PLUGIN = Plugin(
-    commands={
-        "label-studio": "label_studio_backend.cli.label_studio",
-        "serve": "label_studio_backend.cli.serve",
-    },
+    commands={"label-studio": "label_studio_backend.cli.label_studio"},
     doctors={"label-studio": "label_studio_backend.doctor"},
     settings={"label-studio": "label_studio_backend.settings:VARIABLES"},
     readers={"label-studio": "label_studio_backend.exports:read_export"},
     prompts={"label-studio": "label_studio_backend.export_prompts:read_prompts"},
+    routes={"label-studio": "label_studio_backend.server:routes"},
 )

@@ -8,17 +8,13 @@ from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 
 from fcfi_core.errors import SettingsError
-from fcfi_core.masks.finish import USUAL, Finish
+from fcfi_core.serving.settings import ServingSettings
 from fcfi_core.settings import (
-    CORE_VARIABLES,
-    MEGABYTE,
-    SERVING_VARIABLES,
     Variable,
     area,
     count,
     finish_of,
     positive,
-    read,
 )
 
 OUTPUTS = ("auto", "brush", "bitmask", "polygon", "rectangle")
@@ -94,76 +90,50 @@ VARIABLES: tuple[Variable, ...] = (
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The values of :data:`VARIABLES` that shape the backend's behaviour; see there for meanings."""
+class Settings(ServingSettings):
+    """The values of :data:`VARIABLES`, and those of the server; see there for meanings."""
 
     label_studio_url: str = ""
     label_studio_token: str = ""
     label_studio_names: tuple[str, ...] = ()
-    user: str = ""
-    password: str = ""
-    host: str = "127.0.0.1"
-    port: int = 9090
     output: str = "auto"
     background_label: str = "background"
     polygon_tolerance: float = 1.0
     polygon_points: int = 200
-    finish: Finish = USUAL
-    allowed_hosts: tuple[str, ...] = ()
     local_files_root: str = ""
-    image_bytes: int = 100_000_000
-    image_seconds: float = 30.0
-    image_fresh_seconds: float = 60.0
-    image_cache_bytes: int = 640_000_000
-    max_pixels: int = 200_000_000
-    workers: int = 4
-    queue: int = 64
-    predict_seconds: float = 80.0
-    body_bytes: int = 64_000_000
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.label_studio_url:
             label_studio_origin(self.label_studio_url)
-        if bool(self.user) != bool(self.password):
-            raise SettingsError(
-                "Basic authentication needs both BASIC_AUTH_USER and BASIC_AUTH_PASS; set both or none."
-            )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Return the settings written in ``environment`` (usually ``os.environ``)."""
-        values = read(VARIABLES + SERVING_VARIABLES + CORE_VARIABLES, environment)
-        return cls(
-            label_studio_url=values["LABEL_STUDIO_URL"].strip().rstrip("/"),
-            label_studio_token=values["LABEL_STUDIO_API_KEY"].strip(),
-            label_studio_names=values["FCFI_LABEL_STUDIO_NAMES"],
-            user=values["BASIC_AUTH_USER"],
-            password=values["BASIC_AUTH_PASS"],
-            host=values["FCFI_HOST"],
-            port=values["FCFI_PORT"],
-            output=values["FCFI_OUTPUT"],
-            background_label=values["FCFI_BACKGROUND_LABEL"],
-            polygon_tolerance=values["FCFI_POLYGON_TOLERANCE"],
-            polygon_points=values["FCFI_POLYGON_POINTS"],
-            finish=finish_of(values, "FCFI_LABEL_STUDIO_"),
-            allowed_hosts=values["FCFI_ALLOWED_HOSTS"],
-            local_files_root=values["FCFI_LOCAL_FILES_ROOT"],
-            image_bytes=int(values["FCFI_IMAGE_MEGABYTES"] * MEGABYTE),
-            image_seconds=values["FCFI_IMAGE_SECONDS"],
-            image_fresh_seconds=values["FCFI_IMAGE_FRESH_SECONDS"],
-            image_cache_bytes=int(values["FCFI_IMAGE_CACHE_MEGABYTES"] * MEGABYTE),
-            max_pixels=int(values["FCFI_MAX_MEGAPIXELS"] * MEGABYTE),
-            workers=values["FCFI_WORKERS"],
-            queue=values["FCFI_QUEUE"],
-            predict_seconds=values["FCFI_PREDICT_SECONDS"],
-            body_bytes=int(values["FCFI_BODY_MEGABYTES"] * MEGABYTE),
-        )
+        values = cls._values(environment, VARIABLES)
+        own = {
+            "label_studio_url": values["LABEL_STUDIO_URL"].strip().rstrip("/"),
+            "label_studio_token": values["LABEL_STUDIO_API_KEY"].strip(),
+            "label_studio_names": values["FCFI_LABEL_STUDIO_NAMES"],
+            "output": values["FCFI_OUTPUT"],
+            "background_label": values["FCFI_BACKGROUND_LABEL"],
+            "polygon_tolerance": values["FCFI_POLYGON_TOLERANCE"],
+            "polygon_points": values["FCFI_POLYGON_POINTS"],
+            "finish": finish_of(values, "FCFI_LABEL_STUDIO_"),
+            "local_files_root": values["FCFI_LOCAL_FILES_ROOT"],
+        }
+        return cls(**{**cls._fields(values), **own})
 
 
 def label_studio_origin(url: str) -> SplitResult:
     """Return the parts of Label Studio's address; raises SettingsError for anything but http(s)://host."""
     try:
         parts = urlsplit(url)
+        if parts.username is not None or parts.password is not None:
+            raise SettingsError(
+                "LABEL_STUDIO_URL holds a user name or a password; write the address without, and an access "
+                "token into LABEL_STUDIO_API_KEY."
+            )
         usable = (
             parts.scheme in ("http", "https")
             and bool(parts.hostname)
@@ -176,14 +146,6 @@ def label_studio_origin(url: str) -> SplitResult:
             f"LABEL_STUDIO_URL is {url!r}; write the whole address, for example http://label-studio.example:8080."
         )
     return parts
-
-
-def credentials(text: str) -> tuple[str, str]:
-    """Return (user, password) of the text ``user:password``."""
-    user, colon, password = text.partition(":")
-    if not (user and colon and password):
-        raise SettingsError("--basic-auth must be written as user:password.")
-    return user, password
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:

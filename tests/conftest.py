@@ -18,6 +18,9 @@ from PIL import Image
 from fcfi_core.engines.base import Encoded, Maps
 from fcfi_core.model import Model
 from fcfi_core.protocol import Protocol
+from fcfi_core.serving.loading import Loading
+from fcfi_core.serving.service import Service
+from fcfi_core.serving.settings import ServingSettings
 
 settings.register_profile(
     "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -150,3 +153,21 @@ def settings_table():
         return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *lines])
 
     return table
+
+
+@pytest.fixture(scope="session")
+def make_service():
+    """Return a function that makes a service of a predictor, or of what loads one, with some settings."""
+    made = []
+
+    def make(source, **settings):
+        def load():
+            return source() if callable(source) else source
+
+        service = Service(ServingSettings(**settings), Loading(load, "fcfi-test").start())
+        made.append(service)
+        return service
+
+    yield make
+    for service in made:
+        service.scheduler.close(0.1)

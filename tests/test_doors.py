@@ -23,8 +23,10 @@ from fcfi_core.pipelines.annotate import Options, annotate_image
 from fcfi_core.pipelines.prompts import ImagePrompts, ObjectPrompt, OpenedImage
 from fcfi_core.predictor import Predictor
 from fcfi_core.serving import playground
+from fcfi_core.serving.app import create_app
 from fcfi_core.serving.loading import Loading
-from label_studio_backend.server import create_app
+from fcfi_core.serving.service import Service
+from label_studio_backend.server import routes
 from label_studio_backend.settings import Settings
 
 WIDTH, HEIGHT = 128, 96
@@ -81,8 +83,8 @@ def test_many_images(expected, pixels, predictor):
     assert np.array_equal(coco.decode(entry["objects"][0]["segmentation"]), expected)
 
 
-def test_the_playground(expected, png, predictor):
-    client = TestClient(Starlette(routes=playground.routes(lambda: predictor)))
+def test_the_playground(expected, png, predictor, make_service):
+    client = TestClient(Starlette(routes=playground.routes(make_service(predictor))))
     image = client.post("/playground/images", content=png).json()["image"]
     clicks = [{"x": CLICK.x, "y": CLICK.y, "positive": True}]
     answer = client.post(f"/playground/images/{image}/file", json={"clicks": clicks, "format": "png"})
@@ -118,7 +120,8 @@ def test_label_studio(expected, png, predictor, tag):
     }
     settings = Settings(polygon_tolerance=1e-6, polygon_points=4000)
     loading = Loading(lambda: predictor, "test").start()
-    with TestClient(create_app(settings, loading)) as client:
+    app = create_app(Service(settings, loading), [lambda service: routes(service, settings)])
+    with TestClient(app) as client:
         (region,) = client.post("/predict", json=body).json()["results"][0]["result"]
     value = region["value"]
     if tag == "Brush":

@@ -1,5 +1,12 @@
-"""Pictures: reading them (`loading`), decoding (`decoding`), and what their samples mean (`samples`)."""
+"""Pictures: reading (`loading`), decoding (`decoding`), what samples mean (`samples`), keeping (`store`)."""
 
-from fcfi_core.images.loading import DEFAULT_MAX_PIXELS, READABLE_SUFFIXES, LoadedImage, Source, load
+from fcfi_core.images.loading import (
+    DEFAULT_MAX_PIXELS,
+    READABLE_SUFFIXES,
+    LoadedImage,
+    Source,
+    digest_of,
+    load,
+)
 
-__all__ = ["DEFAULT_MAX_PIXELS", "READABLE_SUFFIXES", "LoadedImage", "Source", "load"]
+__all__ = ["DEFAULT_MAX_PIXELS", "READABLE_SUFFIXES", "LoadedImage", "Source", "digest_of", "load"]

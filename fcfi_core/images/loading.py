@@ -139,8 +139,7 @@ def load(source: Source, *, max_pixels: int | None = None, ignore_alpha: bool = 
     else:
         encoded, name = _read(source)
         pixels, notes = _from_encoded(encoded, name, limit, ignore_alpha)
-        person = b"encoded opaque" if ignore_alpha else b"encoded"
-        digest = hashlib.blake2b(encoded, digest_size=16, person=person).hexdigest()
+        digest = digest_of(encoded, ignore_alpha=ignore_alpha)
     pixels = np.ascontiguousarray(pixels)
     pixels.setflags(write=False)
     return LoadedImage(pixels, tuple(notes), digest)
@@ -158,6 +157,12 @@ def _unread_tiff(image: Image.Image) -> bytes | None:
         file.seek(place)
         return encoded
     return None
+
+
+def digest_of(encoded: bytes | bytearray | memoryview, *, ignore_alpha: bool = False) -> str:
+    """Return the digest that the picture in ``encoded`` will have, without decoding it."""
+    person = b"encoded opaque" if ignore_alpha else b"encoded"
+    return hashlib.blake2b(encoded, digest_size=16, person=person).hexdigest()
 
 
 def _digest(pixels: NDArray[np.uint8]) -> str:

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from fcfi_core.heap import outside_heap
-from fcfi_core.images import LoadedImage
+from fcfi_core.images.loading import LoadedImage, digest_of, load
 
 _MOST_ADDRESSES = 4096
 
@@ -100,10 +100,36 @@ class ImageStore:
             with self._lock:
                 del self._under_way[address]
 
+    def decoded(self, encoded: bytes, max_pixels: int) -> tuple[LoadedImage, float]:
+        """Return the picture in ``encoded`` and the milliseconds that decoding took; 0 if it was here.
+
+        Args:
+            encoded: the file.
+            max_pixels: most pixels accepted.
+
+        Raises:
+            ImageError: if it cannot be read, has more pixels, or would not fit in here.
+        """
+        image = self.image(digest_of(encoded))
+        if image is not None:
+            return image, 0.0
+        start = time.perf_counter()
+        # Three bytes per pixel, and only what stays here: otherwise each click would decode it again.
+        image = load(encoded, max_pixels=min(max_pixels, self._capacity // 3))
+        return self.keep(lasting(image)), 1000 * (time.perf_counter() - start)
+
     def image(self, digest: str) -> LoadedImage | None:
         """Return the image with this content if it is here."""
         with self._lock:
-            return self._images.get(digest)
+            image = self._images.get(digest)
+            if image is not None:
+                self._images.move_to_end(digest)
+            return image
+
+    def keep(self, image: LoadedImage) -> LoadedImage:
+        """Keep ``image`` under its digest, and return it, or the one of equal content that was here."""
+        with self._lock:
+            return self._kept(image)
 
     def now(self) -> float:
         """Return the time to note as ``checked``."""
@@ -120,14 +146,18 @@ class ImageStore:
             self._addresses.move_to_end(address)
             while len(self._addresses) > _MOST_ADDRESSES:
                 self._addresses.popitem(last=False)
-            if known.digest in self._images:
-                self._images.move_to_end(known.digest)
-                return
-            if image.pixels.nbytes > self._capacity:
-                return
-            self._images[known.digest] = image
+            self._kept(image, known.digest)
+
+    def _kept(self, image: LoadedImage, digest: str = "") -> LoadedImage:
+        digest = digest or image.digest
+        if digest in self._images:
+            self._images.move_to_end(digest)
+            return self._images[digest]
+        if image.pixels.nbytes <= self._capacity:
+            self._images[digest] = image
             self._statistics["bytes"] += image.pixels.nbytes
-            while self._statistics["bytes"] > self._capacity:
-                _, gone = self._images.popitem(last=False)
-                self._statistics["bytes"] -= gone.pixels.nbytes
-                self._statistics["evictions"] += 1
+        while self._statistics["bytes"] > self._capacity:
+            _, gone = self._images.popitem(last=False)
+            self._statistics["bytes"] -= gone.pixels.nbytes
+            self._statistics["evictions"] += 1
+        return image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -50,7 +51,11 @@ class Metrics:
         self._lock = threading.Lock()
 
     def saw_clicks(self, task: Hashable, first: str, count: int) -> None:
-        """Note that the object that began with region ``first`` in ``task`` has ``count`` clicks now."""
+        """Note that the object that began with region ``first`` in ``task`` has ``count`` clicks now.
+
+        Digests are kept, not names: these come from strangers and may be of any length.
+        """
+        task, first = _digest(repr(task)), _digest(first)
         with self._lock:
             before = self._open.pop(task, None)
             if before is not None and before[0] != first:
@@ -63,9 +68,17 @@ class Metrics:
         """Publish a cache's own counters: hits, misses, evictions, and its bytes (empty: not there yet)."""
         self.registry.register(_Source(name, what, statistics))
 
+    def gauge(self, name: str, what: str, value: Callable[[], float]) -> None:
+        """Publish a number that is asked for whenever somebody looks."""
+        Gauge(f"fcfi_{name}", f"Memory {what}.", registry=self.registry).set_function(value)
+
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 class _Source(Collector):

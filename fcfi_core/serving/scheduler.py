@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from fcfi_core.allowance import PROCESS, Allowance, Memory, granted
 from fcfi_core.errors import BusyError
 
 
@@ -40,27 +41,24 @@ class Turn:
         return len(self.regions) < len(other.regions) and other.regions[: len(self.regions)] == self.regions
 
 
-@dataclass
-class Job:
-    """A request on its way; handed to the work so that it can stop early."""
+@dataclass(eq=False)
+class Job(Allowance):
+    """A request on its way, with what it may take: its work ends early if the allowance says so.
 
-    work: Callable[[Job], Any]
-    turn: Turn | None
-    until: float
+    Args:
+        work: what is to be done, called on a worker.
+        turn: which other requests this one replaces; None: none.
+        result: of the work.
+    """
+
+    work: Callable[[], Any] = field(kw_only=True)
+    turn: Turn | None = None
     result: Future[Any] = field(default_factory=Future)
-    superseded: bool = False
 
-    def checkpoint(self) -> None:
-        """Raise if going on is useless.
-
-        Raises:
-            Superseded: if a newer request came.
-            BusyError: if the time for an answer is over.
-        """
-        if self.superseded:
-            raise Superseded
-        if time.monotonic() > self.until:
-            raise BusyError("the answer would come too late; click again.", retry_after=5.0)
+    @property
+    def superseded(self) -> bool:
+        """Whether a newer request of the same object came."""
+        return isinstance(self.stopped, Superseded)
 
 
 class Scheduler:
@@ -70,11 +68,13 @@ class Scheduler:
         workers: threads.
         waiting: jobs that may wait; one more is refused.
         seconds: a job older than that is given up.
+        memory: what the jobs share; None: that of the process.
     """
 
-    def __init__(self, workers: int, waiting: int, seconds: float) -> None:
+    def __init__(self, workers: int, waiting: int, seconds: float, memory: Memory | None = None) -> None:
         self._limit = waiting
         self._seconds = seconds
+        self._memory = memory or PROCESS
         self._waiting: deque[Job] = deque()
         self._running: dict[int, Job] = {}
         self._changed = threading.Condition()
@@ -98,17 +98,17 @@ class Scheduler:
         """Jobs under way."""
         return len(self._running)
 
-    def submit(self, work: Callable[[Job], Any], turn: Turn | None = None) -> Future[Any]:
-        """Return the future result of ``work(job)``.
+    def submit(self, work: Callable[[], Any], turn: Turn | None = None) -> Job:
+        """Return the job whose result will be that of ``work()``.
 
         Args:
-            work: called on a worker.
+            work: called on a worker, with the job as its allowance.
             turn: which other requests this one replaces; None: none.
 
         Raises:
             BusyError: if too many jobs wait, or the server is stopping.
         """
-        job = Job(work, turn, time.monotonic() + self._seconds)
+        job = Job(time.monotonic() + self._seconds, self._memory, work=work, turn=turn)
         gone: list[Job] = []
         with self._changed:
             if turn is not None:
@@ -125,7 +125,17 @@ class Scheduler:
             self.superseded += len(gone)
         for old in gone:
             _refuse(old, Superseded())
-        return job.result
+        return job
+
+    def withdraw(self, job: Job, reason: Exception) -> None:
+        """End ``job`` with ``reason``: at once if it waits, at its next checkpoint if it runs."""
+        job.stop(reason)
+        with self._changed:
+            waits = job in self._waiting
+            if waits:
+                self._waiting.remove(job)
+        if waits:
+            _refuse(job, reason)
 
     def _replace(self, job: Job, turn: Turn) -> list[Job]:
         """Mark what ``job`` makes useless (or ``job``, if it came late); return those that need not run."""
@@ -135,12 +145,12 @@ class Scheduler:
             if other.turn and other.turn.of == turn.of
         ]
         if any(turn.is_older_than(other.turn) for other in others if other.turn):
-            job.superseded = True
+            job.stop(Superseded())
             return [job]
         finished = []
         for other in others:
             if other.turn != turn and not other.superseded:
-                other.superseded = True
+                other.stop(Superseded())
                 if other in self._waiting:
                     self._waiting.remove(other)
                     finished.append(other)
@@ -150,16 +160,22 @@ class Scheduler:
 
     def stop(self, seconds: float) -> None:
         """Refuse new jobs, let the running ones end within ``seconds``, and answer the waiting ones busy."""
+        self.close(seconds)
+        until = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def close(self, seconds: float) -> None:
+        """Do the same without waiting for the running ones, whose time ends after ``seconds``."""
         with self._changed:
             self._stopping = True
             left = list(self._waiting)
             self._waiting.clear()
+            for job in self._running.values():
+                job.until = min(job.until, time.monotonic() + seconds)
             self._changed.notify_all()
         for job in left:
             _refuse(job, BusyError("the server is stopping; try again in a moment.", retry_after=5.0))
-        until = time.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
 
     def _serve(self) -> None:
         while True:
@@ -174,8 +190,9 @@ class Scheduler:
                 self._running[id(job)] = job
             start = time.monotonic()
             try:
-                job.checkpoint()
-                outcome, error = job.work(job), None
+                with granted(job):
+                    job.checkpoint()
+                    outcome, error = job.work(), None
             except BaseException as raised:  # whatever it is belongs to the one who asked
                 outcome, error = None, raised
             with self._changed:

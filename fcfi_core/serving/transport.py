@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
-from fcfi_core.errors import ImageError
+from fcfi_core.errors import ImageError, without_passwords
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
@@ -69,7 +69,7 @@ def parse_url(url: str) -> SplitResult:
 
 def shown(url: str) -> str:
     """Return ``url`` for a message: shortened, and without the query, which may hold a signature."""
-    text = url.split("?")[0]
+    text = without_passwords(url.split("?")[0])
     return repr(text if len(text) <= 200 else text[:200] + "...")
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fcfi_core.errors import DataError, SettingsError
+from fcfi_core.serving.settings import credentials
 from label_studio_backend.label_studio import LabelStudio
 from label_studio_backend.labelling_templates import labelling_config
-from label_studio_backend.settings import Settings, credentials
+from label_studio_backend.settings import Settings
 
 HELP = "prepare a Label Studio project: config, images, connected backend"
 

@@ -16,8 +16,10 @@ from fcfi_core.engines.base import Encoded, Maps
 from fcfi_core.model import Model
 from fcfi_core.predictor import Predictor
 from fcfi_core.protocol import Protocol
+from fcfi_core.serving.app import create_app
 from fcfi_core.serving.loading import Loading
-from label_studio_backend.server import create_app
+from fcfi_core.serving.service import Service
+from label_studio_backend.server import routes
 from label_studio_backend.settings import Settings
 
 RECORDED = Path(__file__).parents[1] / "contract" / "label_studio"
@@ -166,7 +168,9 @@ def make_client(loading):
     opened = []
 
     def make(model=None, **settings):
-        client = TestClient(create_app(Settings(**settings), model or loading))
+        chosen = Settings(**settings)
+        service = Service(chosen, model or loading)
+        client = TestClient(create_app(service, [lambda service: routes(service, chosen)]))
         client.__enter__()
         opened.append(client)
         return client

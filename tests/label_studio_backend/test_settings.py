@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fcfi_core.errors import SettingsError
-from label_studio_backend.settings import Settings, credentials
+from fcfi_core.serving.settings import credentials
+from label_studio_backend.settings import Settings
 
 
 def test_an_empty_environment_means_the_defaults():

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from fcfi_core.allowance import checkpoint
 from fcfi_core.errors import BusyError
 from fcfi_core.serving.scheduler import Scheduler, Superseded, Turn
 
@@ -31,10 +32,10 @@ class Gate:
         self.open = threading.Event()
         self.begun = threading.Event()
 
-    def __call__(self, job):
+    def __call__(self):
         self.begun.set()
         assert self.open.wait(10)
-        job.checkpoint()
+        checkpoint()
         return "done"
 
 
@@ -52,108 +53,147 @@ def blocked(scheduler, **kwargs):
 def test_results_and_errors_reach_the_asker(make):
     scheduler = make()
 
-    def fail(job):
+    def fail():
         raise KeyError("x")
 
-    assert scheduler.submit(lambda job: 7).result(5) == 7
+    assert scheduler.submit(lambda: 7).result.result(5) == 7
     with pytest.raises(KeyError):
-        scheduler.submit(fail).result(5)
-    assert scheduler.submit(lambda job: 8).result(5) == 8
+        scheduler.submit(fail).result.result(5)
+    assert scheduler.submit(lambda: 8).result.result(5) == 8
 
 
 def test_a_waiting_request_makes_room_for_a_newer_one_of_the_same_object(make):
     scheduler = make()
     gate, running = blocked(scheduler)
     computed = []
-    first = scheduler.submit(lambda job: computed.append(1), turn("a"))
-    other = scheduler.submit(lambda job: computed.append("other"), turn("z", of="another object"))
-    second = scheduler.submit(lambda job: computed.append(2), turn("a", "b"))
+    first = scheduler.submit(lambda: computed.append(1), turn("a"))
+    other = scheduler.submit(lambda: computed.append("other"), turn("z", of="another object"))
+    second = scheduler.submit(lambda: computed.append(2), turn("a", "b"))
     with pytest.raises(Superseded):
-        first.result(5)
+        first.result.result(5)
     gate.open.set()
-    second.result(5)
-    other.result(5)
-    assert running.result(5) == "done"
+    second.result.result(5)
+    other.result.result(5)
+    assert running.result.result(5) == "done"
     assert computed == ["other", 2]
 
 
 def test_a_running_request_stops_at_its_next_checkpoint(make):
     scheduler = make(workers=2)
     gate, running = blocked(scheduler, turn=turn("a"))
-    assert scheduler.submit(lambda job: "new", turn("a", "b")).result(5) == "new"
+    assert scheduler.submit(lambda: "new", turn("a", "b")).result.result(5) == "new"
     gate.open.set()
     with pytest.raises(Superseded):
-        running.result(5)
+        running.result.result(5)
 
 
 def test_a_request_that_was_overtaken_on_the_way_is_the_one_that_goes(make):
     scheduler = make()
     gate, _ = blocked(scheduler)
-    newer = scheduler.submit(lambda job: "newer", turn("a", "b"))
+    newer = scheduler.submit(lambda: "newer", turn("a", "b"))
     with pytest.raises(Superseded):
-        scheduler.submit(lambda job: "older", turn("a")).result(5)
+        scheduler.submit(lambda: "older", turn("a")).result.result(5)
     gate.open.set()
-    assert newer.result(5) == "newer"
+    assert newer.result.result(5) == "newer"
 
 
 def test_a_dragged_dot_replaces_and_a_repetition_does_not(make):
     scheduler = make()
     gate, _ = blocked(scheduler)
-    first = scheduler.submit(lambda job: 1, turn("a", content="here"))
-    again = scheduler.submit(lambda job: 2, turn("a", content="here"))
-    dragged = scheduler.submit(lambda job: 3, turn("a", content="there"))
+    first = scheduler.submit(lambda: 1, turn("a", content="here"))
+    again = scheduler.submit(lambda: 2, turn("a", content="here"))
+    dragged = scheduler.submit(lambda: 3, turn("a", content="there"))
     for gone in (first, again):
         with pytest.raises(Superseded):
-            gone.result(5)
-    repeated = scheduler.submit(lambda job: 4, turn("a", content="there"))
+            gone.result.result(5)
+    repeated = scheduler.submit(lambda: 4, turn("a", content="there"))
     gate.open.set()
-    assert (dragged.result(5), repeated.result(5)) == (3, 4)
+    assert (dragged.result.result(5), repeated.result.result(5)) == (3, 4)
 
 
 def test_a_full_queue_refuses_with_a_hint(make):
     scheduler = make(waiting=2)
     gate, _ = blocked(scheduler)
-    waiting = [scheduler.submit(lambda job: None) for _ in range(2)]
+    waiting = [scheduler.submit(lambda: None) for _ in range(2)]
     with pytest.raises(BusyError) as refused:
-        scheduler.submit(lambda job: None)
+        scheduler.submit(lambda: None)
     assert refused.value.retry_after >= 1
     gate.open.set()
     for future in waiting:
-        future.result(5)
-    assert scheduler.submit(lambda job: "free again").result(5) == "free again"
+        future.result.result(5)
+    assert scheduler.submit(lambda: "free again").result.result(5) == "free again"
 
 
 def test_a_request_that_waited_too_long_is_not_computed(make):
     scheduler = make(seconds=0.05)
     gate, running = blocked(scheduler)
-    late = scheduler.submit(lambda job: "computed")
+    late = scheduler.submit(lambda: "computed")
     time.sleep(0.1)
     gate.open.set()
     for future in (running, late):
         with pytest.raises(BusyError, match="too late"):
-            future.result(5)
+            future.result.result(5)
 
 
 def test_a_cancelled_request_is_not_computed_and_harms_nobody(make):
     scheduler = make()
     gate, _ = blocked(scheduler)
-    given_up = scheduler.submit(lambda job: 1, turn("a"))
-    assert given_up.cancel()
-    after = scheduler.submit(lambda job: 2, turn("a", "b"))
+    given_up = scheduler.submit(lambda: 1, turn("a"))
+    assert given_up.result.cancel()
+    after = scheduler.submit(lambda: 2, turn("a", "b"))
     gate.open.set()
-    assert after.result(5) == 2
+    assert after.result.result(5) == 2
 
 
 def test_stopping_lets_running_work_end_and_refuses_the_rest():
     scheduler = Scheduler(1, 8, 10.0)
     gate, running = blocked(scheduler)
-    waiting = scheduler.submit(lambda job: 1)
+    waiting = scheduler.submit(lambda: 1)
     stopper = threading.Thread(target=scheduler.stop, args=(5,))
     stopper.start()
     with pytest.raises(BusyError, match="stopping"):
-        waiting.result(5)
+        waiting.result.result(5)
     gate.open.set()
     stopper.join(5)
-    assert running.result(0) == "done"
+    assert running.result.result(0) == "done"
     with pytest.raises(BusyError):
-        scheduler.submit(lambda job: 2)
+        scheduler.submit(lambda: 2)
+
+
+def test_work_without_an_end_is_interrupted_when_its_time_is_over(make):
+    def endless():
+        while True:
+            checkpoint()
+            time.sleep(0.01)
+
+    with pytest.raises(BusyError, match="too late"):
+        make(seconds=0.2).submit(endless).result.result(5)
+
+
+def test_a_withdrawn_request_ends_whether_it_waits_or_runs(make):
+    scheduler = make()
+    gate, running = blocked(scheduler)
+    waiting = scheduler.submit(lambda: 1)
+    for job in (waiting, running):
+        scheduler.withdraw(job, KeyError("gone"))
+    with pytest.raises(KeyError):
+        waiting.result.result(5)
+    gate.open.set()
+    with pytest.raises(KeyError):
+        running.result.result(5)
+    assert scheduler.submit(lambda: "free again").result.result(5) == "free again"
+
+
+def test_closing_gives_what_runs_little_time(make):
+    scheduler = make(seconds=60)
+
+    def endless():
+        while True:
+            checkpoint()
+            time.sleep(0.01)
+
+    running = scheduler.submit(endless)
+    time.sleep(0.05)
+    scheduler.close(0.1)
+    with pytest.raises(BusyError):
+        running.result.result(5)

@@ -47,7 +47,12 @@ export class Photo {
   }
 
   async upload(signal) {
-    const answer = await call("images", { method: "POST", body: this.file, signal });
+    const answer = await call("images", {
+      method: "POST",
+      headers: { "Content-Type": "application/octet-stream" },
+      body: this.file,
+      signal,
+    });
     Object.assign(this, await answer.json()); // image, width, height, notes
     return this;
   }

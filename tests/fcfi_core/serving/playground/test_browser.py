@@ -51,9 +51,9 @@ def predictor(tiny_model):
 
 
 @pytest.fixture(scope="module")
-def application(predictor):
+def application(predictor, make_service):
     # room for one sample photo only, so that a second one drives the first out
-    return Starlette(routes=routes(lambda: predictor, kept_bytes=900_000))
+    return Starlette(routes=routes(make_service(predictor, image_cache_bytes=900_000)))
 
 
 @pytest.fixture(scope="module")

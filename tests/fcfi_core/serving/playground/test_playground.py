@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,6 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from fcfi_core import Click, Predictor, WeightsError
-from fcfi_core.errors import BusyError
 from fcfi_core.prompt import MOST_CLICKS
 from fcfi_core.serving.playground import routes
 from fcfi_core.serving.playground import server as playground_server
@@ -34,8 +34,8 @@ def predictor(tiny_model):
 
 
 @pytest.fixture(scope="module")
-def client(predictor):
-    with TestClient(Starlette(routes=routes(lambda: predictor))) as client:
+def client(predictor, make_service):
+    with TestClient(Starlette(routes=routes(make_service(predictor)))) as client:
         yield client
 
 
@@ -193,41 +193,44 @@ def test_forgotten_photo_is_404(client):
         assert "again" in answer.json()["error"]
 
 
-def test_limits(predictor, encoded):
-    with TestClient(Starlette(routes=routes(lambda: predictor, upload_bytes=100))) as client:
+def test_limits(predictor, encoded, make_service):
+    with TestClient(Starlette(routes=routes(make_service(predictor, image_bytes=100)))) as client:
         assert client.post("/playground/images", content=encoded).status_code == 413
-    with TestClient(Starlette(routes=routes(lambda: predictor, kept_bytes=1000))) as client:
+    with TestClient(Starlette(routes=routes(make_service(predictor, image_cache_bytes=1000)))) as client:
         answer = client.post("/playground/images", content=encoded)
         assert answer.status_code == 400
         assert "120 x 90" in answer.json()["error"]
 
 
-def test_without_a_model_the_reason_is_told():
+def test_without_a_model_the_reason_is_told(make_service):
     def missing():
         raise WeightsError("model 'default' is not here; give a file.")
 
-    def loading():
-        raise BusyError("the model is being loaded.", retry_after=2)
-
-    with TestClient(Starlette(routes=routes(missing))) as client:
+    with TestClient(Starlette(routes=routes(make_service(missing)))) as client:
         answer = client.get("/playground/model")
         assert (answer.status_code, answer.json()["error"]) == (
             503,
             "model 'default' is not here; give a file.",
         )
         assert client.get("/playground").status_code == 200
-    with TestClient(Starlette(routes=routes(loading))) as client:
-        assert client.get("/playground/model").headers["retry-after"] == "2"
 
 
-def test_request_given_up_by_its_page_is_not_computed(predictor, encoded):
-    computed, answers = [], []
+def test_while_the_model_is_loaded_the_page_is_told_when_to_come_back(make_service):
+    release = threading.Event()
 
-    def counted():
-        computed.append(True)
-        return predictor
+    def loading():
+        assert release.wait(30)
 
-    application = Starlette(routes=routes(counted))
+    with TestClient(Starlette(routes=routes(make_service(loading, predict_seconds=0.2)))) as client:
+        answer = client.get("/playground/model")
+        release.set()
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_request_given_up_by_its_page_is_not_computed(predictor, encoded, make_service):
+    service, answers = make_service(predictor), []
+    application = Starlette(routes=routes(service))
     messages = [{"type": "http.request", "body": encoded}, {"type": "http.disconnect"}]
 
     async def receive():
@@ -245,26 +248,16 @@ def test_request_given_up_by_its_page_is_not_computed(predictor, encoded):
     }
     asyncio.run(application(scope, receive, send))
     assert answers[0]["status"] == 499
-    assert computed == []
+    assert service.images.statistics()["bytes"] == 0
 
 
-def test_too_many_waiting_requests_are_refused(predictor, encoded):
-    started, release = threading.Event(), threading.Event()
-
-    def slow():
-        started.set()
-        assert release.wait(30)
-        return predictor
-
-    application = Starlette(routes=routes(slow, threads=1, waiting=0))
-    with TestClient(application) as client:
-        first = threading.Thread(
-            target=client.post, args=("/playground/images",), kwargs={"content": encoded}
-        )
-        first.start()
-        assert started.wait(30)
+def test_too_many_waiting_requests_are_refused(predictor, encoded, make_service):
+    release = threading.Event()
+    service = make_service(predictor, workers=1, queue=1)
+    jobs = [service.scheduler.submit(lambda: release.wait(30)) for _ in range(2) if not time.sleep(0.05)]
+    with TestClient(Starlette(routes=routes(service))) as client:
         answer = client.post("/playground/images", content=encoded)
         release.set()
-        first.join()
+    assert [job.result.result(30) for job in jobs] == [True, True]
     assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "1"
+    assert int(answer.headers["retry-after"]) >= 1

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from label_studio_backend.serving import check_label_studio
+from label_studio_backend.server import check_label_studio
 from label_studio_backend.settings import Settings
 
 

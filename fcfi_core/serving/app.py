@@ -1,0 +1,89 @@
+"""The server's application: health, metrics, the playground, and the routes of every other door."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from fcfi_core import plugins
+from fcfi_core.serving import playground
+from fcfi_core.serving.guards import BasicAuth, Counted, KnownCallers
+from fcfi_core.serving.http import Json
+from fcfi_core.serving.service import GRACE_SECONDS, Service
+
+Door = Callable[[Service], Sequence[BaseRoute]]
+
+
+class OpenRoute(Route):
+    """A route that asks for no password, for callers that cannot send one; it must give nothing away."""
+
+
+def create_app(service: Service, doors: Sequence[Door] | None = None) -> Starlette:
+    """Return the application.
+
+    Args:
+        service: what the doors ask.
+        doors: further ``routes(service)``; None: those of the plugins.
+    """
+    found = list(plugins.loaded("routes")) if doors is None else list(doors)
+    routes: list[BaseRoute] = [*_own(service), *playground.routes(service)]
+    for door in found:
+        routes.extend(door(service))
+    paths = [route.path for route in routes if isinstance(route, Route | Mount)]
+    middleware = [
+        Middleware(Counted, metrics=service.metrics, known={path.strip("/").split("/")[0] for path in paths}),
+        Middleware(KnownCallers, listed=service.settings.served_hosts),
+    ]
+    if service.settings.user:
+        middleware.append(
+            Middleware(
+                BasicAuth,
+                user=service.settings.user,
+                password=service.settings.password,
+                open_paths=[route.path for route in routes if isinstance(route, OpenRoute)],
+            )
+        )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        for function in service.to_start:
+            threading.Thread(target=function, daemon=True).start()
+        yield
+        await run_in_threadpool(service.scheduler.stop, GRACE_SECONDS)
+
+    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+
+
+def _own(service: Service) -> list[BaseRoute]:
+    """Return the routes that belong to no door."""
+
+    async def home(request: Request) -> Response:
+        """Health for programs, the playground for people."""
+        if "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse("playground")
+        return await health(request)
+
+    async def health(request: Request) -> Response:
+        return Json(
+            {
+                "status": "UP",
+                "model_class": "FCFI",
+                "model_version": service.model.version,
+                "model": service.model.state,
+                "waiting": service.scheduler.waiting,
+            }
+        )
+
+    async def metrics(request: Request) -> Response:
+        text = await run_in_threadpool(service.metrics.text)
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+    return [Route("/", home), Route("/health", health), Route("/metrics", metrics)]
