@@ -1,7 +1,7 @@
 """Which CVAT can do what: the releases at which something that we depend on changed.
 
-Read off CVAT's history: its change log, its compose file and its interface. This is the only place where they are
-written down; a test holds the documentation's tables to it.
+Read off CVAT's history: its change log, its compose file and its interface. Only here are they written
+down; a test holds the documentation's tables to it.
 """
 
 from __future__ import annotations

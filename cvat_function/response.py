@@ -4,9 +4,10 @@
 soon as one shape carries it, the interface hides every shape below its filter (0.5 at first), and with it the
 very masks that need another click.
 
-``mask`` (2.3.0 and later) holds the whole frame as rows of 0 and 1; ``crop`` (2.4.4 to before 2.60.0) holds the
-rows of the object's box, and the box as ``bounds``: a fraction of the bytes, but later interfaces put it into
-the upper left corner of the frame. A request does not tell which form its interface wants, so it is a setting.
+``mask`` (2.3.0 and later) holds the whole frame as rows of 0 and 1; ``crop`` (2.4.4 to before 2.60.0)
+holds the rows of the object's box, and the box as ``bounds``: a fraction of the bytes, but later interfaces
+put it into the upper left corner of the frame. A request does not tell which form its interface wants, so it
+is a setting.
 """
 
 from __future__ import annotations
