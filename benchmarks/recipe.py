@@ -3,7 +3,7 @@
     python benchmarks/recipe.py SETS_FOLDER --initialisation BACKBONE.safetensors --out RESULTS_FOLDER
 
 Every run trains the default's architecture from the initialisation with the settings of
-``docs/training-default.toml`` and exactly one change, then clicks through objects of the development
+``recipe.toml`` beside this file (the recipe of that time) and exactly one change, then clicks through objects of the development
 split (photos kept out of training by name; no evaluation set is touched). The unchanged recipe is run with
 three seeds: differences smaller than their spread mean nothing. Results are kept in
 ``RESULTS_FOLDER/results.json``; a second start goes on with what is missing. The table is Markdown.
@@ -38,7 +38,7 @@ from fcfi_core.training.development import clicks_needed, development_samples
 from fcfi_core.training.loop import Trainer
 from fcfi_core.training.photos import Photo, read_photos, split
 
-RECIPE = Path(__file__).parents[1] / "docs" / "training-default.toml"
+RECIPE = Path(__file__).with_suffix(".toml")
 FRAME = 256
 """Side of the frames while measuring, pixels: nearer to the small training crops than the product's."""
 
