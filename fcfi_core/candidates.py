@@ -19,33 +19,13 @@ import cv2
 import numpy as np
 
 from fcfi_core.clicks import Click
-from fcfi_core.geometry import Region
-from fcfi_core.rules import Size, State
+from fcfi_core.rules import State
 
 SHARES = (0.5, 0.25)
 """Sides of the further looks, as shares of the image's sides."""
 
 SAME = 0.9
 """Intersection over union from which two answers count as one."""
-
-
-def region_around(click: Click, size: Size, share: float) -> Region:
-    """Return the region of ``share`` of the image's sides around ``click``, moved inside the image.
-
-    Args:
-        click: in the image.
-        size: (height, width) of the image.
-        share: above 0, at most 1.
-    """
-    top, bottom = _span(click.y, size[0], share)
-    left, right = _span(click.x, size[1], share)
-    return Region(top, bottom, left, right)
-
-
-def _span(place: int, length: int, share: float) -> tuple[int, int]:
-    extent = max(1, round(length * share))
-    start = min(max(place - extent // 2, 0), length - extent)
-    return start, start + extent - 1
 
 
 def part_under(state: State, click: Click, threshold: float) -> State:

@@ -93,11 +93,30 @@ class Region:
         """Return the region of a whole image."""
         return cls(0, height - 1, 0, width - 1)
 
+    @classmethod
+    def around(cls, click: Click, height: int, width: int, image_size: tuple[int, int]) -> Region:
+        """Return the region of ``height`` x ``width`` with ``click`` in its middle, moved inside the image.
+
+        Args:
+            click: in the image.
+            height, width: at most those of the image; less than 1 counts as 1.
+            image_size: (height, width).
+        """
+        top, bottom = _around(click.y, height, image_size[0])
+        left, right = _around(click.x, width, image_size[1])
+        return cls(top, bottom, left, right)
+
 
 def _expanded(start: int, end: int, ratio: float, smallest: int, length: int) -> tuple[int, int]:
     centre = 0.5 * (start + end)
     extent = max(ratio * (end - start + 1), smallest)
     return max(0, round(centre - 0.5 * extent)), min(length - 1, round(centre + 0.5 * extent))
+
+
+def _around(place: int, extent: int, length: int) -> tuple[int, int]:
+    extent = max(1, extent)
+    start = min(max(place - extent // 2, 0), length - extent)
+    return start, start + extent - 1
 
 
 def _overlap(a: int, b: int, c: int, d: int) -> float:
@@ -295,6 +314,28 @@ class Frame:
             Axis(region.top, region.height, self.height, convention),
             Axis(region.left, region.width, self.width, convention),
         )
+
+
+def first_region(click: Click | None, image_size: tuple[int, int], longest: float, aspect: float) -> Region:
+    """Return the region to look at while nothing is known: the whole image, unless it is too long.
+
+    Of a strip, a scan or a panorama the network would see everything squeezed to nothing: of 6000 x 200
+    pixels 384 x 13. So of such an image the surroundings of the click are shown.
+
+    Args:
+        click: on the object; None: the whole image.
+        image_size: (height, width).
+        longest: longer side / shorter side from which an image is too long.
+        aspect: longer side / shorter side of the region then, 1 or more.
+
+    >>> first_region(Click(3000, 100), (200, 6000), longest=2.0, aspect=1.5)
+    Region(top=0, bottom=199, left=2850, right=3149)
+    """
+    height, width = image_size
+    if click is None or max(image_size) <= longest * min(image_size):
+        return Region.whole(height, width)
+    side = max(1, round(aspect * min(image_size)))
+    return Region.around(click, min(height, side), min(width, side), image_size)
 
 
 def next_region(

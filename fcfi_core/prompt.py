@@ -24,6 +24,7 @@ from fcfi_core.clicks import Box, Click, Number, ordered
 from fcfi_core.errors import DataError, PromptError
 from fcfi_core.geometry import Region
 from fcfi_core.masks import coco
+from fcfi_core.protocol import LONGEST
 
 MOST_CLICKS = 1000
 """Clicks accepted of one object from outside the process; each is a pass of the network."""
@@ -197,8 +198,8 @@ class Prompt:
         """Return the indices of the clicks that ask for another answer to the first one.
 
         These are the positive clicks that follow the first positive one directly, on nearly the same place
-        (at most :data:`REPEATED` of the longer side away, at least 2 pixels). With a box or a prior mask
-        there are none: these say how large the object is.
+        (at most :data:`REPEATED` of the longer side away, at least 2 pixels; of a strip no more counts than
+        the first look shows). With a box or a prior mask there are none: these say how large the object is.
 
         Args:
             height, width: of the image, pixels.
@@ -207,7 +208,7 @@ class Prompt:
         end = first + 1
         if self.starts or end >= len(self.clicks):
             return range(0)
-        reach = max(2.0, REPEATED * max(height, width))
+        reach = max(2.0, REPEATED * min(max(height, width), LONGEST * min(height, width)))
         place = self.clicks[first]
         while end < len(self.clicks) and self.clicks[end].positive:
             if math.hypot(self.clicks[end].x - place.x, self.clicks[end].y - place.y) > reach:

@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 from fcfi_core.errors import SettingsError
 
+LONGEST = 2.0
+"""Longer side / shorter side beyond which an image is too long to be looked at as a whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
@@ -21,6 +24,8 @@ class Protocol:
     Args:
         name: shown in reports.
         first_side: longer side of the whole image in the first pass, network pixels; None: original size.
+        first_aspect: longer side / shorter side of what the first pass sees of an image longer than
+            :data:`LONGEST`: the surroundings of the click. The official rules always show the whole image.
         target_size: longer side of a zoomed frame, network pixels; None: never zoom.
         expansion_ratio: zoomed region / box around the object and all clicks, per side.
         smallest_crop: least side of a zoomed region, image pixels.
@@ -40,6 +45,7 @@ class Protocol:
 
     name: str = "product"
     first_side: int | None = 384
+    first_aspect: float = 1.5
     target_size: int | None = 384
     expansion_ratio: float = 1.4
     smallest_crop: int = 200
@@ -61,6 +67,7 @@ class Protocol:
             ("zoom_threshold", 0, 1),
             ("mask_threshold", 0, 1),
             ("expansion_ratio", 1, 100),
+            ("first_aspect", 1, 1_000_000),
             ("second_look", 0, 1000),
         ):
             value = getattr(self, name)

@@ -141,8 +141,9 @@ class Recurrence:
         given = self.state(image, asked, watch)
         assert given is not None, "there is a positive click"
         threshold, seen = self.protocol.mask_threshold, [given]
+        first = self.rules.first_region(size, asked.clicks)
         for share in candidates.SHARES:
-            region = candidates.region_around(click, size, share)
+            region = Region.around(click, round(first.height * share), round(first.width * share), size)
             frame = self.rules.zoomed(region, size)
             state = self._pass(image, frame, region, np.zeros(frame.size, np.float32), asked, 0.0, watch)
             seen.append(candidates.part_under(state, click, threshold))

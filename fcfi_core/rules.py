@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click
-from fcfi_core.geometry import Frame, Region, next_region
+from fcfi_core.geometry import Frame, Region, first_region, next_region
 from fcfi_core.prompt import Prompt
-from fcfi_core.protocol import Protocol
+from fcfi_core.protocol import LONGEST, Protocol
 from fcfi_core.results import Result
 
 BOX_FEEDBACK = 0.6
@@ -73,12 +73,14 @@ class Rules:
     def look(self, size: Size, state: State | None, clicks: Sequence[Click]) -> tuple[Frame, Region | None]:
         """Return the frame to show to the network, and the zoomed region in force."""
         protocol = self.protocol
-        if state is None or protocol.target_size is None:
+        if protocol.target_size is None:
             return self.whole(size), None
+        if state is None:
+            return self.first(size, clicks), None
         source = state.fused if protocol.zoom_from == "fused" else state.probability
         foreground = state.frame.foreground(source, protocol.zoom_threshold)
         if foreground is None:
-            return self.whole(size), self.stale(state)
+            return self.first(size, clicks), self.stale(state)
         zoomed = next_region(
             state.zoomed,
             foreground,
@@ -94,6 +96,10 @@ class Rules:
         """Return the frame of the whole image."""
         return self._frame(Region.whole(*size), size, self.protocol.first_side)
 
+    def first(self, size: Size, clicks: Sequence[Click]) -> Frame:
+        """Return the frame to look at while nothing is known of the object."""
+        return self._frame(self.first_region(size, clicks), size, self.protocol.first_side)
+
     def zoomed(self, region: Region, size: Size) -> Frame:
         """Return the frame of a part of the image."""
         return self._frame(region, size, self.protocol.target_size)
@@ -104,6 +110,10 @@ class Rules:
         )
 
     # --- where the two differ ----------------------------------------------------------------------------
+
+    def first_region(self, size: Size, clicks: Sequence[Click]) -> Region:
+        """Return the part of the image to look at while nothing is known of the object."""
+        raise NotImplementedError
 
     def first_pass(self, prompt: Prompt) -> int:
         """Return how many clicks the first pass of the network follows, 0 for one that needs none."""
@@ -148,6 +158,11 @@ class ProductRules(Rules):
     """The rules this package works by."""
 
     align_corners = False
+
+    def first_region(self, size: Size, clicks: Sequence[Click]) -> Region:
+        """Everything, but of a very long image the surroundings of the newest positive click only."""
+        newest = next((click for click in reversed(clicks) if click.positive), None)
+        return first_region(newest, size, LONGEST, self.protocol.first_aspect)
 
     def first_pass(self, prompt: Prompt) -> int:
         """A box has a pass of its own; negative clicks wait until there is an object."""
@@ -206,6 +221,10 @@ class OfficialRules(Rules):
     """The rules of the official evaluation, defects included."""
 
     align_corners = True
+
+    def first_region(self, size: Size, clicks: Sequence[Click]) -> Region:
+        """Everything, however long it is."""
+        return Region.whole(*size)
 
     def first_pass(self, prompt: Prompt) -> int:
         """Every click is a pass, negative ones without an object too."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcfi_core.candidates import distinct, part_under, region_around
+from fcfi_core.candidates import distinct, part_under
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
 from fcfi_core.geometry import Frame, Region
@@ -31,18 +31,6 @@ def filled(region, rows, columns):
     probability = np.zeros((40, 50), np.float32)
     probability[rows, columns] = 0.9
     return state(region, probability)
-
-
-@given(st.integers(0, 99), st.integers(0, 79), st.sampled_from((1.0, 0.5, 0.25, 0.01)))
-def test_a_look_lies_in_the_image_and_shows_the_click(x, y, share):
-    region = region_around(Click(x, y), (80, 100), share)
-    assert region.top <= y <= region.bottom
-    assert region.left <= x <= region.right
-    assert Region.whole(80, 100).overlap(region) > 0
-    assert (region.height, region.width) == (max(1, round(80 * share)), max(1, round(100 * share)))
-    assert region.top >= 0 <= region.left
-    assert region.bottom < 80
-    assert region.right < 100
 
 
 def test_only_the_part_under_the_click_stays():

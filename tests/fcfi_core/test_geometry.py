@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcfi_core.clicks import Click
-from fcfi_core.geometry import Frame, Region, next_region
+from fcfi_core.geometry import Frame, Region, first_region, next_region
 
 
 def regions(height, width):
@@ -63,6 +63,31 @@ def test_the_last_row_and_column_count_as_outside():
     assert region.contains(Click(30, 10))
     assert not region.contains(Click(40, 15))
     assert not region.contains(Click(35, 20))
+
+
+@given(st.integers(0, 99), st.integers(0, 79), st.integers(0, 80), st.integers(0, 100))
+def test_a_region_around_a_click_has_its_size_and_lies_in_the_image(x, y, height, width):
+    region = Region.around(Click(x, y), height, width, (80, 100))
+    assert (region.height, region.width) == (max(1, height), max(1, width))
+    assert region.top >= 0 <= region.left
+    assert region.bottom < 80
+    assert region.right < 100
+    assert region.top <= y <= region.bottom
+    assert region.left <= x <= region.right
+
+
+@given(st.integers(1, 900), st.integers(1, 900), st.floats(0, 0.999), st.floats(0, 0.999), st.floats(1, 4))
+def test_the_first_look_is_at_all_of_a_photo_and_around_the_click_in_a_strip(height, width, x, y, aspect):
+    click = Click(int(x * width), int(y * height))
+    region = first_region(click, (height, width), 4.0, aspect)
+    assert region.top <= click.y <= region.bottom
+    assert region.left <= click.x <= region.right
+    if max(height, width) <= 4 * min(height, width):
+        assert region == Region.whole(height, width)
+    else:
+        assert min(region.height, region.width) == min(height, width)
+        assert max(region.height, region.width) == round(aspect * min(height, width))
+    assert first_region(None, (height, width), 4.0, aspect) == Region.whole(height, width)
 
 
 def test_a_region_is_kept_while_it_serves():

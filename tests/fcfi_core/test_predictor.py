@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
 from fcfi_core.geometry import Region
-from fcfi_core.model import Model
+from fcfi_core.model import Model, load_model
 from fcfi_core.predictor import Predictor
+from fcfi_core.prompt import Prompt
 from fcfi_core.protocol import parity
 from fcfi_core.rules import NO_OBJECT
 
@@ -283,3 +284,41 @@ def test_a_positive_click_never_gives_nothing(tiny_model, photo):
     result = predictor.segment(photo, [(20, 20)])
     assert result.mask[20, 20]
     assert "unsure" in result.notes[0]
+
+
+@pytest.fixture(scope="module")
+def strip():
+    """A picture 30 times as wide as high, and in the middle of it a red disc."""
+    random = np.random.default_rng(0)
+    pixels = np.full((100, 3000, 3), (96, 104, 90), np.uint8) + random.integers(
+        0, 16, (100, 3000, 3), np.uint8
+    )
+    rows, columns = np.mgrid[:100, :3000]
+    disc = np.hypot(columns - 1500, rows - 50) <= 30
+    pixels[disc] = (200, 40, 30)
+    return pixels, disc
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_one_click_is_enough_in_a_picture_of_any_shape(strip, upright):
+    pixels, disc = strip
+    click = Click(1500, 50)
+    if upright:
+        pixels, disc, click = np.ascontiguousarray(pixels.transpose(1, 0, 2)), disc.T, Click(50, 1500)
+    mask = Predictor(load_model("default", device="cpu", threads=1)).segment(pixels, [click]).mask
+    assert (mask & disc).sum() / (mask | disc).sum() > 0.9
+
+
+def test_only_the_product_looks_at_a_part_of_a_strip_first(tiny_model, strip):
+    pixels, _ = strip
+    clicks = [Click(9, 9, positive=False), Click(1500, 50)]
+    seen = Predictor(tiny_model).segment(pixels, clicks).frame.region
+    assert seen == Region(0, 99, 1425, 1574)
+    official = Predictor(tiny_model, protocol=replace(parity(), first_side=64))
+    assert official.segment(pixels, clicks).frame.region == Region.whole(100, 3000)
+
+
+def test_another_answer_in_a_strip_takes_a_click_on_the_same_place(strip):
+    height, width = strip[1].shape
+    assert not Prompt.of([(1500, 50), (1500, 60)]).repetitions(height, width)
+    assert Prompt.of([(1500, 50), (1500, 51)]).repetitions(height, width)
