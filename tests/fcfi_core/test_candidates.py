@@ -71,7 +71,7 @@ def nested():
 class Scales:
     """Stands in for a network that marks the middle half of whatever it sees."""
 
-    name, device, size_multiple = "scales", "cpu", 1
+    name, version, device, threads, size_multiple = "scales", "1", "cpu", 1, 1
 
     def encode(self, images):
         from fcfi_core.engines.base import Encoded
