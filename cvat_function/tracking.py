@@ -1,13 +1,19 @@
 """Shapes and states of CVAT's trackers: what comes in, what is remembered between frames, what goes out.
 
-CVAT keeps the state for the function (signed, eight hours) and hands it back with the next frame. A
-state is a small JSON object: its version, the type of the tracked shape, the frame size, and the object's
-last mask (as run lengths) and colours. When an object is lost its state stays, so that it can be found again.
+CVAT keeps the state for the function (signed, eight hours) in the annotator's browser, which sends it with
+every frame. A state is a small JSON object: its version, the type of the tracked shape, the frame size, and
+the object's last mask and colours. When an object is lost its state stays, so that it can be found again.
+
+The mask travels as its box and the compressed text of its run lengths within: a quarter of the run lengths as
+numbers, which CVAT would quote once more when it signs them.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import reprlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,13 +23,14 @@ from numpy.typing import NDArray
 
 from cvat_function.request import is_coordinate
 from fcfi_core.clicks import Box
-from fcfi_core.errors import FcfiError, PromptError
+from fcfi_core.errors import DataError, FcfiError, PromptError
 from fcfi_core.images import LoadedImage
-from fcfi_core.masks import box_of, cvat, polygons
+from fcfi_core.masks import box_of, coco, cvat, polygons
+from fcfi_core.masks.extent import crop
 from fcfi_core.predictor import Predictor
 from fcfi_core.propagation import SHADES, Sighting, propagate
 
-VERSION = 1
+VERSION = 2
 FULL = 1000  # colours are kept in thousandths
 SHAPE_TYPES = ("mask", "polygon", "rectangle")
 
@@ -47,7 +54,7 @@ class State:
             "version": VERSION,
             "type": self.kind,
             "size": [width, height],
-            "points": cvat.encode(self.seen.mask),
+            **pack(self.seen.mask),
             "colours": np.rint(self.seen.colours * FULL).astype(int).tolist(),
         }
 
@@ -71,7 +78,7 @@ class State:
                 f"the frame is {width} x {height} pixels, the track began on "
                 f"{reprlib.repr(state.get('size'))}; track within frames of one size."
             )
-        mask = read_mask(state.get("points"), width, height)
+        mask = unpack(state, width, height)
         return cls(state["type"], Sighting(mask, read_colours(state.get("colours"))))
 
 
@@ -120,6 +127,37 @@ def to_points(kind: str, mask: NDArray[np.bool_]) -> list[float] | None:
     if not parts:
         return None
     return [float(value) for value in parts[0].exterior.ravel()]
+
+
+def pack(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return ``mask`` (H, W), not empty, as ``box`` [x1, y1, x2, y2] and ``mask``, the text of its inside."""
+    box = box_of(mask)
+    assert box is not None, "an object that was seen has a pixel"
+    counts = coco.encode(crop(mask, box))["counts"]
+    packed = base64.b64encode(zlib.compress(counts.encode("ascii"), 9)).decode("ascii")
+    return {"box": [box.x1, box.y1, box.x2, box.y2], "mask": packed}
+
+
+def unpack(state: Mapping[str, Any], width: int, height: int) -> NDArray[np.bool_]:
+    """Return the (height, width) mask of which :func:`pack` made ``box`` and ``mask``.
+
+    Raises:
+        PromptError: if they are damaged, or the box is not in the frame.
+    """
+    corners, text = state.get("box"), state.get("mask")
+    try:
+        x1, y1, x2, y2 = (int(corner) for corner in corners)  # type: ignore[union-attr]
+        if not (0 <= x1 <= x2 < width and 0 <= y1 <= y2 < height):
+            raise ValueError("the box is not in the frame")
+        box = Box(x1, y1, x2, y2)
+        most = 8 * box.width * box.height + 64  # a run has at least one pixel, and its text few characters
+        counts = zlib.decompressobj().decompress(base64.b64decode(str(text), validate=True), most)
+        inside = coco.decode({"size": [box.height, box.width], "counts": counts})
+    except (TypeError, ValueError, binascii.Error, zlib.error, DataError):
+        raise PromptError("the tracking state holds no mask of this frame; start a new track.") from None
+    mask = np.zeros((height, width), bool)
+    crop(mask, box)[:] = inside
+    return mask
 
 
 def read_mask(points: object, width: int, height: int) -> NDArray[np.bool_]:
