@@ -7,27 +7,23 @@ one image, connected to the backend, gets one click through Label Studio, and is
 from __future__ import annotations
 
 import argparse
-import base64
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from fcfi_core.cli.doctor import Finding
 from fcfi_core.errors import DataError, FcfiError, SettingsError
-from fcfi_core.serving.settings import credentials
-from fcfi_core.serving.transport import AddressGuard, exchange, is_public, parse_url
-from label_studio_backend.cli.label_studio import explained
+from label_studio_backend.connection import PRIVATE, connect, connections, explained, health
 from label_studio_backend.label_studio import LabelStudio
 from label_studio_backend.labelling_advice import examine as examine_config
 from label_studio_backend.labelling_templates import labelling_config
-from label_studio_backend.settings import Settings, label_studio_origin
+from label_studio_backend.settings import Settings
 
 HELP = "whether Label Studio and the backend reach each other, the token, a labelling config, one real click"
 
 _WIDTH, _HEIGHT = 320, 240
-_SSRF = "ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backend", default="http://localhost:9090", help="our address as Label Studio reaches it"
     )
     parser.add_argument("--basic-auth", metavar="USER:PASSWORD", help="what the backend asks for, if it does")
-    parser.add_argument("--project", type=int, help="look at the labelling config of this project")
+    parser.add_argument(
+        "--project", type=int, help="look at this project: its labelling config, its connection"
+    )
     parser.add_argument("--config", type=Path, help="look at the labelling config in this file")
     parser.add_argument(
         "--no-click", action="store_true", help="do not make a temporary project for a real click"
@@ -67,7 +65,7 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
         yield Finding("Label Studio", str(error), good=False)
         return
     if arguments.project:
-        yield from _attempt("labelling config", lambda: _project_config(server, arguments.project, settings))
+        yield from _attempt("project", lambda: _project(server, arguments, settings))
     if not arguments.no_click:
         yield from _attempt("a real click", lambda: _click(server, arguments))
 
@@ -94,30 +92,58 @@ def _config(text: str, background: str) -> Iterator[Finding]:
         yield Finding("labelling config", f"a config that works, to paste:\n{corrected}")
 
 
-def _project_config(server: LabelStudio, project: int, settings: Settings) -> Iterator[Finding]:
-    yield from _config(server.get(f"/api/projects/{project}")["label_config"], settings.background_label)
+def _project(server: LabelStudio, arguments: argparse.Namespace, settings: Settings) -> Iterator[Finding]:
+    """Look at the labelling config of a project, and at the models connected to it."""
+    number = arguments.project
+    project = server.get(f"/api/projects/{number}")
+    yield from _config(project["label_config"], settings.background_label)
+    models = connections(server, number)
+    ours = [model for model in models if str(model.get("url")).rstrip("/") == arguments.backend.rstrip("/")]
+    if not models:
+        yield Finding(
+            "connection",
+            f"no model is connected to project {number}: Settings > Model > Connect Model, with "
+            f"{arguments.backend} and interactive preannotations on",
+            good=False,
+        )
+    elif not ours:
+        named = ", ".join(str(model.get("url")) for model in models)
+        yield Finding(
+            "connection",
+            f"project {number} asks {named}; if that is not this backend, connect {arguments.backend}",
+        )
+    for model in ours or models:
+        yield from _connection(model)
+
+
+def _connection(model: Mapping[str, Any]) -> Iterator[Finding]:
+    named = f"{model.get('title') or 'the model'} at {model.get('url')}"
+    if not model.get("is_interactive"):
+        yield Finding(
+            "connection",
+            f"{named} is not asked while annotating: switch on Interactive preannotations (Settings > Model)",
+            good=False,
+        )
+    if model.get("state") in ("DI", "ER"):
+        said = str(model.get("error_message") or model.get("readable_state") or model["state"]).strip()
+        why = f"{said.splitlines()[-1][:200] if said else ''} {explained(said)}".strip()
+        yield Finding("connection", f"{named} is not connected: {why}", good=False)
+    elif model.get("is_interactive"):
+        yield Finding("connection", f"{named} is asked at every click")
 
 
 def _backend(arguments: argparse.Namespace) -> Iterator[Finding]:
     """Look at the backend from here, and at how its address looks to Label Studio."""
     try:
-        label_studio_origin(arguments.backend)
-        parts = parse_url(arguments.backend.rstrip("/") + "/health")
-        headers = {}
-        if arguments.basic_auth:
-            credentials(arguments.basic_auth)
-            headers["Authorization"] = "Basic " + base64.b64encode(arguments.basic_auth.encode()).decode()
-        addresses = AddressGuard().addresses(parts, trusted=True)
-        answer = exchange(parts, addresses, headers=headers, most_bytes=100_000, seconds=5)
+        found = health(arguments.backend, arguments.basic_auth or "")
     except FcfiError as error:
-        yield Finding("backend", f"{error} Is `fcfi serve` running?", good=False)
+        yield Finding("backend", str(error), good=False)
         return
-    hint = " (give --basic-auth)" if answer.status == 401 else ""
-    yield Finding("backend", f"{arguments.backend} answers {answer.status}{hint}", good=answer.status == 200)
-    if not all(is_public(address) for address in addresses):
+    yield Finding("backend", f"{found.version} answers at {arguments.backend}")
+    if found.private_address:
         yield Finding(
             "backend's address",
-            f"is private ({addresses[0]}): Label Studio must have been started with {_SSRF}",
+            f"is private ({found.private_address}): Label Studio must have been started with {PRIVATE}",
         )
 
 
@@ -127,14 +153,7 @@ def _click(server: LabelStudio, arguments: argparse.Namespace) -> Iterator[Findi
     project = server.post("/api/projects", {"title": "fcfi doctor (temporary)", "label_config": config})["id"]
     try:
         server.upload(project, [("doctor.png", _picture())])
-        body = {"url": arguments.backend, "project": project, "title": "FCFI", "is_interactive": True}
-        if arguments.basic_auth:
-            user, password = credentials(arguments.basic_auth)
-            body |= {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
-        try:
-            model = server.post("/api/ml", body)["id"]
-        except DataError as error:
-            raise DataError(f"{error} {explained(str(error))}") from None
+        model = connect(server, project, arguments.backend, arguments.basic_auth or "")
         yield Finding("Label Studio to backend", "connected")
         tasks = server.get(f"/api/tasks?project={project}")
         task = (tasks["tasks"] if isinstance(tasks, dict) else tasks)[0]["id"]

@@ -245,9 +245,9 @@ class ImageResolver:
         if answer.status in (401, 403) and self._takes_token(urlsplit(url)):
             if self.token.kind == "none":
                 return f"Label Studio wants a token for {shown(url)}; set LABEL_STUDIO_API_KEY."
-            kind = {"legacy": "legacy", "personal": "personal access", "access": "short-lived access"}[
-                self.token.kind
-            ]
+            kind = {"personal": "personal access", "access": "short-lived access"}.get(
+                self.token.kind, self.token.kind
+            )
             return (
                 f"Label Studio refuses the {kind} token for {shown(url)} (status {answer.status}); check "
                 "LABEL_STUDIO_API_KEY, that its user may see the project"

@@ -43,7 +43,7 @@ class LabelStudio:
 
     @property
     def token_kind(self) -> Kind:
-        """none, legacy, personal or access."""
+        """none, legacy, personal, access or unknown."""
         return self._token.kind
 
     def who_am_i(self) -> str:
@@ -59,6 +59,8 @@ class LabelStudio:
                 "legacy": "it refuses the legacy token: copy it anew, make a personal access token, or "
                 "switch legacy tokens on (organisation settings, or "
                 "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN=true there)",
+                "unknown": "the token is neither a legacy one (40 hexadecimal digits) nor a personal access "
+                "token (three parts with dots between): copy it anew from Account & Settings",
                 "personal": "it refuses the personal access token: make a new one",
                 "access": "it refuses the short-lived access token: use a personal access token instead",
             }[self.token_kind]
@@ -74,6 +76,11 @@ class LabelStudio:
         """Send ``content`` as JSON and return the answer's; raises DataError unless the status is 2xx."""
         headers = {"Content-Type": "application/json"}
         return self._json(self.ask("POST", path, json.dumps(content).encode(), headers), path)
+
+    def patch(self, path: str, content: Mapping[str, Any]) -> Any:
+        """Change what lies at ``path`` and return the answer's; raises DataError unless the status is 2xx."""
+        headers = {"Content-Type": "application/json"}
+        return self._json(self.ask("PATCH", path, json.dumps(content).encode(), headers), path)
 
     def upload(self, project: int, files: Sequence[tuple[str, bytes]]) -> int:
         """Import image files (name, content) as tasks of ``project``; return how many tasks came of it."""

@@ -10,11 +10,12 @@ import logging
 from functools import partial
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from fcfi_core.errors import FcfiError
+from fcfi_core.errors import FcfiError, plain
 from fcfi_core.serving.app import OpenRoute
 from fcfi_core.serving.http import Json, answered, body_of, computed, discard, parsed, require_json
 from fcfi_core.serving.scheduler import Superseded
@@ -23,6 +24,7 @@ from label_studio_backend.backend import Backend
 from label_studio_backend.label_studio import LabelStudio
 from label_studio_backend.predict_request import PredictRequest
 from label_studio_backend.settings import Settings
+from label_studio_backend.setups import Setups
 
 logger = logging.getLogger("fcfi.label_studio")
 
@@ -52,11 +54,16 @@ class _Door:
         self._service = service
         self._settings = settings
         self._backend = Backend(settings, service)
+        self._setups = Setups(settings.background_label)
 
     async def setup(self, request: Request) -> Response:
-        """The body is neither read into anything nor kept: it holds the project creator's token."""
+        """Of the body the labelling config is looked at; nothing is kept, it holds the creator's token."""
         require_json(request)
-        await discard(request, self._service)
+        most = self._settings.body_bytes
+        async with body_of(request, self._service, most, "FCFI_BODY_MEGABYTES") as body:
+            said = await run_in_threadpool(self._setups.remarks, body)
+        for line in said:
+            logger.warning("%s", plain(line))
         return Json({"model_version": self._service.model.version})
 
     async def versions(self, request: Request) -> Response:

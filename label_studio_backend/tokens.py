@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -15,18 +16,26 @@ from typing import Any, Literal
 
 from fcfi_core.errors import ImageError
 
-Kind = Literal["none", "legacy", "personal", "access"]
+Kind = Literal["none", "legacy", "personal", "access", "unknown"]
+_LEGACY = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
 _EARLY = 30.0
 
 
 def kind_of(token: str) -> Kind:
-    """Return what ``token`` is: none, legacy, personal (refresh JWT) or access (a short-lived JWT)."""
+    """Return what ``token`` is: none, legacy, personal (refresh JWT), access (short-lived JWT), unknown."""
     if not token:
         return "none"
     payload = _payload(token)
     if payload is None:
-        return "legacy"
+        return "legacy" if _LEGACY.fullmatch(token) else "unknown"
     return "personal" if payload.get("token_type") == "refresh" else "access"
+
+
+def bare(text: str) -> str:
+    """Return the token in ``text``, which may be quoted, or the whole header that it was copied with."""
+    text = text.strip().strip("\"'").strip()
+    text = re.sub(r"^Authorization\s*:\s*", "", text, flags=re.IGNORECASE)
+    return re.sub(r"^(Token|Bearer)\s+", "", text, flags=re.IGNORECASE).strip()
 
 
 def _payload(token: str) -> dict[str, Any] | None:
@@ -45,7 +54,7 @@ class Token:
     """The operator's token, as an ``Authorization`` header.
 
     Args:
-        token: legacy or personal access token; may be empty.
+        token: legacy or personal access token, however it was copied; may be empty.
         refresh: asks Label Studio for an access token, given the personal one.
         clock: seconds since 1970.
     """
@@ -53,8 +62,8 @@ class Token:
     def __init__(
         self, token: str, refresh: Callable[[str], str], clock: Callable[[], float] = time.time
     ) -> None:
-        self.kind = kind_of(token)
-        self._token = token
+        self._token = bare(token)
+        self.kind = kind_of(self._token)
         self._refresh = refresh
         self._clock = clock
         self._lock = threading.Lock()
@@ -69,7 +78,7 @@ class Token:
         """
         if self.kind == "none":
             return {}
-        if self.kind == "legacy":
+        if self.kind in ("legacy", "unknown"):
             return {"Authorization": f"Token {self._token}"}
         if self.kind == "access":
             return {"Authorization": f"Bearer {self._token}"}

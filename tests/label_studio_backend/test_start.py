@@ -30,5 +30,5 @@ def test_a_plain_start_is_no_reason_to_warn(caplog, settings, level, says):
 def test_label_studio_is_asked_who_we_are(caplog, site, status, says):
     site.answers["/api/current-user/whoami"] = (status, {}, json.dumps({"email": "a@b.c"}).encode())
     with caplog.at_level("INFO", "fcfi.label_studio"):
-        check_label_studio(Settings(label_studio_url=site.url, label_studio_token="t"))
+        check_label_studio(Settings(label_studio_url=site.url, label_studio_token="5f" * 20))
     assert says in caplog.text

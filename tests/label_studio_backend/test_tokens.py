@@ -8,7 +8,7 @@ import json
 import pytest
 
 from fcfi_core.errors import ImageError
-from label_studio_backend.tokens import Token, kind_of
+from label_studio_backend.tokens import Token, bare, kind_of
 
 
 def jwt(**claims):
@@ -21,14 +21,22 @@ def jwt(**claims):
     [
         ("", "none"),
         ("5f0c1e2d3b4a59687786950413223140aabbccdd", "legacy"),
-        ("a.b.c", "legacy"),
-        ("a.W10.c", "legacy"),
+        ("a.b.c", "unknown"),
+        ("my token", "unknown"),
+        ("a.W10.c", "unknown"),
         (jwt(token_type="refresh"), "personal"),
         (jwt(token_type="access"), "access"),
     ],
 )
 def test_kinds(token, kind):
     assert kind_of(token) == kind
+
+
+@pytest.mark.parametrize(
+    "copied", [" abc\n", '"abc"', "Token abc", "Authorization: Token abc", "'Bearer  abc'"]
+)
+def test_a_token_may_be_copied_with_what_stands_around_it(copied):
+    assert bare(copied) == "abc"
 
 
 def test_headers_of_tokens_that_need_no_exchange():
