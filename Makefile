@@ -10,7 +10,7 @@ PYTHON = python3
 VENV = .venv
 HOST = 127.0.0.1
 PORT = 9090
-EXTRAS := openvino,images,label-studio,cvat,train,test,dev
+EXTRAS := openvino,images,label-studio,cvat,train,test,dev,docs
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -19,7 +19,7 @@ CONSTRAINTS := $(VENV)/constraints.txt
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint lint-docker typecheck format bench e2e soak clean FORCE
+.PHONY: help setup run test lint lint-docker typecheck format bench e2e soak docs coverage changelog dist docker-steps clean FORCE
 
 help: ## list these verbs
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -71,6 +71,26 @@ format: $(READY) ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(READY) ## the site of docs/, in build/site; fails on a broken link or reference
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html --doctree-dir build/doctrees docs build/site
+
+coverage: $(READY) ## lines and branches that the tests reach, started processes included
+	rm -f .coverage .coverage.*
+	$(BIN)/python -m coverage run -m pytest -q -m "not e2e and not slow" $(ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
+changelog: $(READY) ## collect changes/*.md into CHANGELOG.md under the present version
+	$(BIN)/python -m scriv collect
+
+dist: $(READY) ## wheel, sdist and list of parts in dist/, tried in environments of their own
+	$(BIN)/python -c 'import build, twine, cyclonedx_py' 2>/dev/null || \
+	  $(PIP) install --quiet --constraint $(CONSTRAINTS) build twine cyclonedx-bom
+	BIN=$(BIN) sh packaging/check_dist.sh
+
+docker-steps: ## build the Dockerfiles without Docker and start what they make (Debian, root; many minutes)
+	sh docker/try_steps.sh
+
 bench: $(READY) ## milliseconds per click, side by side in one run
 	$(BIN)/fcfi bench
 
@@ -81,5 +101,5 @@ soak: $(READY) ## the Label Studio backend under load, killed, and over thousand
 	$(BIN)/python -m pytest -s -m slow tests/label_studio_backend $(ARGS)
 
 clean: ## remove .venv and everything that tools left behind
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .e2e
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .e2e
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,8 +7,6 @@
 >>> result = session.click(40, 60, positive=False)             # doctest: +SKIP
 """
 
-from importlib.metadata import version as _version
-
 import fcfi_core.engines.waiting  # noqa: F401 (before torch, which whatever follows may import)
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import (
@@ -27,7 +25,7 @@ from fcfi_core.protocol import Protocol
 from fcfi_core.results import Result
 from fcfi_core.session import Session
 
-__version__ = _version("fcfi")
+__version__ = "0.1.0"
 
 __all__ = [
     "Box",

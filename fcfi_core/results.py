@@ -124,9 +124,10 @@ class Result:
         """How good the mask probably is, 0..1: the expected intersection over union with the truth.
 
         If every pixel belongs to the object independently with its probability p, the mask M meets it
-        in sum(p over M) pixels on average, and their union has |M| + sum(p outside M). The quotient is 1
-        for a mask without doubt, falls with every doubtful pixel inside or outside, and is 0 for an empty
-        mask. It ranks masks of one model; as an absolute figure it is as honest as the probabilities.
+        in sum(p over M) pixels on average, and their union has the area of M and sum(p outside M) more.
+        The quotient is 1 for a mask without doubt, falls with every doubtful pixel inside or outside, and
+        is 0 for an empty mask. It ranks masks of one model; as an absolute figure it is as honest as the
+        probabilities.
         """
         inside = self.view > self.threshold
         hits = float(self.view.sum(where=inside, dtype=np.float64))

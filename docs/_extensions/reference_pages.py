@@ -1,0 +1,78 @@
+"""Reference of commands and settings, written from the code where a page has a mark for it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from fcfi_core import plugins
+from fcfi_core.cli import build_parser
+from fcfi_core.settings import CORE_VARIABLES, SERVING_VARIABLES, Variable
+
+PLATFORMS = {"label-studio": "Label Studio", "cvat": "CVAT"}
+
+
+def write(app: Sphinx, name: str, content: list[str]) -> None:
+    """Put the reference in the place of the page's mark, if it has one."""
+    for mark, lines in (("<!-- commands -->", commands), ("<!-- settings -->", settings)):
+        if mark in content[0]:
+            content[0] = content[0].replace(mark, "\n".join(lines()))
+
+
+def commands() -> list[str]:
+    """Return a section for each verb, with what ``--help`` prints."""
+    os.environ["COLUMNS"] = "100"
+    lines: list[str] = []
+    for depth, parser in parsers(build_parser()):
+        lines += [f"{'#' * (depth + 1)} `{parser.prog}`", "", "```text", *parser.format_help().splitlines()]
+        lines += ["```", ""]
+    return lines
+
+
+def settings() -> list[str]:
+    """Return a section for each package that declares variables."""
+    lines: list[str] = []
+    seen: set[str] = set()
+    for title, variables in groups():
+        new = [variable for variable in variables if variable.name not in seen]
+        seen.update(variable.name for variable in new)
+        lines += [f"## {title}", "", *table(new), ""]
+    return lines
+
+
+def parsers(parser: argparse.ArgumentParser, depth: int = 1) -> Iterator[tuple[int, argparse.ArgumentParser]]:
+    """Yield ``parser`` and those below it, each once, with how deep they lie."""
+    yield depth, parser
+    for action in parser._actions:  # argparse has no public way to the verbs
+        if isinstance(action, argparse._SubParsersAction):
+            for child in dict.fromkeys(action.choices.values()):
+                yield from parsers(child, depth + 1)
+
+
+def groups() -> list[tuple[str, Sequence[Variable]]]:
+    """Return the variables by who declares them, the core first."""
+    found: list[tuple[str, Sequence[Variable]]] = [("Core", CORE_VARIABLES), ("Server", SERVING_VARIABLES)]
+    found += [(PLATFORMS.get(part.name, part.name), part.load()) for part in plugins.parts("settings")]
+    return found
+
+
+def table(variables: Sequence[Variable]) -> list[str]:
+    """Return the rows of a Markdown table."""
+    rows = [f"| `{one.name}` | {shown(one.default)} | {one.help} |" for one in variables]
+    return ["| variable | default | meaning |", "| --- | --- | --- |", *rows]
+
+
+def shown(default: Any) -> str:
+    """Return a default as one would write it."""
+    text = "auto" if default is None else str(default).removesuffix(".0")
+    return f"`{text}`" if text else ""
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.connect("source-read", write)
+    return {"parallel_read_safe": True}
