@@ -2,10 +2,10 @@
 
     python benchmarks/recipe.py SETS_FOLDER --initialisation BACKBONE.safetensors --out RESULTS_FOLDER
 
-Every run trains the default's architecture from the initialisation with the settings of
-``recipe.toml`` beside this file (the recipe of that time) and exactly one change, then clicks through objects of the development
-split (photos kept out of training by name; no evaluation set is touched). The unchanged recipe is run with
-three seeds: differences smaller than their spread mean nothing. Results are kept in
+Every run trains the default's architecture from the initialisation with the settings of ``recipe.toml``
+beside this file (the recipe of that time) and exactly one change, then clicks through objects of the
+development split (photos kept out of training by name; no evaluation set is touched). The unchanged
+recipe is run with three seeds: differences smaller than their spread mean nothing. Results are kept in
 ``RESULTS_FOLDER/results.json``; a second start goes on with what is missing. The table is Markdown.
 """
 

@@ -72,6 +72,7 @@ class SamplingConfiguration:
         box_start: the feedback starts from a box.
         prior_start: the feedback starts from a disturbed mask.
         continuation: an episode goes on after a step instead of making room for a new one.
+        degraded: the crop looks as if taken by a bad camera, in bad light, or as if it were no photo.
         rounds: clicks per step; the encoder runs once for all of them.
         longest_episode: steps after which an episode ends anyway.
         implied: share of box starts whose click is the box's centre instead of a user's click.
@@ -90,6 +91,7 @@ class SamplingConfiguration:
     neighbours: float = 0.0
     box_start: float = 0.08
     prior_start: float = 0.1
+    degraded: float = 0.0
     continuation: float = 0.6
     rounds: int = 2
     longest_episode: int = 4

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.evaluation.degradations import degraded
 from fcfi_core.training.configuration import SamplingConfiguration, SourceConfiguration
 from fcfi_core.training.photos import IGNORED, Photo
 from fcfi_core.training.thin import draw_thin_structure
@@ -24,6 +25,18 @@ _SMALLEST_TARGET = 0.0008
 _SMALLEST_SIDE = 96
 """Photo pixels that a crop around something small shows at least."""
 _TRIES = 8
+_WORST = {
+    "jpeg": (50, 6),
+    "blur": (0.7, 2.5),
+    "shake": (3, 14),
+    "noise": (6, 40),
+    "night": (0.4, 0.03),
+    "fog": (0.3, 0.75),
+    "grey": (1, 1),
+    "thermal": (1, 1),
+    "drawing": (1, 1),
+}
+"""How much of each degradation a crop gets, from least to worst."""
 _TOUCHING = 9
 """Regions this near one another, less one and halved, are neighbours: outlines leave a few pixels free."""
 
@@ -81,7 +94,10 @@ class CropSampler:
                 crop = Crop(*draw_thin_structure(crop.image, random))
             if (crop.target == 1).mean() >= _SMALLEST_TARGET:
                 break
-        return _augment(crop, random), random
+        crop = _augment(crop, random)
+        if random.random() < self._sampling.degraded:
+            crop = Crop(_degraded(crop.image, random), crop.target)
+        return crop, random
 
     def _choose(self, random: np.random.Generator, size: int) -> Photo:
         if size not in self._cumulated:
@@ -238,6 +254,16 @@ def _recoloured(image: NDArray[np.uint8], random: np.random.Generator) -> NDArra
     gain = 1 + random.uniform(-0.25, 0.4)
     shift = random.uniform(-40, 40) + random.uniform(-12, 12, 3)
     return np.clip(image.astype(np.float32) * gain + shift + 128 * (1 - gain) * 0.5, 0, 255).astype(np.uint8)
+
+
+def _degraded(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Return ``image`` worsened in one way, from hardly to badly."""
+    name = random.choice(list(_WORST))
+    mild, bad = _WORST[name]
+    badness = random.random()
+    amount = mild ** (1 - badness) * bad**badness
+    kind = f"{name}:{amount:g}" if mild != bad else str(name)
+    return degraded(image, kind, int(random.integers(2**31)))
 
 
 def _augment(crop: Crop, random: np.random.Generator) -> Crop:

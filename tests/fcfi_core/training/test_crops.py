@@ -130,3 +130,14 @@ def test_regions_below_the_source_s_size_are_no_targets():
     ids[:10, :10], ids[30:50, 30:50] = 1, 2
     photo = make_photo("set/0", np.zeros((60, 60, 3), np.uint8), ids, 0, 512, 300)
     assert photo.regions.tolist() == [2]
+
+
+def test_degraded_crops_differ_in_pixels_alone(photos):
+    clean = sampler(photos, SamplingConfiguration(paste=0.0))
+    worse = sampler(photos, SamplingConfiguration(paste=0.0, degraded=1.0))
+    for index in range(40):
+        (one, _), (other, _) = clean.draw(index, 64), worse.draw(index, 64)
+        assert np.array_equal(one.target, other.target)
+        assert not np.array_equal(one.image, other.image)
+        assert other.image.dtype == np.uint8
+        assert other.image.flags.c_contiguous
