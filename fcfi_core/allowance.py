@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -165,10 +165,23 @@ class Allowance:
     until: float = math.inf
     memory: Memory = field(default_factory=lambda: PROCESS)
     stopped: Exception | None = None
+    _waits: list[Callable[[], None]] = field(default_factory=list, init=False, repr=False)
 
     def stop(self, reason: Exception) -> None:
-        """Let the work end with ``reason`` at its next checkpoint."""
+        """Let the work end with ``reason`` at its next checkpoint, and break off what it waits for."""
         self.stopped = reason
+        for break_off in tuple(self._waits):
+            break_off()
+
+    @contextmanager
+    def interruptible(self, break_off: Callable[[], None]) -> Iterator[None]:
+        """Call ``break_off`` if the work is stopped within the block, in which it waits for others."""
+        self._waits.append(break_off)
+        try:
+            self.checkpoint()
+            yield
+        finally:
+            self._waits.remove(break_off)
 
     @property
     def seconds(self) -> float:

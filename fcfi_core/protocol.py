@@ -15,6 +15,8 @@ from fcfi_core.errors import SettingsError
 
 LONGEST = 2.0
 """Longer side / shorter side beyond which an image is too long to be looked at as a whole."""
+_LONGEST_SIDE = 4096
+_LARGEST_CROP = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,19 @@ class Protocol:
     official: bool = False
 
     def __post_init__(self) -> None:
-        for name, lowest in (("first_side", 32), ("target_size", 32), ("smallest_crop", 1)):
+        for name, lowest, highest in (
+            ("first_side", 32, _LONGEST_SIDE),
+            ("target_size", 32, _LONGEST_SIDE),
+            ("smallest_crop", 1, _LARGEST_CROP),
+        ):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < lowest):
-                raise SettingsError(f"protocol {name} is {value!r}; give a whole number from {lowest}.")
+            if value is not None and (type(value) is not int or not lowest <= value <= highest):
+                raise SettingsError(
+                    f"protocol {name} is {value!r}; give a whole number from {lowest} to {highest}."
+                )
+        for name in ("flip", "official"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"protocol {name} is {getattr(self, name)!r}; give true or false.")
         for name, lowest, highest in (
             ("keep_overlap", 0, 1),
             ("zoom_threshold", 0, 1),
@@ -71,7 +82,11 @@ class Protocol:
             ("second_look", 0, 1000),
         ):
             value = getattr(self, name)
-            if not isinstance(value, int | float) or not lowest <= value <= highest:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not lowest <= value <= highest
+            ):
                 raise SettingsError(
                     f"protocol {name} is {value!r}; give a number from {lowest} to {highest}."
                 )

@@ -23,6 +23,7 @@ from functools import partial
 import numpy as np
 
 from fcfi_core import candidates
+from fcfi_core.allowance import checkpoint
 from fcfi_core.axes import Map
 from fcfi_core.engines import layout
 from fcfi_core.engines.base import Encoded
@@ -182,6 +183,7 @@ class Recurrence:
         watch: Stopwatch,
     ) -> State:
         """Return what one pass of the network makes of ``prompt`` in the frame ``seen``."""
+        checkpoint()
         size, flip = (image.height, image.width), self.protocol.flip
         clicks = self.rules.shown(prompt, size)
         with watch.measure("encode"):

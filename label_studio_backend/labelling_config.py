@@ -10,6 +10,12 @@ from typing import Any, Self
 
 from fcfi_core.errors import DataError, ImageError
 
+MOST_TAGS = 1000
+"""Most tags for images, regions and repetitions of a config; real ones have some dozens."""
+
+_DEEPEST_KEY = 32
+_LONGEST_VALUE = 10_000
+
 LARGEST = 1_000_000
 """Most characters of a config; real ones have some thousands."""
 
@@ -202,15 +208,18 @@ class LabellingConfig:
         controls: list[Control] = []
         images: dict[str, str] = {}
         flags: list[str] = []
+        labels = _labels_of(root)
         for element in root.iter():
             kind = element.tag.lower()
             name = element.get("name", "")
             if kind == "image" and name:
                 images[name] = element.get("value") or element.get("valueList") or ""
             elif kind in _SPELLING and name:
-                controls.append(_control(element, kind, name))
+                controls.append(_control(element, kind, name, labels.get(element, [])))
             elif kind == "repeater":
                 flags.append(element.get("indexFlag") or "{{idx}}")
+            if len(controls) + len(images) + len(flags) > MOST_TAGS:
+                raise DataError(f"the labelling config has more than {MOST_TAGS} tags; use fewer.")
         return cls(tuple(controls), images, tuple(flags), background)
 
     @classmethod
@@ -334,6 +343,8 @@ class LabellingConfig:
             raise ImageError(
                 f"the labelling config has no <Image name={target!r}>; its images: {sorted(self.images)}."
             )
+        if len(pattern) > _LONGEST_VALUE:
+            raise ImageError(f"the value of <Image> {target!r} has {len(pattern)} characters; shorten it.")
         value = _look_up(pattern, data)
         if value in (None, "") and len(self.images) == 1 and UNDEFINED in data:
             value = data[UNDEFINED]
@@ -346,12 +357,22 @@ class LabellingConfig:
         return value.strip()
 
 
-def _control(element: ElementTree.Element, kind: str, name: str) -> Control:
-    labels = [
-        label.get("alias") or label.get("value") or ""
-        for label in element.iter()
-        if label.tag.lower() == "label"
-    ]
+def _labels_of(root: ElementTree.Element) -> dict[ElementTree.Element, list[str]]:
+    """Return the labels of each control: those within it, but not within another control in it."""
+    found: dict[ElementTree.Element, list[str]] = {}
+    waiting: list[tuple[ElementTree.Element, ElementTree.Element | None]] = [(root, None)]
+    while waiting:
+        element, owner = waiting.pop()
+        kind = element.tag.lower()
+        if kind in _SPELLING:
+            owner = element
+        elif kind == "label" and owner is not None:
+            found.setdefault(owner, []).append(element.get("alias") or element.get("value") or "")
+        waiting.extend((child, owner) for child in reversed(element))
+    return found
+
+
+def _control(element: ElementTree.Element, kind: str, name: str, labels: Sequence[str]) -> Control:
     return Control(
         kind=kind,
         name=name,
@@ -379,7 +400,7 @@ def _look_up(pattern: str, data: Mapping[str, Any]) -> Any:
 def _filled(path: str, data: Mapping[str, Any]) -> str:
     """Return the text for ``path``, whose last parts may be no key: "$name.png" is a name and a suffix."""
     parts = path.split(".")
-    for length in range(len(parts), 0, -1):
+    for length in range(min(len(parts), _DEEPEST_KEY), 0, -1):
         value = _value(".".join(parts[:length]), data)
         if isinstance(value, str | int | float):
             return ".".join((str(value), *parts[length:]))

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _KEY = "fcfi"
+_NOT_FINITE = "weight {!r} has values that are no numbers; the file is damaged, or its training failed."
+_LARGEST_ARGUMENT = 1024
+_LONGEST_ARGUMENT = 64
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,9 @@ class Description:
             WeightsError: if the file is damaged.
         """
         weights, _ = _content(self.path, "numpy")
+        for key, array in weights.items():
+            if not np.isfinite(array).all():
+                raise WeightsError(_NOT_FINITE.format(key))
         return {
             key: array.astype(np.float32) if np.issubdtype(array.dtype, np.floating) else array
             for key, array in weights.items()
@@ -95,8 +101,15 @@ class Checkpoint:
         Raises:
             WeightsError: if weights and architecture do not fit each other.
         """
+        import torch
+
+        # First without memory: arguments that do not belong to these weights may ask for any amount of it.
+        with torch.device("meta"):
+            require_layout(self.state, build(self.variant, **self.arguments).state_dict(), self.variant)
+        for key, tensor in self.state.items():
+            if not bool(torch.isfinite(tensor).all()):
+                raise WeightsError(_NOT_FINITE.format(key))
         network = build(self.variant, **self.arguments).eval()
-        require_layout(self.state, network.state_dict(), self.variant)
         network.load_state_dict(self.state, strict=True)
         return network
 
@@ -185,9 +198,11 @@ def _header(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
         header = json.loads(metadata[_KEY])
         variant, version = header["variant"], header["format"]
         sections = [header.get(name, {}) for name in ("arguments", "protocol", "model_card")]
-        if not (isinstance(version, int) and all(isinstance(section, dict) for section in sections)):
+        if not (type(version) is int and isinstance(variant, str)):
+            raise ValueError("the variant is a name and the format a number")
+        if not all(isinstance(section, dict) for section in sections):
             raise ValueError("sections must be objects")
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise WeightsError(
             f"{str(path)!r} has no usable {_KEY!r} header, so its architecture is unknown; give a file "
             "written by fcfi train or fcfi convert."
@@ -198,9 +213,28 @@ def _header(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
         )
     if variant not in VARIANTS:
         raise WeightsError(
-            f"{str(path)!r} is of the unknown variant {variant!r}; this version knows {', '.join(VARIANTS)}."
+            f"{str(path)!r} is of the unknown variant {variant[:80]!r}; this version knows "
+            f"{', '.join(VARIANTS)}."
         )
+    for name, value in header.get("arguments", {}).items():
+        if not _is_plain(value):
+            raise WeightsError(
+                f"{str(path)!r} asks for a network with {name[:80]!r} = {repr(value)[:80]}, which none has; "
+                "the file is damaged."
+            )
     return dict(header)
+
+
+def _is_plain(value: object, *, within: bool = False) -> bool:
+    """Return whether ``value`` can be an argument of a network: small, and of a plain type."""
+    if value is None or isinstance(value, bool):
+        return True
+    if isinstance(value, int | float):
+        return abs(value) <= _LARGEST_ARGUMENT
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_ARGUMENT
+    few = isinstance(value, list) and len(value) <= _LONGEST_ARGUMENT and not within
+    return few and all(_is_plain(one, within=True) for one in value)  # type: ignore[attr-defined]
 
 
 def write_checkpoint(

@@ -18,7 +18,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
@@ -36,7 +36,8 @@ from PIL import (
     features,
 )
 
-from fcfi_core.errors import ImageError
+from fcfi_core.allowance import reserved
+from fcfi_core.errors import FcfiError, ImageError
 from fcfi_core.images import tiff
 from fcfi_core.images.decoding import decode, from_pillow, turned, upright
 from fcfi_core.images.headers import FIRST_BYTES, claimed_size, kind_of, other_kind
@@ -53,6 +54,12 @@ READABLE_SUFFIXES = (
 """Suffixes that files of the readable kinds have, lower case; what is read is told by the content."""
 
 _FORMATS = "JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF or HEIC"
+
+_BYTES_PER_PIXEL = {"JPEG": 16, "PNG": 18, "WebP": 26, "BMP": 14, "GIF": 14, "AVIF": 20, "HEIC": 20}
+"""Memory that decoding takes at its peak, with the pixels that stay; measured with each kind's worst."""
+
+_MOST_BYTES_PER_PIXEL = 44
+_PNG_DEPTH = 24
 
 _OPENERS: dict[str, Callable[..., ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.jpeg_factory,
@@ -238,12 +245,27 @@ def _from_encoded(
         found = _guarded(tiff.decode, encoded, name, require_size, limit, ignore_alpha, name=name)
         notes = turned(found.orientation) + found.notes + (["frame 1 of several"] if found.several else [])
         return upright(found.pixels, found.orientation), notes
-    if (claimed := claimed_size(kind, encoded)) is not None:
-        require_size(*claimed)
     opener = _OPENERS.get(kind) or _optional_opener(kind, name)
-    with _guarded(opener, io.BytesIO(encoded), name=name) as image:
-        require_size(image.width, image.height)
-        return _guarded(decode, image, encoded, ignore_alpha, name=name)
+    with ExitStack() as held:
+        claimed = claimed_size(kind, encoded)
+        if claimed is not None:
+            require_size(*claimed)
+            held.enter_context(_reserved(*claimed, kind, encoded, name))
+        with _guarded(opener, io.BytesIO(encoded), name=name) as image:
+            require_size(image.width, image.height)
+            if claimed != (image.width, image.height):
+                held.enter_context(_reserved(image.width, image.height, kind, encoded, name))
+            return _guarded(decode, image, encoded, ignore_alpha, name=name)
+
+
+def _reserved(
+    width: int, height: int, kind: str, encoded: bytes | bytearray | memoryview, name: str
+) -> AbstractContextManager[None]:
+    """Reserve what decoding takes at its peak, as measured for each kind."""
+    each = _BYTES_PER_PIXEL.get(kind, _MOST_BYTES_PER_PIXEL)
+    if kind == "PNG" and len(encoded) > _PNG_DEPTH and encoded[_PNG_DEPTH] == 16:
+        each = _MOST_BYTES_PER_PIXEL
+    return reserved(each * width * height, f"{name} of {width} x {height} pixels", ImageError)
 
 
 def _optional_opener(kind: str, name: str) -> Callable[..., ImageFile.ImageFile]:
@@ -271,7 +293,7 @@ def _guarded(function: Callable[..., Returned], *arguments: Any, name: str) -> R
     """Return ``function(*arguments)``; whatever it raises becomes one ImageError."""
     try:
         return function(*arguments)
-    except ImageError:
+    except FcfiError:
         raise
     except Exception:  # decoders raise whatever a damaged file provokes, from KeyError to struct.error
         raise ImageError(

@@ -24,6 +24,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from fcfi_core.allowance import reserved
 from fcfi_core.errors import ImageError
 from fcfi_core.images.headers import jpeg_size, webp_size
 from fcfi_core.images.samples import to_rgb
@@ -91,11 +92,14 @@ def decode(
         page, notes, several = _picture_of(file)
         require_size(page.imagewidth, page.imagelength)
         _require_known(page, name, limit)
-        samples = _samples(page, encoded, name, limit)
-        if samples is None:
-            pixels, found = _by_pillow(page, encoded, name, ignore_alpha)
-        else:
-            pixels, found = _meaning(page, samples, name, ignore_alpha)
+        raw, area = page.nbytes, page.imagewidth * page.imagelength
+        room = min(4 * raw, 2.5 * raw + 12 * area) + 12 * area  # as measured
+        with reserved(room, f"{name} of {page.imagewidth} x {page.imagelength} pixels", ImageError):
+            samples = _samples(page, encoded, name, limit)
+            if samples is None:
+                pixels, found = _by_pillow(page, encoded, name, ignore_alpha)
+            else:
+                pixels, found = _meaning(page, samples, name, ignore_alpha)
         if pixels.shape != (page.imagelength, page.imagewidth, 3):
             raise ImageError(f"{name} does not hold the picture that its header describes; save it again.")
         orientation = page.tags.valueof(_ORIENTATION, 1)

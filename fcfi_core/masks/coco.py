@@ -16,10 +16,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.allowance import reserved
 from fcfi_core.errors import DataError
 from fcfi_core.masks.extent import Mask, require_mask, require_size
 from fcfi_core.masks.runs import expand, lengths, toggles_by_column
 
+_BYTES_PER_CHARACTER = 64
 _MOST_GROUPS = 12  # 60 bits: more than any mask has pixels
 
 
@@ -51,7 +53,8 @@ def decode(segmentation: Mapping[str, Any]) -> Mask:
         raise DataError("a COCO segmentation must have 'size' [H, W] and 'counts'.") from None
     width, height = require_size(width, height)
     if isinstance(counts, str | bytes):
-        runs = _from_text(counts)
+        with reserved(_BYTES_PER_CHARACTER * len(counts), "a run-length code"):
+            runs = _from_text(counts)
     else:
         try:
             runs = np.asarray(counts)
@@ -62,8 +65,9 @@ def decode(segmentation: Mapping[str, Any]) -> Mask:
     size = width * height
     if runs.size == 0 or runs.min() < 0 or runs.max() > size or int(runs.sum()) != size:
         raise DataError(f"COCO counts do not cover exactly the {size} pixels of size [{height}, {width}].")
-    by_column = expand(runs).reshape(width, height)
-    return cv2.transpose(by_column.view(np.uint8)).view(np.bool_)
+    with reserved(3 * size + 24 * runs.size, f"a mask of {width} x {height} pixels"):
+        by_column = expand(runs).reshape(width, height)
+        return cv2.transpose(by_column.view(np.uint8)).view(np.bool_)
 
 
 def _to_text(runs: NDArray[np.int64]) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fcfi_core.allowance import reserved
 from fcfi_core.clicks import Box
 from fcfi_core.errors import DataError
 from fcfi_core.masks.extent import Mask, box_of, crop, require_mask, require_size
@@ -63,6 +64,8 @@ def decode(points: Sequence[float], width: int, height: int) -> Mask:
         raise DataError(
             f"CVAT mask runs cover {runs.sum():g} pixels, but their box has {box.width} x {box.height}."
         )
-    mask = np.zeros((height, width), bool)
-    crop(mask, box)[:] = expand(runs.astype(np.int64)).reshape(box.height, box.width)
-    return mask
+    room = width * height + box.width * box.height + 32 * runs.size
+    with reserved(room, f"a mask of {width} x {height} pixels"):
+        mask = np.zeros((height, width), bool)
+        crop(mask, box)[:] = expand(runs.astype(np.int64)).reshape(box.height, box.width)
+        return mask

@@ -16,11 +16,13 @@ where its fourth sample (alpha) is above 0.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.allowance import checkpoint, reserved
 from fcfi_core.errors import DataError
 from fcfi_core.masks.extent import Mask, require_mask, require_size
 from fcfi_core.masks.runs import lengths, toggles
@@ -32,6 +34,8 @@ _FIELD_BITS = np.array([3, 4, 8, 16])
 _LONGEST_RUN = 1 << 16
 _MOST_SAMPLES = (1 << 32) - 1
 _HEADER_BITS = 32 + 5 + 4 * 4
+_BYTES_PER_BYTE = 40  # of a code: its runs, their ends, and where they begin
+_BLOCKS_BETWEEN_LOOKS = 1 << 12
 _BLOCK_RUNS = 1 << 18  # runs packed at a time: bounds the memory for masks of noise
 
 
@@ -112,21 +116,32 @@ def decode(rle: Sequence[int] | bytes, width: int, height: int) -> Mask:
     samples = width * height * _CHANNELS
     if len(data) * 8 < _HEADER_BITS or int.from_bytes(data[:4], "big") != samples:
         raise DataError(f"the Label Studio rle does not hold {width} x {height} pixels of 4 samples.")
-    ends: list[int] = [0]
-    inside: list[bool] = []
-    for count, values in _blocks(data, samples):
-        if len(values) == 1:
-            ends.append(ends[-1] + count)
+    room = width * height + _BYTES_PER_BYTE * len(data)
+    with reserved(room, f"a brush code of {len(data)} bytes for {width} x {height} pixels"):
+        counts, inside = _runs(data, samples)
+        # A pixel is its fourth sample: e // 4 pixels have theirs among the first e samples.
+        ends = np.cumsum(counts, dtype=np.int64)
+        ends //= _CHANNELS
+        return np.repeat(inside, np.diff(ends, prepend=0)).reshape(height, width)
+
+
+def _runs(data: bytes, samples: int) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+    """Return how many samples each run has, and whether they lie inside; a stored sample is a run of one."""
+    counts, inside = array("I"), bytearray()
+    for number, (count, values) in enumerate(_blocks(data, samples)):
+        if isinstance(values, int):
+            counts.append(count)
+            inside.append(values > 0)
         else:
-            ends.extend(range(ends[-1] + 1, ends[-1] + count + 1))
-        inside.extend(value > 0 for value in values)
-    # A pixel is its fourth sample: e // 4 pixels have theirs among the first e samples.
-    pixels = np.diff(np.array(ends) // _CHANNELS)
-    return np.repeat(np.array(inside), pixels).reshape(height, width)
+            counts.frombytes(np.ones(count, np.uint32).tobytes())
+            inside += (values > 0).tobytes()
+        if number % _BLOCKS_BETWEEN_LOOKS == 0:
+            checkpoint()
+    return np.frombuffer(counts, np.uint32), np.frombuffer(inside, np.bool_)
 
 
-def _blocks(data: bytes, samples: int) -> Iterator[tuple[int, list[int]]]:
-    """Yield (count, values) of each block: one value that stands for all, or ``count`` values."""
+def _blocks(data: bytes, samples: int) -> Iterator[tuple[int, int | NDArray[np.int64]]]:
+    """Yield (count, value) of each block: one value that stands for all, or an array of ``count`` values."""
     end = len(data) * 8
     header = int.from_bytes(data[:7], "big") >> 56 - _HEADER_BITS
     sample_bits = (header >> 16 & 31) + 1
@@ -145,14 +160,14 @@ def _blocks(data: bytes, samples: int) -> Iterator[tuple[int, list[int]]]:
         if place > end or covered > samples:
             raise DataError("the Label Studio rle ends too early or runs too far; it is damaged.")
         if is_run:
-            yield count, [window >> 61 - field - sample_bits & (1 << sample_bits) - 1]
+            yield count, window >> 61 - field - sample_bits & (1 << sample_bits) - 1
         else:
             yield count, _literals(data, stored, place, sample_bits)
 
 
-def _literals(data: bytes, start: int, end: int, sample_bits: int) -> list[int]:
+def _literals(data: bytes, start: int, end: int, sample_bits: int) -> NDArray[np.int64]:
     """Return the samples of ``sample_bits`` each in the bits ``start`` to ``end`` (exclusive)."""
     bits = np.unpackbits(np.frombuffer(data[start >> 3 : (end + 7) >> 3], np.uint8))
     words = bits[start & 7 : (start & 7) + end - start].reshape(-1, sample_bits)
-    values: list[int] = (words @ (1 << np.arange(sample_bits - 1, -1, -1))).tolist()
+    values: NDArray[np.int64] = words @ (1 << np.arange(sample_bits - 1, -1, -1))
     return values

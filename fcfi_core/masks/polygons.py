@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.allowance import checkpoint, reserved
 from fcfi_core.clicks import Box
 from fcfi_core.errors import DataError
 from fcfi_core.masks.extent import Mask, box_of, crop, require_mask, require_size
@@ -163,16 +164,22 @@ def _candidates(
 
     most = len(rings) if max_points is None else max_points // _FEWEST_OF_A_RING
     if len(rings) <= most:
-        simple = [simplified(outline, tolerance) for outline in outlines]
+        simple = [_simplified(outline, tolerance) for outline in outlines]
         if fits(simple):
             yield _assembled(rings, simple, bridge=bridge)
             return
     count = min(len(rings), most)
     while count:
+        checkpoint()
         found = coarsened(outlines[:count], tolerance, fits)
         if found is not None:
             yield _assembled(rings, found, bridge=bridge)
         count //= 2
+
+
+def _simplified(outline: Outline, tolerance: float) -> Ring:
+    checkpoint()
+    return simplified(outline, tolerance)
 
 
 def _assembled(rings: Sequence[_Ring], simple: Sequence[Ring], *, bridge: bool) -> tuple[Polygon, ...]:
@@ -233,4 +240,5 @@ def from_polygons(polygons: Iterable[Polygon], width: int, height: int) -> Mask:
             raise DataError(
                 f"a polygon ring of shape {ring.shape} cannot be drawn; give (N, 2) finite numbers, N >= 3."
             )
-    return _drawn(parts, Box(0, 0, width - 1, height - 1))
+    with reserved(width * height, f"a mask of {width} x {height} pixels"):
+        return _drawn(parts, Box(0, 0, width - 1, height - 1))

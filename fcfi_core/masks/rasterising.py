@@ -7,9 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.allowance import checkpoint, reserved
 from fcfi_core.clicks import Box
 from fcfi_core.masks.extent import Mask
 from fcfi_core.masks.runs import fill
+
+_BLOCK_CROSSINGS = 1 << 20
+_BYTES_PER_CROSSING = 44
+_BYTES_PER_PIXEL = 2
 
 Ring = NDArray[np.floating] | NDArray[np.integer]
 
@@ -34,11 +39,22 @@ def rasterise(rings: Sequence[Ring], box: Box) -> Mask:
     (x1, y1), (x2, y2) = (np.where(down, a, b) for a, b in ((start.T, end.T), (end.T, start.T)))
     first = np.ceil(y1 - 0.5).clip(box.y1, box.y2 + 1).astype(np.int64)
     count = np.ceil(y2 - 0.5).clip(box.y1, box.y2 + 1).astype(np.int64) - first
-    edge = np.repeat(np.arange(count.size), count)
-    row = first[edge] + np.arange(edge.size) - np.repeat(np.cumsum(count) - count, count)
-    slope = (x2 - x1)[edge] / (y2 - y1)[edge]
-    crossing = x1[edge] + (row + 0.5 - y1[edge]) * slope
-    column = np.ceil(crossing - 0.5).clip(box.x1, box.x2 + 1).astype(np.int64)
-    toggles = (row - box.y1) * box.width + column - box.x1
-    toggles.sort()
-    return fill(toggles, box.width * box.height).reshape(box.height, box.width)
+    crossings, pixels = int(count.sum()), box.width * box.height
+    room = _BYTES_PER_CROSSING * crossings + _BYTES_PER_PIXEL * pixels
+    with reserved(room, f"a polygon of {start.shape[0]} points on {box.width} x {box.height} pixels"):
+        toggles, ends, done = np.empty(crossings, np.int64), np.cumsum(count), 0
+        while done < crossings:
+            checkpoint()
+            last = min(crossings, done + _BLOCK_CROSSINGS)
+            from_edge, to_edge = np.searchsorted(ends, (done, last - 1), side="right")
+            here = slice(from_edge, to_edge + 1)
+            repeats = np.minimum(ends[here], last) - np.maximum(ends[here] - count[here], done)
+            edge = np.repeat(np.arange(from_edge, to_edge + 1), repeats)
+            row = first[edge] + np.arange(done, last) - (ends - count)[edge]
+            slope = (x2 - x1)[edge] / (y2 - y1)[edge]
+            crossing = x1[edge] + (row + 0.5 - y1[edge]) * slope
+            column = np.ceil(crossing - 0.5).clip(box.x1, box.x2 + 1).astype(np.int64)
+            toggles[done:last] = (row - box.y1) * box.width + column - box.x1
+            done = last
+        toggles.sort()
+        return fill(toggles, pixels).reshape(box.height, box.width)

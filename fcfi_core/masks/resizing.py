@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fcfi_core.allowance import reserved
 from fcfi_core.masks.extent import Mask, require_mask, require_size
 
 
@@ -20,6 +21,11 @@ def resized(mask: Mask, width: int, height: int) -> Mask:
     width, height = require_size(width, height)
     if mask.shape == (height, width):
         return mask
+    with reserved(width * height, f"a mask of {width} x {height} pixels"):
+        return _nearest(mask, width, height)
+
+
+def _nearest(mask: Mask, width: int, height: int) -> Mask:
     rows = (np.arange(height) * 2 + 1) * mask.shape[0] // (2 * height)
     columns = (np.arange(width) * 2 + 1) * mask.shape[1] // (2 * width)
     resized_mask: Mask = mask[np.ix_(rows, columns)]

@@ -83,5 +83,9 @@ def build(variant: str, **arguments: Any) -> InteractiveNetwork:
         raise WeightsError(f"variant {variant!r} is unknown; choose one of {', '.join(VARIANTS)}.")
     try:
         return description.network(**{**description.arguments, **arguments})
-    except (TypeError, KeyError) as error:
-        raise WeightsError(f"variant {variant!r} cannot be built with {arguments!r}: {error}.") from None
+    except WeightsError:
+        raise
+    except Exception as error:  # arguments may come from a file, and constructors trust theirs
+        raise WeightsError(
+            f"variant {variant!r} cannot be built with {repr(arguments)[:200]}: {error}."
+        ) from None

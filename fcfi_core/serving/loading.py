@@ -34,6 +34,7 @@ class Loading:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fcfi-loading", daemon=True)
         self._failed: Callable[[], None] = lambda: None
+        self._given_up = False
 
     def start(self, failed: Callable[[], None] | None = None) -> Loading:
         """Begin to load; call ``failed`` if that fails. Returns itself."""
@@ -67,6 +68,10 @@ class Loading:
             raise self.error or WeightsError("the weights could not be loaded; see the log.")
         return self._predictor
 
+    def give_up(self) -> None:
+        """Say no more of a failure to load: the process ends, and with it what loading needs."""
+        self._given_up = True
+
     def renew(self, load: Callable[[], Predictor], version: str) -> bool:
         """Load other weights and answer with them from then on; the present ones answer meanwhile.
 
@@ -85,6 +90,9 @@ class Loading:
         except FcfiError as error:
             logger.warning("%s stays in use: %s", self.version, error)
             return False
+        except Exception:
+            logger.exception("%s stays in use: the chosen weights cannot be loaded", self.version)
+            return False
         self._predictor, self.version = predictor, version
         logger.info("%s answers from now on", version)
         return True
@@ -99,7 +107,8 @@ class Loading:
         except FcfiError as error:
             self.error = error
         except Exception:
-            logger.exception("the weights could not be loaded")
+            if not self._given_up:
+                logger.exception("the weights could not be loaded")
         finally:
             self._done.set()
             if self._predictor is None:
@@ -117,12 +126,15 @@ def follow_choice(
         stop: ends the watch.
         every: seconds between two looks at the choice.
     """
-    seen = _stamp()
+    seen: object = _stamp()
     while not stop.wait(every):
-        present = _stamp()
-        if present != seen and model.state == "ready":
-            seen = present
-            model.renew(load, version_of(CHOSEN))
+        try:
+            present = _stamp()
+            if present != seen and model.state == "ready":
+                seen = present
+                model.renew(load, version_of(CHOSEN))
+        except Exception:  # whatever stands in the file of the choice, the next one is followed again
+            logger.exception("the choice of weights cannot be followed")
 
 
 def _stamp() -> tuple[str, int, int]:
@@ -130,7 +142,7 @@ def _stamp() -> tuple[str, int, int]:
     name = chosen()
     try:
         status = Path(name).expanduser().stat()
-    except OSError:
+    except (OSError, ValueError, RuntimeError):  # also names that no file can have
         return name, 0, 0
     return name, status.st_mtime_ns, status.st_size
 

@@ -54,7 +54,7 @@ def serve(settings: ServingSettings, environment: Mapping[str, str]) -> int:
     service = Service(settings, model, environment)
     server = Server(service)  # settings of a door that are wrong are said before anything is opened
     listening = listen(settings.host, settings.port)
-    model.start(server.end)
+    model.start(server.stop)
     stopped = threading.Event()
     if values["FCFI_MODEL"] == CHOSEN:
         threading.Thread(target=follow_choice, args=(model, load, stopped), daemon=True).start()
@@ -133,13 +133,13 @@ class Server(uvicorn.Server):
         self._let_go()
         super().handle_exit(sig, frame)
 
-    def end(self) -> None:
-        """Stop serving; callable from any thread."""
-        self._let_go()
+    def stop(self) -> None:
+        """End serving, from any thread: there are no weights to serve with."""
         self.should_exit = True
 
     def _let_go(self) -> None:
         """Answer whoever waits, and give what runs little time."""
+        self._service.model.give_up()
         threading.Thread(target=self._service.scheduler.close, args=(GRACE_SECONDS,), daemon=True).start()
 
 

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
+import queue
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
+from fcfi_core.allowance import checkpoint, present
 from fcfi_core.errors import ImageError, without_passwords
 
+RESOLVE_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
 _CHUNK = 256 * 1024
+_MOST_ADDRESSES = 8
+_LEAST_SECONDS = 0.1
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -85,6 +92,26 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
+def _resolved(host: str, port: int, seconds: float) -> list[Any]:
+    """Return what ``socket.getaddrinfo`` does; raises TimeoutError if that takes too long."""
+    outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def resolve() -> None:
+        try:
+            outcome.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            outcome.put(error)
+
+    threading.Thread(target=resolve, name="fcfi-resolver", daemon=True).start()
+    try:
+        found = outcome.get(timeout=max(_LEAST_SECONDS, seconds))
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(found, Exception):
+        raise found
+    return list(found)
+
+
 class AddressGuard:
     """Decides which addresses may be asked.
 
@@ -108,7 +135,7 @@ class AddressGuard:
         """
         host = origin(parts)[1]
         try:
-            found = socket.getaddrinfo(host, port_of(parts), type=socket.SOCK_STREAM)
+            found = _resolved(host, port_of(parts), min(present().seconds, RESOLVE_SECONDS))
         except (OSError, UnicodeError):
             raise ImageError(
                 f"the host {host!r} of the image address cannot be resolved from here."
@@ -151,10 +178,9 @@ def exchange(
         ImageError: if the server cannot be reached, is too slow, or sends too much.
     """
     host, place = parts.hostname or "", f"{parts.scheme}://{parts.netloc}"
-    connection = _Connection(
-        host, port_of(parts), addresses, parts.scheme == "https", min(seconds, READ_SECONDS)
-    )
-    with _deadline(connection, seconds) as over:
+    seconds = max(_LEAST_SECONDS, min(seconds, present().seconds))
+    connection = _Connection(host, port_of(parts), addresses, parts.scheme == "https", seconds)
+    with present().interruptible(connection.break_off), _deadline(connection, seconds) as over:
         try:
             target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
             query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
@@ -174,6 +200,7 @@ def exchange(
         except ImageError:
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
+            checkpoint()
             if over.is_set():
                 raise ImageError(f"{place} took longer than {seconds:g} s to send the image.") from None
             raise ImageError(f"{place} cannot be reached from here ({_reason(error)}).") from None
@@ -187,17 +214,22 @@ def exchange(
 class _Connection(http.client.HTTPConnection):
     """A connection to one of some addresses, with TLS for the host's name if asked for."""
 
-    def __init__(self, host: str, port: int, addresses: list[str], secure: bool, timeout: float) -> None:
-        super().__init__(host, port, timeout=timeout)
-        self._addresses = addresses
+    def __init__(self, host: str, port: int, addresses: list[str], secure: bool, seconds: float) -> None:
+        super().__init__(host, port, timeout=min(seconds, READ_SECONDS))
+        self._addresses = addresses[:_MOST_ADDRESSES]
         self._secure = secure
+        self._until = time.monotonic() + seconds
         self._socket: socket.socket | None = None
 
     def connect(self) -> None:
         last: OSError = OSError("no address")
         for address in self._addresses:
+            checkpoint()
+            left = self._until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
             try:
-                self.sock = socket.create_connection((address, self.port), CONNECT_SECONDS)
+                self.sock = socket.create_connection((address, self.port), min(left, CONNECT_SECONDS))
             except OSError as error:
                 last = error
                 continue
@@ -247,6 +279,7 @@ def _read(response: http.client.HTTPResponse, most_bytes: int, place: str) -> by
         raise too_large
     chunks, size = [], 0
     while chunk := response.read(_CHUNK):
+        checkpoint()
         chunks.append(chunk)
         size += len(chunk)
         if size > most_bytes:

@@ -218,3 +218,32 @@ def test_what_editors_put_before_the_config_is_passed_over():
 def test_anything_else_is_refused_in_one_sentence(text):
     with pytest.raises(DataError):
         LabellingConfig.parse(text)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        '<Image name="image" value="x$a' + ".a" * 25_000 + '"/>',
+        '<Image name="image" value="' + "$a.a.a" * 9_000 + '"/>',
+        "".join(f'<Labels name="l{number}" toName="image">' for number in range(5000))
+        + '<Image name="image" value="$image"/>'
+        + "<Label value='x'/>" * 5000
+        + "</Labels>" * 5000,
+        "".join(f'<Repeater indexFlag="f{n}"/><Image name="f{n}f" value="$y"/>' for n in range(5000)),
+        '<Image name="image" value="$image"/>' + '<Brush name="a" toName="image"/>' * 10_000,
+    ],
+    ids=["one long path", "many paths", "nested", "repeated", "flat"],
+)
+def test_configs_made_to_take_long_are_refused(image):
+    with pytest.raises((DataError, ImageError)):
+        LabellingConfig.for_image(f"<View>{image}</View>", "none").reference("image", {"a": 1})
+
+
+def test_labels_belong_to_the_control_they_stand_in():
+    config = LabellingConfig.parse(
+        '<View><Image name="i" value="$i"/><Labels name="l" toName="i"><Label value="a"/>'
+        '<BrushLabels name="b" toName="i"><View><Label value="c"/></View>'
+        '<Label alias="d" value="e"/></BrushLabels>'
+        '<Label value="f"/></Labels></View>'
+    )
+    assert {control.name: control.labels for control in config.controls} == {"l": ("a", "f"), "b": ("c", "d")}

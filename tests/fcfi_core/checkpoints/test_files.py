@@ -9,7 +9,9 @@ import torch
 from safetensors.torch import save_file
 
 from fcfi_core.checkpoints import read_checkpoint, write_checkpoint
+from fcfi_core.checkpoints.files import describe
 from fcfi_core.errors import WeightsError
+from fcfi_core.model import protocol_of
 from fcfi_core.networks.registry import build
 
 ARGUMENTS = {"width": 4, "ocr_width": 4, "middle_channels": 4, "disk_radius": 3}
@@ -145,3 +147,80 @@ def test_arguments_the_network_lacks_are_refused(network, path):
 def test_writing_into_no_folder_is_refused(network, tmp_path):
     with pytest.raises(WeightsError, match="cannot write"):
         write_checkpoint(tmp_path / "missing" / "model.safetensors", network.state_dict(), HEADER)
+
+
+def stored(network, path, header):
+    """Write a checkpoint whose header nobody checked."""
+    save_file(dict(network.state_dict()), path, metadata={"fcfi": json.dumps(header)})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"variant": ["hrnet18"]},
+        {"variant": {}},
+        {"variant": 5},
+        {"variant": "x" * 100_000},
+        {"format": True},
+        {"format": "1"},
+        {"format": [1]},
+        {"arguments": []},
+        {"arguments": {"width": "wide"}},
+        {"arguments": {"width": -4}},
+        {"arguments": {"width": 0}},
+        {"arguments": {"width": 1.5}},
+        {"arguments": {"width": 10**9}},
+        {"arguments": {"width": 1e400}},
+        {"arguments": {"width": 1000, "ocr_width": 1000, "middle_channels": 1000}},
+        {"arguments": {"width": [[4]]}},
+        {"arguments": {"small": "x" * 10_000}},
+        {"arguments": {"nonsense": 1}},
+        {"protocol": 7},
+        {"model_card": "card"},
+    ],
+    ids=lambda change: str(change)[:40],
+)
+def test_a_header_made_to_harm_is_refused_in_one_sentence(network, path, change):
+    stored(network, path, {"format": 1, **HEADER, **change})
+    with pytest.raises(WeightsError) as refused:
+        read_checkpoint(path).network()
+    assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "nonsense", '"text"', "[]", "null", '{"variant": NaN}'])
+def test_a_header_that_is_no_object_is_refused(network, path, text):
+    save_file(dict(network.state_dict()), path, metadata={"fcfi": text})
+    with pytest.raises(WeightsError):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(network, path, value):
+    state = network.state_dict()
+    state["feature_extractor.bn1.weight"][0] = value
+    stored(network, path, {"format": 1, **HEADER})
+    with pytest.raises(WeightsError, match=r"bn1\.weight"):
+        read_checkpoint(path).network()
+    with pytest.raises(WeightsError, match=r"bn1\.weight"):
+        describe(path).weights()
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        {"first_side": 10**9},
+        {"target_size": True},
+        {"target_size": 4.5},
+        {"flip": "no"},
+        {"official": 1},
+        {"expansion_ratio": True},
+        {"mask_threshold": float("nan")},
+        {"zoom_from": []},
+        {"unheard": 1},
+    ],
+    ids=str,
+)
+def test_rules_made_to_harm_are_refused(network, path, protocol):
+    stored(network, path, {"format": 1, **HEADER, "protocol": protocol})
+    with pytest.raises(WeightsError):
+        protocol_of(read_checkpoint(path), path)

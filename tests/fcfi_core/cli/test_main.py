@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import subprocess
 import sys
 
@@ -64,3 +65,44 @@ def test_interruption_ends_with_130(monkeypatch):
 def test_help_does_not_wait_for_torch():
     code = "import sys, fcfi_core.cli as c; c.build_parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+BLOCKED = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Blocked())
+from fcfi_core.cli import main
+sys.exit(main({words!r}))
+"""
+
+
+@pytest.mark.parametrize("names", [("starlette",), ("uvicorn", "h11"), ("prometheus_client",)])
+def test_serving_without_its_extra_says_which_one(names):
+    def run(*words):
+        code = BLOCKED.format(names=names, words=list(words))
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    served = run("serve", "--port", "1")
+    assert served.returncode == 2
+    reason = (
+        f"`fcfi serve` needs the package {names[0]!r}, which is not installed: pip install 'fcfi[serve]'."
+    )
+    assert served.stderr == f"fcfi: {reason}\n"
+    told = run("doctor", "--json")
+    assert "Traceback" not in told.stderr
+    (line,) = [one for one in json.loads(told.stdout)["findings"] if one["topic"] == "fcfi serve"]
+    assert "pip install 'fcfi[serve]'" in line["text"]
+    assert "fcfi[serve]" in run("--help").stdout.replace("\n", " ")
+
+
+def test_names_from_strangers_do_not_reach_the_terminal_raw(tmp_path, capsys):
+    name = "a\x1b[31m\rb\n.png"
+    (tmp_path / name).write_bytes(b"no picture")
+    assert main(["segment", str(tmp_path / name), "--click", "1,1"]) == 2
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert "\r" not in said
+    assert said.count("\n") == 1

@@ -104,3 +104,37 @@ def test_a_running_server_follows_the_choice(tmp_path, monkeypatch):
         stop.set()
         watch.join(5)
     assert not watch.is_alive()
+
+
+def test_whatever_stands_in_the_file_of_the_choice_the_next_one_is_followed(monkeypatch, tmp_path):
+    names = iter(["default", "bad\0name", "worse", "~nobody/x", "other", *["other"] * 1000])
+    seen, stop = [], threading.Event()
+    monkeypatch.setattr(loading, "chosen", lambda: next(names))
+
+    class Model:
+        state = "ready"
+
+        def renew(self, load, version):
+            seen.append(version)
+            if len(seen) == 2:
+                raise MemoryError
+            if "other" in version:
+                stop.set()
+
+    monkeypatch.setattr(loading, "version_of", lambda name: f"v-{loading.chosen()}")
+    watch = threading.Thread(target=loading.follow_choice, args=(Model(), None, stop, 0.001), daemon=True)
+    watch.start()
+    watch.join(10)
+    assert not watch.is_alive()
+    assert len(seen) >= 3
+
+
+def test_weights_that_fail_in_an_unforeseen_way_leave_the_present_ones_in_use():
+    present = Loading(Weights, "old").start()
+    present.wait(5)
+
+    def fail():
+        raise MemoryError
+
+    assert not present.renew(fail, "new")
+    assert present.version == "old"

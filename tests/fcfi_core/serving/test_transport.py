@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from fcfi_core.allowance import Allowance, granted
 from fcfi_core.errors import ImageError
 from fcfi_core.serving.transport import AddressGuard, exchange, is_public, origin, parse_url
 
@@ -171,3 +172,64 @@ def test_what_speaks_no_http_is_refused():
         with pytest.raises(ImageError, match="BadStatusLine"):
             ask(f"http://127.0.0.1:{server.getsockname()[1]}/x")
         thread.join(5)
+
+
+def test_addresses_that_do_not_answer_share_one_limit(monkeypatch):
+    """Eight of them, and three seconds in all."""
+
+    def never(address, timeout):
+        tried.append(timeout)
+        time.sleep(timeout)
+        raise TimeoutError
+
+    tried = []
+    monkeypatch.setattr(socket, "create_connection", never)
+    start = time.monotonic()
+    with pytest.raises(ImageError, match=r"took longer|no answer in time"):
+        exchange(parse_url("http://dead.example/"), ["10.0.0.1"] * 8, most_bytes=10, seconds=0.4)
+    assert time.monotonic() - start < 3
+    assert sum(tried) < 1
+
+
+def test_a_name_that_takes_long_to_resolve_is_given_up(monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(30))
+    with granted(Allowance(time.monotonic() + 0.2)), pytest.raises(ImageError, match="cannot be resolved"):
+        AddressGuard().addresses(parse_url("http://slow.example/"), trusted=False)
+    release.set()
+
+
+def test_a_fetch_nobody_waits_for_is_broken_off(site):
+    begun, release = threading.Event(), threading.Event()
+
+    def slow(handler):
+        begun.set()
+        release.wait(10)
+        return 200, {}, b"late"
+
+    site.answers["/slow"] = slow
+    work, ended = Allowance(), []
+
+    def fetch():
+        with granted(work):
+            try:
+                exchange(parse_url(f"{site.url}/slow"), ["127.0.0.1"], most_bytes=10, seconds=20)
+            except KeyError as error:
+                ended.append(error)
+
+    thread = threading.Thread(target=fetch)
+    thread.start()
+    assert begun.wait(5)
+    work.stop(KeyError("gone"))
+    thread.join(5)
+    release.set()
+    assert ended
+
+
+@pytest.mark.parametrize(
+    "address", ["http://me:secret@host/x", "http://me:secret@/x", "ftp://me:secret@host"]
+)
+def test_passwords_in_addresses_are_not_told(address):
+    with pytest.raises(ImageError) as refused:
+        parse_url(address)
+    assert "secret" not in str(refused.value)

@@ -1,0 +1,192 @@
+"""Bodies within limits, work in the queue, answers in time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from fcfi_core.allowance import checkpoint
+from fcfi_core.errors import BusyError, DataError, ImageError, PromptError, SettingsError, WeightsError
+from fcfi_core.serving.http import Json, Refused, answered, body_of, computed, parsed, room_of, status_of
+
+
+@pytest.fixture
+def service(make_service):
+    return make_service(lambda: None, predict_seconds=0.5, body_seconds=0.3, memory_bytes=40_000_000)
+
+
+def client(service, work):
+    async def handler(request):
+        async with body_of(request, service, 1_000_000, "FCFI_X") as body:
+            await parsed(service, body, json.loads)
+        return Json(await computed(request, service, work))
+
+    return TestClient(Starlette(routes=[Route("/", answered(service, handler), methods=["POST"])]))
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (PromptError("x"), 400),
+        (DataError("x"), 400),
+        (ImageError("x"), 400),
+        (BusyError("x"), 503),
+        (WeightsError("x"), 503),
+        (SettingsError("x"), 503),
+        (Refused("x", 413), 413),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_one_table_of_errors(service, error, status):
+    def work():
+        raise error
+
+    answer = client(service, work).post("/", json={})
+    assert (answer.status_code, answer.json()) == (status, {"error": "x"})
+    assert status_of(error) == status
+    assert ("retry-after" in answer.headers) == isinstance(error, BusyError)
+
+
+def test_what_nobody_foresaw_is_a_sentence_without_a_traceback(service):
+    answer = client(service, lambda: 1 / 0).post("/", json={})
+    assert answer.status_code == 500
+    assert "Zero" not in answer.text
+
+
+def test_passwords_in_addresses_are_not_answered(service):
+    def work():
+        raise ImageError("http://me:secret@host/x.png is not here.")
+
+    assert "secret" not in client(service, work).post("/", json={}).text
+
+
+def test_the_answer_comes_when_the_time_is_over_not_when_the_worker_does(service):
+    ended = []
+
+    def endless():
+        try:
+            while True:
+                checkpoint()
+                time.sleep(0.02)
+        finally:
+            ended.append(True)
+
+    start = time.monotonic()
+    answer = client(service, endless).post("/", json={})
+    assert answer.status_code == 503
+    assert time.monotonic() - start < 5
+    time.sleep(0.2)
+    assert ended
+
+
+def test_deaf_work_does_not_keep_the_asker_waiting(service):
+    start = time.monotonic()
+    assert client(service, lambda: time.sleep(3)).post("/", json={}).status_code == 503
+    assert time.monotonic() - start < 2.5
+
+
+def test_the_work_of_a_client_that_left_is_ended(service):
+    ended = []
+
+    def endless():
+        try:
+            for _ in range(1000):
+                checkpoint()
+                time.sleep(0.01)
+        finally:
+            ended.append(time.monotonic())
+
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await asyncio.sleep(0.1)
+        return {"type": "http.disconnect"}
+
+    async def ask():
+        request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+        await request.body()
+        with pytest.raises(ClientDisconnect):
+            await computed(request, service, endless)
+
+    asyncio.run(ask())
+    time.sleep(0.3)
+    assert ended
+
+
+def test_a_body_that_never_ends_is_given_up_and_its_memory_given_back(service):
+    async def receive():
+        await asyncio.sleep(0.05)
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": True}
+
+    async def ask():
+        request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+        with pytest.raises(Refused) as refused:
+            async with body_of(request, service, 10**9):
+                raise AssertionError
+        assert refused.value.status == 408
+
+    asyncio.run(ask())
+    assert service.bodies.used == 0
+
+
+def test_all_bodies_together_are_bounded(service):
+    async def receive():
+        return {"type": "http.request", "body": bytes(8_000_000), "more_body": True}
+
+    async def ask():
+        request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+        with pytest.raises(BusyError):
+            async with body_of(request, service, 10**9):
+                raise AssertionError
+
+    asyncio.run(ask())
+    assert service.bodies.used == 0
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 400_000, b"[" + b"{}," * 200_000 + b"1]", b'["' + b'","' * 200_000 + b'"]']
+)
+def test_what_is_written_in_a_body_must_fit_too(service, body):
+    answer = client(service, lambda: 1).post("/", content=body)
+    assert answer.status_code == 400
+    assert "FCFI_MEMORY_MEGABYTES" in answer.json()["error"]
+    assert service.bodies.used == 0
+
+
+@pytest.mark.parametrize(
+    "value", [[[]] * 50_000, [{}] * 50_000, ["abcd"] * 50_000, list(range(10**6, 10**6 + 50_000))]
+)
+def test_the_room_for_a_body_is_not_underestimated(value):
+    import tracemalloc
+
+    body = json.dumps(value).encode()
+    tracemalloc.start()
+    made = json.loads(body)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert made == value
+    assert taken <= room_of(body)
+
+
+def test_json_has_no_numbers_that_browsers_refuse():
+    with pytest.raises(ValueError, match="Out of range"):
+        Json({"x": float("nan")})
+
+
+def test_requests_are_counted(service):
+    service.metrics.errors.labels("PromptError")
+
+    def work():
+        raise PromptError("x")
+
+    client(service, work).post("/", json={})
+    assert 'fcfi_errors_total{kind="PromptError"} 1.0' in service.metrics.text().decode()
