@@ -1,4 +1,4 @@
-"""Label Studio's JSON export as a data set: brush and polygon results become regions.
+"""Label Studio's JSON export as a data set: brush, bitmask and polygon results become regions.
 
 Of each task the newest annotation that was not cancelled counts. Key points that hold an ``rle`` (an
 artefact of "keep label selected") repeat a brush region and are left out.
@@ -21,10 +21,9 @@ from fcfi_core.datasets.folder import IMAGE_SUFFIXES, BoolMask
 from fcfi_core.datasets.regions import UPLOAD_PREFIX, PhotoFinder, RegionDataset, RegionPhoto, listed
 from fcfi_core.errors import DataError
 from fcfi_core.masks import label_studio
+from label_studio_backend import bitmask
 
-_OTHER_REGIONS = frozenset(
-    ("rectangle", "rectanglelabels", "ellipse", "ellipselabels", "bitmask", "bitmasklabels", "vectorlabels")
-)
+_OTHER_REGIONS = frozenset(("rectangle", "rectanglelabels", "ellipse", "ellipselabels", "vectorlabels"))
 
 
 def read_export(path: Path, images: Path | None) -> RegionDataset | None:
@@ -161,12 +160,16 @@ def _has_region(result: Mapping[str, Any]) -> bool:
     value = result.get("value", {})
     if result.get("type") in ("brushlabels", "brush", "magicwand"):
         return "rle" in value
+    if result.get("type") in ("bitmasklabels", "bitmask"):
+        return "imageDataURL" in value
     return result.get("type") in ("polygonlabels", "polygon") and len(value.get("points", ())) >= 3
 
 
 def _region(result: Mapping[str, Any], width: int, height: int) -> Callable[[], BoolMask]:
     if "rle" in result["value"]:
         return partial(label_studio.decode, result["value"]["rle"], width, height)
+    if "imageDataURL" in result["value"]:
+        return partial(bitmask.from_data_url, result["value"]["imageDataURL"], width, height)
     ring = np.asarray(result["value"]["points"], np.float64) * (width / 100, height / 100)
     return partial(masks.from_polygons, [masks.Polygon(ring)], width, height)
 

@@ -8,9 +8,9 @@ from xml.sax.saxutils import quoteattr
 
 from fcfi_core.errors import SettingsError
 
-Shape = Literal["brush", "polygon", "rectangle"]
+Shape = Literal["brush", "bitmask", "polygon", "rectangle"]
 
-_TAGS = {"brush": "Brush", "polygon": "Polygon", "rectangle": "Rectangle"}
+_TAGS = {"brush": "Brush", "bitmask": "Bitmask", "rectangle": "Rectangle"}
 _COLOURS = ("#e03131", "#1971c2", "#2f9e44", "#f08c00", "#9c36b5", "#0c8599", "#e8590c", "#5f3dc4")
 _BACKGROUND_COLOUR = "#868e96"
 
@@ -30,6 +30,9 @@ def labelling_config(
     the tool as it is, and the class stays chosen from click to click. A tag with labels of its own for
     the mask and another for the clicks would show every class twice; the first row's keys take the hand
     tool, whose clicks ask nobody.
+
+    Polygons get their class from a hidden row of ``PolygonLabels``: Label Studio's converter knows no other
+    polygons, and a row that is shown would be the second one.
 
     Args:
         labels: the classes, at least one.
@@ -55,20 +58,23 @@ def labelling_config(
         raise SettingsError(f"labels are {list(labels)!r}; give at least one, each once.")
     to = quoteattr(image)
     colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(names))]
-    parts = _row("label", to, list(zip(names, colours, strict=True)))
+    classes = list(zip(names, colours, strict=True))
+    parts = _row("Labels", "label", to, 'showInline="true"', classes)
     if background:
-        parts += _row("negative", to, [(background, _BACKGROUND_COLOUR)])
-    parts += [
-        f'  <Image name={to} value={quoteattr("$" + data_key)} zoom="true" zoomControl="true"/>',
-        # Every tag brings a smart variant of itself, which would stand before the one for clicks.
-        f'  <{_TAGS[shape]} name="mask" toName={to} smart="false"/>',
-        f'  <KeyPoint name="click" toName={to} smart="true" smartOnly="true"/>',
-    ]
+        parts += _row("Labels", "negative", to, 'showInline="true"', [(background, _BACKGROUND_COLOUR)])
+    parts.append(f'  <Image name={to} value={quoteattr("$" + data_key)} zoom="true" zoomControl="true"/>')
+    # Every tag brings a smart variant of itself, which would stand before the one for clicks.
+    if shape == "polygon":
+        row = _row("PolygonLabels", "mask", to, 'smart="false"', classes)
+        parts += ['  <View style="display:none">', *(f"  {line}" for line in row), "  </View>"]
+    else:
+        parts.append(f'  <{_TAGS[shape]} name="mask" toName={to} smart="false"/>')
+    parts.append(f'  <KeyPoint name="click" toName={to} smart="true" smartOnly="true"/>')
     if boxes and shape != "rectangle":
         parts.append(f'  <Rectangle name="box" toName={to} smart="true" smartOnly="true"/>')
     return "\n".join(["<View>", *parts, "</View>"])
 
 
-def _row(name: str, image: str, labels: Sequence[tuple[str, str]]) -> list[str]:
+def _row(tag: str, name: str, image: str, attributes: str, labels: Sequence[tuple[str, str]]) -> list[str]:
     lines = [f'    <Label value={quoteattr(label)} background="{colour}"/>' for label, colour in labels]
-    return [f'  <Labels name="{name}" toName={image} showInline="true">', *lines, "  </Labels>"]
+    return [f'  <{tag} name="{name}" toName={image} {attributes}>', *lines, f"  </{tag}>"]

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fcfi_core.datasets.regions import listed
 from fcfi_core.errors import DataError, SettingsError
-from label_studio_backend import projects
+from fcfi_core.outputs import require_apart
+from label_studio_backend import conversion, projects
 from label_studio_backend.connection import connect, health
 from label_studio_backend.label_studio import LabelStudio
 from label_studio_backend.labelling_templates import labelling_config
@@ -47,13 +49,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     setup.add_argument("--title", default="Segmentation by clicks", help="name of the project")
     setup.add_argument("--labels", default="object", help="classes, separated by commas")
     setup.add_argument(
-        "--output", default="brush", choices=("brush", "polygon", "rectangle"), help="what masks become"
+        "--output",
+        default="brush",
+        choices=("brush", "bitmask", "polygon", "rectangle"),
+        help="what masks become",
     )
     setup.add_argument(
         "--background", default="", help="a click label that means 'not this', beside Alt+click"
     )
     setup.add_argument("--boxes", action="store_true", help="offer boxes as prompts, beside clicks")
     setup.set_defaults(action=_setup)
+    export = actions.add_parser(
+        "export",
+        help="turn a JSON export into COCO, YOLO-seg, COCO panoptic or PNG label maps",
+        description="Turn what Label Studio exports as JSON (Export > JSON) into what training needs: every "
+        "brush, bitmask, polygon and rectangle region, whatever the labelling config, exact to the pixel.",
+    )
+    export.add_argument("export", type=Path, help="the JSON export")
+    export.add_argument("--to", required=True, choices=tuple(conversion.FORMATS), help="the format to write")
+    export.add_argument("--out", type=Path, required=True, help="folder to write to")
+    export.set_defaults(action=_export)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -87,6 +102,18 @@ def _setup(arguments: argparse.Namespace) -> int:
     print(f"open {server.url}/projects/{project}/data and press Label All Tasks")
     print("then: Auto-Annotation on, key M (the smart tool), a label's key, click; Alt+click takes away;")
     print("tick to keep the mask, then Submit")
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    settings = Settings.from_environment(os.environ)
+    annotated = conversion.read(arguments.export, settings.background_label)
+    require_apart(conversion.outputs(arguments.to, annotated, arguments.out), [arguments.export])
+    conversion.FORMATS[arguments.to](annotated, arguments.out)
+    objects = sum(len(picture.objects) for picture in annotated.pictures)
+    print(f"{objects} object(s) on {len(annotated.pictures)} picture(s) written to {arguments.out}")
+    if annotated.left_out:
+        print(f"left out: {listed(annotated.left_out)}")
     return 0
 
 

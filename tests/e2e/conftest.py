@@ -7,6 +7,7 @@ import shutil
 import time
 from contextlib import contextmanager
 
+import pytest
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -238,3 +239,20 @@ class Editor:
 
     def shot(self, path):
         self.driver.save_screenshot(str(path))
+
+
+@pytest.fixture(scope="session")
+def open_editor():
+    """A function that opens a browser of a size and gives an :class:`Editor` at an address, as a context."""
+    if CHROMIUM is None or CHROMEDRIVER is None:
+        pytest.skip(
+            "no browser here to drive: install Chromium and its driver "
+            "(Debian: apt-get install chromium chromium-driver)"
+        )
+
+    @contextmanager
+    def opened(url, width=1400, height=900):
+        with browser(width, height) as driver:
+            yield Editor(driver, url)
+
+    return opened
