@@ -6,17 +6,19 @@ import json
 import os
 import sys
 from argparse import ArgumentParser, Namespace
+from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from cvat_function import client
 from cvat_function.settings import Settings
 from cvat_function.upgrade import prompts
 from cvat_function.upgrade.outcomes import Outcomes
 from cvat_function.upgrade.run import Options, Upgraded, pending, upgrade
-from cvat_function.upgrade.server import Work, connect
+from cvat_function.upgrade.server import Work
 from fcfi_core import outputs, pictures
 from fcfi_core.errors import SettingsError
 from fcfi_core.images import LoadedImage
@@ -37,11 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--task", type=int, metavar="ID", help="upgrade this task")
     what.add_argument("--job", type=int, metavar="ID", help="upgrade this job only")
-    parser.add_argument("--server-host", default="http://localhost", metavar="URL", help="where CVAT is")
-    parser.add_argument("--server-port", type=int, metavar="PORT", help="its port, unless the URL has it")
-    parser.add_argument("--user", metavar="USER[:PASS]", help="log in so; PASS may be a variable")
-    parser.add_argument("--organization", metavar="SLUG", help="the organisation that owns the task")
-    parser.add_argument("--insecure", action="store_true", help="accept any TLS certificate")
+    client.add_arguments(parser)
     parser.add_argument(
         "--from",
         dest="from_types",
@@ -87,7 +85,10 @@ def run(arguments: Namespace) -> int:
     if arguments.model:
         settings = replace(settings, model=arguments.model)
     outputs.require_writable(arguments.sheet, "--sheet", outputs.PICTURES, [arguments.journal])
-    work = Work(connect(arguments), task=arguments.task, job=arguments.job)
+    server = client.connect(arguments)
+    if remark := client.other_version(server):
+        print(f"note: {remark}", file=sys.stderr)
+    work = Work(server, task=arguments.task, job=arguments.job)
     options = Options(
         kind=arguments.to,
         only_labels=_known(frozenset(arguments.only_label), work),
@@ -96,10 +97,11 @@ def run(arguments: Namespace) -> int:
         dry_run=arguments.dry_run,
     )
     with _outcomes(arguments, work) as outcomes:
+        earlier = outcomes.upgraded
         tiles = _work_through(work, settings, options, outcomes)
         if tiles:
             pictures.save(tiles, arguments.sheet or Path(f"upgrade-{work.name}.png"))
-        _report(arguments, work, outcomes)
+        _report(arguments, work, options, outcomes, earlier)
         return 1 if outcomes.problems else 0
 
 
@@ -153,20 +155,27 @@ def _tile(image: LoadedImage, one: Upgraded) -> pictures.Tile:
     return pictures.tile(image, one.mask, area, caption)
 
 
-def _report(arguments: Namespace, work: Work, outcomes: Outcomes) -> None:
-    """Print what was done and what to look at."""
+def _report(
+    arguments: Namespace, work: Work, options: Options, outcomes: Outcomes, earlier: frozenset[int]
+) -> None:
+    """Print what was done and what to look at.
+
+    Args:
+        earlier: ids of the shapes that runs before this one have upgraded.
+    """
     review = outcomes.to_review(arguments.review_below, arguments.review_fit)
     upgraded = len(outcomes.upgraded)
     if arguments.json:
         summary: dict[str, Any] = {
             "upgraded": upgraded,
+            "upgraded_now": len(outcomes.upgraded - earlier),
             "written": not arguments.dry_run,
             "tracks_left_alone": work.tracks,
             "review": [{**asdict(outcome), "page": work.page(outcome.frame)} for outcome in review],
         }
         print(json.dumps(summary, indent=2))
         return
-    print(f"{upgraded} shapes {'would be upgraded' if arguments.dry_run else 'upgraded'}.")
+    print(_summary(arguments, work, options, outcomes, earlier))
     if work.tracks:
         print(f"{work.tracks} tracks are left as they are: they belong to the tracker.")
     if review:
@@ -174,3 +183,24 @@ def _report(arguments: Namespace, work: Work, outcomes: Outcomes) -> None:
     for outcome in review:
         what = outcome.problem or f"confidence {outcome.confidence:.2f}, fits its shape {outcome.fit:.2f}"
         print(f"  {outcome.label}, shape {outcome.shape}: {what}  {work.page(outcome.frame)}")
+
+
+def _summary(
+    arguments: Namespace, work: Work, options: Options, outcomes: Outcomes, earlier: frozenset[int]
+) -> str:
+    """Return the sentence that says how much was done, or why nothing was."""
+    now = len(outcomes.upgraded - earlier)
+    if arguments.dry_run and now:
+        return f"{now} shapes would be upgraded."
+    if now:
+        before = f" ({len(earlier)} by earlier runs)" if earlier else ""
+        return f"{now} shapes upgraded{before}."
+    if outcomes.problems:
+        return "No shape could be upgraded."
+    if earlier:
+        return f"Nothing was left to do: earlier runs upgraded {len(earlier)} shapes of {work.name}."
+    kinds = Counter(shape["type"] for shape in work.shapes)
+    there = ", ".join(f"{count} of type {kind}" for kind, count in sorted(kinds.items()))
+    wanted = " or ".join(sorted(options.from_types))
+    of_label = f" with the label {' or '.join(sorted(options.only_labels))}" if options.only_labels else ""
+    return f"Nothing to do: {work.name} has no shape of type {wanted}{of_label} (it has {there or 'none'})."

@@ -115,13 +115,16 @@ def fit(shape: Shape, mask: NDArray[np.bool_]) -> float:
     return shared / (found.width * found.height + drawn.width * drawn.height - shared)
 
 
-def replacements(shape: Shape, mask: NDArray[np.bool_], kind: str, group: int) -> list[dict[str, Any]]:
+def replacements(
+    shape: Shape, mask: NDArray[np.bool_], score: float, kind: str, group: int
+) -> list[dict[str, Any]]:
     """Return the shapes that show ``mask`` in place of ``shape``.
 
     Label, attributes, group, occlusion and layer are kept. A mask is one shape. Polygons cannot hold several
     parts: each becomes a polygon, and several share a group. Holes are bridged to the outline.
 
     Args:
+        score: confidence in [0, 1]; CVAT's filters find by it what to review.
         kind: ``mask`` or ``polygon``.
         group: for the parts of an object that has no group yet.
 
@@ -141,7 +144,5 @@ def replacements(shape: Shape, mask: NDArray[np.bool_], kind: str, group: int) -
     if len(outlines) > 1 and not kept.get("group"):
         kept["group"] = group
     attributes = [{"spec_id": one["spec_id"], "value": one["value"]} for one in shape.get("attributes", [])]
-    return [
-        {**kept, "type": kind, "points": list(points), "attributes": attributes, "source": "semi-auto"}
-        for points in outlines
-    ]
+    common = {"attributes": attributes, "source": "semi-auto", "score": round(score, 4)}
+    return [{**kept, "type": kind, "points": list(points), **common} for points in outlines]

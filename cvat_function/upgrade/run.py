@@ -109,7 +109,7 @@ def _one(
         return _failed(work, shape, problem), []
     try:
         found = prompts.segment(predictor, image, shape, finish)
-        new = prompts.replacements(shape, found.mask, options.kind, group)
+        new = prompts.replacements(shape, found.mask, found.confidence, options.kind, group)
     except FcfiError as error:
         return _failed(work, shape, str(error)), []
     if not options.keep:

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from cvat_function.client import asked_pause
 from cvat_function.settings import Settings
 from cvat_function.upgrade import prompts
 from cvat_function.upgrade.outcomes import Outcome, Outcomes
 from cvat_function.upgrade.run import Options, pending, upgrade
-from cvat_function.upgrade.server import asked_pause
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
 from fcfi_core.evaluation.metrics import iou
@@ -100,19 +100,20 @@ def test_what_belongs_to_the_shape_is_kept():
         "rectangle", [1.0, 1.0, 9.0, 9.0], occluded=True, outside=False, z_order=3, group=0, source="manual"
     )
     old["attributes"] = [{"spec_id": 4, "value": "red", "id": 9}]
-    (new,) = prompts.replacements(old, mask, "mask", 7)
+    (new,) = prompts.replacements(old, mask, 0.87654, "mask", 7)
     assert np.array_equal(cvat.decode(new["points"], WIDTH, HEIGHT), mask)
     assert (new["occluded"], new["z_order"], new["group"], new["source"]) == (True, 3, 0, "semi-auto")
     assert new["attributes"] == [{"spec_id": 4, "value": "red"}]
-    parts = prompts.replacements(old, mask, "polygon", 7)
+    parts = prompts.replacements(old, mask, 0.87654, "polygon", 7)
     assert [part["group"] for part in parts] == [7, 7]
+    assert [part["score"] for part in (new, *parts)] == [0.8765] * 3, "CVAT's filters find it by its score"
     drawn = [polygons.Polygon(np.reshape(part["points"], (-1, 2))) for part in parts]
     assert iou(polygons.from_polygons(drawn, WIDTH, HEIGHT), mask) > 0.95, "the hole is still there"
 
 
 def test_an_empty_mask_is_no_shape():
     with pytest.raises(PromptError, match="empty"):
-        prompts.replacements(shape("points", [1.0, 1.0]), np.zeros((3, 4), bool), "mask", 1)
+        prompts.replacements(shape("points", [1.0, 1.0]), np.zeros((3, 4), bool), 0, "mask", 1)
 
 
 class Work:

@@ -61,14 +61,23 @@ class Stub:
             shape(16, "rectangle", around, label_id=3, frame=2),
         ]
         self.next_id = 100
-        self.writes, self.refusals, self.lost_answers = [], 0, 0
+        self.writes, self.refusals, self.lost_answers, self.read_only = [], 0, 0, False
+        self.version = "2.80.0"
         buffer = io.BytesIO()
         photo()[0].save(buffer, "PNG")
         self.picture = buffer.getvalue()
 
     def get(self, path, query):
         if path == "/api/server/about":
-            return {"name": "CVAT", "description": "", "version": "2.80.0", "logo_url": "", "subtitle": ""}
+            return {
+                "name": "CVAT",
+                "description": "",
+                "version": self.version,
+                "logo_url": "",
+                "subtitle": "",
+            }
+        if path == "/api/users/self":
+            return {"id": 1, "username": "anna", "url": f"{self.url}/api/users/1", "groups": []}
         if path == "/api/tasks/3":
             summary = {"count": 0, "url": f"{self.url}/api/jobs"}
             return {
@@ -147,12 +156,23 @@ def stub():
             self.wfile.write(data)
 
         def do_GET(self):
-            assert self.headers["Authorization"] == "Bearer a-token"
             parts = urlsplit(self.path)
-            self.reply(200, server.get(parts.path.rstrip("/"), parse_qs(parts.query)))
+            if parts.path.startswith("/api/server/about"):
+                return self.reply(200, server.get("/api/server/about", {}))
+            if self.headers["Authorization"] != "Bearer a-token":
+                return self.reply(401, {"detail": "Invalid token."})
+            if parts.path.rstrip("/") == "/api/tasks/4":
+                return self.reply(404, {"detail": "Not found."})
+            return self.reply(200, server.get(parts.path.rstrip("/"), parse_qs(parts.query)))
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.reply(400, {"non_field_errors": ["Unable to log in with provided credentials."]})
 
         def do_PATCH(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if server.read_only:
+                return self.reply(403, {"detail": "not_allowed"})
             if server.refusals:
                 server.refusals -= 1
                 return self.reply(429, {}, [("Retry-After", "1")])
@@ -254,7 +274,7 @@ def test_a_dry_run_writes_a_picture_and_nothing_else(stub, upgrade, tmp_path):
 
 def test_waits_as_long_as_the_server_asks(stub, upgrade, monkeypatch):
     pauses = []
-    monkeypatch.setattr("cvat_function.upgrade.server.time.sleep", pauses.append)
+    monkeypatch.setattr("cvat_function.client.time.sleep", pauses.append)
     stub.refusals = 2
     upgrade("--only-label", "planet")
     assert pauses == [1.0, 1.0]
@@ -266,6 +286,88 @@ def test_a_lost_answer_writes_nothing_twice(stub, upgrade):
     upgrade("--keep-boxes", "--only-label", "planet")
     assert len(stub.writes) == 1
     assert len(masks(stub, 0)) == 1
+
+
+def test_the_confidence_is_the_score(stub, upgrade):
+    upgrade()
+    scores = [one["score"] for _, shapes in stub.writes for one in shapes]
+    assert len(scores) == 3
+    assert all(0 < score <= 1 for score in scores)
+
+
+@pytest.fixture
+def say(stub, tmp_path, monkeypatch, capsys):
+    """Return a function that runs the command as people do and gives its status and what it said."""
+    from fcfi_core.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CVAT_ACCESS_TOKEN", "a-token")
+
+    def run(*options, task="3", host=stub.url):
+        status = main(["cvat", "upgrade-task", "--task", task, "--server-host", host, *options])
+        said = capsys.readouterr()
+        errors = [line for line in said.err.splitlines() if line.startswith(("fcfi: ", "note: "))]
+        return status, said.out.splitlines(), errors
+
+    return run
+
+
+def test_an_idle_second_run_says_so(say):
+    assert say("--only-label", "planet")[1][0] == "1 shapes upgraded."
+    status, said, _ = say("--only-label", "planet")
+    assert (status, said[0]) == (0, "Nothing was left to do: earlier runs upgraded 1 shapes of task-3.")
+
+
+def test_a_task_without_such_shapes_says_what_it_has(say, stub):
+    stub.shapes = [one for one in stub.shapes if one["type"] == "polygon"]
+    status, said, _ = say()
+    assert status == 0
+    assert said[0] == (
+        "Nothing to do: task-3 has no shape of type points or rectangle (it has 1 of type polygon)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("sentence", "given"),
+    [
+        ("there is no task 4, or this login may not see it", {"task": "4"}),
+        ("does not accept this password for the user anna", {"options": ["--user", "anna:wrong"]}),
+        ("does not say how to talk to it; give http://cvat.example.org", {"host": "cvat.example.org"}),
+        ("nothing answers at this port", {"host": "http://127.0.0.1:9"}),
+    ],
+)
+def test_what_is_wrong_is_one_true_sentence(sentence, given, say):
+    status, said, errors = say(*given.pop("options", ()), **given)
+    assert (status, said) == (2, [])
+    assert len(errors) == 1
+    assert sentence in errors[0]
+
+
+def test_a_wrong_token_is_named(say, monkeypatch):
+    monkeypatch.setenv("CVAT_ACCESS_TOKEN", "another")
+    _, _, (error,) = say()
+    assert "does not accept the token in CVAT_ACCESS_TOKEN" in error
+
+
+def test_a_token_that_only_reads_is_told_apart(say, stub):
+    stub.read_only = True
+    status, _, (error,) = say()
+    assert status == 2
+    assert "a personal access token only reads unless" in error
+    assert stub.writes == []
+
+
+def test_a_client_of_another_version_is_a_note(say, stub):
+    stub.version = "2.61.3"
+    _, _, (note,) = say("--dry-run")
+    assert note.startswith("note: cvat-sdk is 2.")
+    assert "'cvat-sdk~=2.61.0'" in note
+
+
+def test_something_else_at_the_address_is_named(say, stub):
+    stub.version = None
+    _, _, (error,) = say(host=f"{stub.url}/nothing")
+    assert "CVAT" in error
 
 
 def test_a_server_that_is_not_there_is_one_sentence(upgrade, capsys):
