@@ -10,7 +10,7 @@ PYTHON = python3
 VENV = .venv
 HOST = 127.0.0.1
 PORT = 9090
-EXTRAS := openvino,images,label-studio,cvat,train,test,dev,docs
+EXTRAS := images,label-studio,cvat,torch,train,test,dev,docs
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check

@@ -1,4 +1,4 @@
-# Base images of the nuclio functions in cvat_function/: Python, torch, this package and its weights.
+# Base images of the nuclio functions in cvat_function/: Python, this package and its weights; torch on GPUs.
 #
 #   docker build -f docker/cvat.Dockerfile --target cpu -t fcfi-cvat:0.1.0-cpu .
 #   docker build -f docker/cvat.Dockerfile --target gpu -t fcfi-cvat:0.1.0-gpu .
@@ -35,14 +35,12 @@ FROM base AS gpu
 ARG PIP_NO_INDEX=
 ARG PIP_FIND_LINKS=
 # The build of torch on PyPI brings its own CUDA libraries; the host needs the NVIDIA driver and toolkit.
-RUN pip install --no-cache-dir --constraint /tmp/constraints.txt /wheels/*.whl \
-    && rm -rf /wheels /wheelhouse /tmp/*.txt
+RUN set -e; for wheel in /wheels/*.whl; do \
+      pip install --no-cache-dir --constraint /tmp/constraints.txt "${wheel}[torch]"; \
+    done; rm -rf /wheels /wheelhouse /tmp/*.txt
 
 FROM base AS cpu
 ARG PIP_NO_INDEX=
 ARG PIP_FIND_LINKS=
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN grep '^torch==' /tmp/constraints.txt > /tmp/torch.txt \
-    && pip install --no-cache-dir --index-url "${TORCH_INDEX}" --requirement /tmp/torch.txt \
-    && pip install --no-cache-dir --constraint /tmp/constraints.txt /wheels/*.whl \
+RUN pip install --no-cache-dir --constraint /tmp/constraints.txt /wheels/*.whl \
     && rm -rf /wheels /wheelhouse /tmp/*.txt

@@ -33,15 +33,12 @@ CMD ["fcfi", "serve"]
 FROM base AS gpu
 # The build of torch on PyPI brings its own CUDA libraries.
 RUN set -e; for wheel in /wheels/*.whl; do \
-      pip install --no-cache-dir --constraint /tmp/constraints.txt "${wheel}[label-studio,images]"; \
+      pip install --no-cache-dir --constraint /tmp/constraints.txt "${wheel}[label-studio,images,torch]"; \
     done; rm -rf /wheels /tmp/*.txt
 USER 10001
 
 FROM base AS cpu
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN set -e; grep '^torch==' /tmp/constraints.txt > /tmp/torch.txt; \
-    pip install --no-cache-dir --index-url "${TORCH_INDEX}" --requirement /tmp/torch.txt; \
-    for wheel in /wheels/*.whl; do \
+RUN set -e; for wheel in /wheels/*.whl; do \
       pip install --no-cache-dir --constraint /tmp/constraints.txt "${wheel}[label-studio,images]"; \
     done; rm -rf /wheels /tmp/*.txt
 USER 10001

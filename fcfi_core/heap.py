@@ -39,6 +39,16 @@ def keep_flat() -> None:
             mallopt(parameter, value)
 
 
+def keep_compiled(primitives: int) -> None:
+    """Let oneDNN hold code for ``primitives`` layers, unless the operator set a number.
+
+    Call it before the first of them is compiled.
+    """
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    if os.environ.get(name, _CACHES[name]) == _CACHES[name]:
+        os.environ[name] = str(primitives)
+
+
 def fill_heap(megabytes: int = 128) -> None:
     """Take ``megabytes`` of heap and give them back, so that clicks find them there.
 

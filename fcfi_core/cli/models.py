@@ -27,12 +27,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _use(arguments: argparse.Namespace) -> int:
-    from fcfi_core.checkpoints import choose, read_checkpoint, resolve
+    from fcfi_core.checkpoints import choose
+    from fcfi_core.model import load_model
 
     file = Path(arguments.model).expanduser()
     name = str(file.resolve()) if file.is_file() else arguments.model
     # Weights that would not load are refused before anything depends on them.
-    read_checkpoint(resolve(name)).network()
+    load_model(name)
     choose(name)
     if arguments.json:
         print(json.dumps({"chosen": name}))

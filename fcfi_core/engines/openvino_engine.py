@@ -14,7 +14,7 @@ from fcfi_core.engines import click_maps, devices, graphs
 from fcfi_core.engines.base import Array, Encoded, Maps
 from fcfi_core.engines.threads import OwnThread, container_share
 from fcfi_core.errors import SettingsError, WeightsError
-from fcfi_core.heap import outside_heap
+from fcfi_core.heap import keep_compiled, outside_heap
 
 if TYPE_CHECKING:
     import openvino
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from fcfi_core.checkpoints.files import Description
 
 _WEIGHT = "weight:"
+_PRIMITIVES = 512
+"""Of two graphs, for three sizes of frames."""
+
 _OUTPUTS = ("logits", "corrected", "fused")
 
 
@@ -30,7 +33,7 @@ def obstacle(description: Description, device: str) -> str | None:
     if device != "cpu" and (device != "auto" or devices.has_cuda()):
         return f"it runs on the CPU, the device is {device!r}"
     if importlib.util.find_spec("openvino") is None:
-        return "it is not installed: pip install 'fcfi[openvino]'"
+        return "it is not installed: pip install openvino"
     graph = graphs.read(description.variant)
     if graph is None:
         return f"there is no graph of {description.variant!r}"
@@ -154,6 +157,7 @@ class _Part:
     ) -> None:
         import openvino
 
+        keep_compiled(_PRIMITIVES)
         core = openvino.Core()
         model = core.read_model(*graphs.files(variant, name))
         _place(model, weights, variant)
@@ -173,6 +177,9 @@ class _Part:
                 "PERFORMANCE_HINT": "LATENCY",
                 # Several workers on one machine would all be pinned to the same cores.
                 "ENABLE_CPU_PINNING": False,
+                # Or every size of frame ever seen would keep its compiled code, 11 MB. oneDNN keeps that of
+                # the last sizes, which costs some 4 ms when the size changes.
+                "CPU_RUNTIME_CACHE_CAPACITY": 0,
             },
         )
         # Compilation may give the tensor of an input another name; that of its node stays. Values are fed by

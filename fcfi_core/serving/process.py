@@ -47,7 +47,8 @@ def serve(settings: ServingSettings, environment: Mapping[str, str]) -> int:
 
     def load() -> Predictor:
         predictor = Predictor.from_settings(values)
-        fill_heap()
+        if predictor.model.engine.name == "torch":  # others take what they need with the first clicks
+            fill_heap()
         return predictor
 
     model = Loading(load, version_of(values["FCFI_MODEL"]))

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from fcfi_core.heap import outside_heap
+from fcfi_core.heap import keep_compiled, outside_heap
 
 CACHES = """
 import os
@@ -97,3 +97,14 @@ def test_a_forgotten_copy_gives_its_pages_back():
     assert mapped() - before >= 100
     del copies
     assert mapped() - before <= 64  # malloc may keep a block of the arrays that were copied
+
+
+@pytest.mark.parametrize(("present", "kept"), [(None, "512"), ("64", "512"), ("300", "300")])
+def test_an_engine_may_hold_more_compiled_code_unless_the_operator_says_how_much(monkeypatch, present, kept):
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    if present is None:
+        monkeypatch.delenv(name, raising=False)
+    else:
+        monkeypatch.setenv(name, present)
+    keep_compiled(512)
+    assert os.environ[name] == kept
