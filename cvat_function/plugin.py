@@ -6,6 +6,7 @@ from fcfi_core.plugins import Plugin
 
 PLUGIN = Plugin(
     commands={"cvat": "cvat_function.cli"},
+    doctors={"cvat": "cvat_function.doctor"},
     settings={"cvat": "cvat_function.settings:VARIABLES"},
     readers={"cvat": "cvat_function.exports:read_export"},
 )

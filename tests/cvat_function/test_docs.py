@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cvat_function import cli
+from cvat_function import cli, doctor
 from cvat_function.settings import VARIABLES
 from fcfi_core.settings import CORE_VARIABLES
 
@@ -92,9 +92,15 @@ def test_our_commands_parse():
         command for name in PAGES for command in commands((ROOT / name).read_text()) if command[0] == "fcfi"
     ]
     assert ours
+    doctors = argparse.ArgumentParser(prog="fcfi doctor cvat")
+    doctor.add_arguments(doctors)
     for command in ours:
-        assert command[:2] == ["fcfi", "cvat"]
-        assert callable(parser.parse_args(command[2:]).cvat_run)
+        if command[1] == "doctor":
+            assert command[2] == "cvat"
+            assert doctors.parse_args(command[3:]).function == "fcfi"
+        else:
+            assert command[:2] == ["fcfi", "cvat"]
+            assert callable(parser.parse_args(command[2:]).cvat_run)
 
 
 def test_options_in_the_text_exist():
