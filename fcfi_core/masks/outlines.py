@@ -26,6 +26,8 @@ Corners = NDArray[np.int32]
 _LEAVES_SIDEWAYS = np.isin(np.arange(16), (1, 8, 13, 11, 9))
 _BLOCK_PIXELS = 1 << 17  # searched at a time: stays in the processor's cache
 _RISING, _FALLING = 6, 9  # two diagonal pixels: / and \\
+PINCH = 0.125
+"""Pixels by which a path keeps away from a vertex between two pixels that touch diagonally."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +38,30 @@ class Outline:
         path: (N, 2) int32 corners (x, y), beginning with the leftmost of the topmost: the pixel of that
             name belongs to the part, or to the hole. Clockwise as seen on screen around a part,
             counter-clockwise around a hole.
+        pinched: (N,) bool, the corners where two pixels touch only diagonally: another corner, of this
+            path or of another one of the part, lies there too.
         area: pixels that the path encloses.
         holes: of a part, largest first.
     """
 
     path: Corners
+    pinched: NDArray[np.bool_]
     area: float
     holes: tuple[Outline, ...] = ()
+
+    def opened(self) -> NDArray[np.float64]:
+        """Return the path, (N, 2) float64, that meets neither itself nor another path of the part.
+
+        Where pixels touch diagonally it keeps :data:`PINCH` away from the vertex on both sides, so that
+        they hang together by a neck.
+        """
+        path = self.path.astype(np.float64)
+        if not self.pinched.any():
+            return path
+        coming = np.sign(path - np.roll(path, 1, axis=0))
+        going = np.sign(np.roll(path, -1, axis=0) - path)
+        path += PINCH * self.pinched[:, None] * (going - coming)
+        return path
 
 
 def trace(mask: Mask) -> list[Outline]:
@@ -51,7 +70,7 @@ def trace(mask: Mask) -> list[Outline]:
     if box is None:
         return []
     pixels = crop(mask, box).view(np.uint8)
-    paths, areas = _paths(pixels)
+    paths, pinched, areas = _paths(pixels)
     largest_first = np.argsort(-np.abs(areas), kind="stable").tolist()
     exteriors = [index for index in largest_first if areas[index] > 0]
     holes = [index for index in largest_first if areas[index] < 0]
@@ -59,9 +78,9 @@ def trace(mask: Mask) -> list[Outline]:
     corner = np.array((box.x1, box.y1), np.int32)
     owned: list[list[Outline]] = [[] for _ in exteriors]
     for index, owner in zip(holes, owners, strict=True):
-        owned[owner].append(Outline(paths[index] + corner, -areas[index]))
+        owned[owner].append(Outline(paths[index] + corner, pinched[index], -areas[index]))
     return [
-        Outline(paths[index] + corner, areas[index], tuple(inner))
+        Outline(paths[index] + corner, pinched[index], areas[index], tuple(inner))
         for index, inner in zip(exteriors, owned, strict=True)
     ]
 
@@ -84,12 +103,14 @@ def encloses(outline: Outline, x: int, y: int) -> bool:
     return bool(np.count_nonzero(crossed) % 2)
 
 
-def _paths(pixels: NDArray[np.uint8]) -> tuple[list[Corners], list[float]]:
-    """Return all closed paths around (h, w) uint8 0/1, and their areas, which are below 0 for holes.
+def _paths(
+    pixels: NDArray[np.uint8],
+) -> tuple[list[Corners], list[NDArray[np.bool_]], list[float]]:
+    """Return all closed paths around (h, w) uint8 0/1, their pinched corners, and their areas.
 
-    Both are in reading order of the paths' first corners.
+    Areas are below 0 for holes. All are in reading order of the paths' first corners.
     """
-    x, y, following = _corners(np.pad(pixels, 1))
+    x, y, pinched, following = _corners(np.pad(pixels, 1))
     successor: list[int] = following.tolist()
     order: list[int] = []
     starts: list[int] = []
@@ -107,13 +128,14 @@ def _paths(pixels: NDArray[np.uint8]) -> tuple[list[Corners], list[float]]:
     strips = y * (x - x[following])
     areas: list[float] = np.add.reduceat(strips[order], starts).astype(np.float64).tolist()
     vertices = np.stack((x, y), axis=1).astype(np.int32)[order]
-    return np.split(vertices, starts[1:]), areas
+    return np.split(vertices, starts[1:]), np.split(pinched[order], starts[1:]), areas
 
 
 def _corners(
     padded: NDArray[np.uint8],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return x, y of the corners in reading order, and for each the index of the next on its path.
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+    """Return x, y of the corners in reading order, whether pixels touch diagonally there, and for each the
+    index of the next on its path.
 
     Args:
         padded: (h + 2, w + 2) uint8 0/1 with a rim of 0.
@@ -142,7 +164,8 @@ def _corners(
     partner = np.arange(x.size) ^ 1
     upright_partner = np.empty_like(partner)
     upright_partner[by_column] = by_column[partner]
-    return x, y, np.where(_LEAVES_SIDEWAYS[around], partner, upright_partner)
+    diagonal = (around == _RISING) | (around == _FALLING)
+    return x, y, diagonal, np.where(_LEAVES_SIDEWAYS[around], partner, upright_partner)
 
 
 def _turns(rows: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +19,17 @@ from numpy.typing import NDArray
 from fcfi_core.allowance import checkpoint, reserved
 from fcfi_core.clicks import Box
 from fcfi_core.errors import DataError
+from fcfi_core.masks import bridges
 from fcfi_core.masks.extent import Mask, box_of, crop, require_mask, require_size
-from fcfi_core.masks.outlines import Outline, trace
+from fcfi_core.masks.outlines import trace
 from fcfi_core.masks.rasterising import rasterise
-from fcfi_core.masks.simplification import Ring, coarsened, simplified
+from fcfi_core.masks.simplification import FINEST_COARSENING, Outlines, Ring, coarsened
 
 Holes = Literal["keep", "fill", "bridge"]
+_Parts = tuple["Polygon", ...]
 
 _FEWEST_OF_A_RING = 3
 _SMALLEST_BUDGET = 4  # one rectangle
-_BRIDGE_POINTS = 2  # both ends of a bridge are visited twice
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,17 +51,11 @@ class Polygon:
         return len(self.exterior) + sum(len(hole) for hole in self.holes)
 
     def bridged(self) -> Polygon:
-        """Return the same area without holes: each is joined to the exterior by a cut of no width.
+        """Return the same area without holes: a slit of a tenth of a pixel joins each to the exterior.
 
         For formats that know a single ring per polygon (Label Studio, COCO, CVAT).
         """
-        ring = self.exterior
-        for hole in self.holes:
-            distances = np.square(ring[:, None] - hole[None]).sum(axis=2)
-            here, there = np.unravel_index(np.argmin(distances), distances.shape)
-            around = np.roll(hole, -int(there), axis=0)
-            ring = np.concatenate((ring[: here + 1], around, around[:1], ring[here:]))
-        return Polygon(ring)
+        return Polygon(bridges.bridged(self.exterior, self.holes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +90,10 @@ def to_polygons(
 ) -> Polygons:
     """Return the polygons of ``mask``.
 
-    Every part survives as a polygon, thin ones simplified with more care than thick ones, unless the
-    budget is too small: then outlines are coarsened together, or the smallest parts and holes given
-    up, whichever loses less.
+    The rings of a part neither cross nor touch themselves or each other: they are simple, as polygon
+    libraries demand. Every part survives as a polygon, thin ones simplified with more care than thick
+    ones, unless the budget is too small: then outlines are coarsened together, or the smallest parts and
+    holes given up, whichever loses less.
 
     Args:
         mask: (H, W) bool.
@@ -116,13 +113,14 @@ def to_polygons(
     _require_options(tolerance, max_points, holes)
     box = box_of(mask)
     parts_found = trace(mask)
-    rings = [_Ring(index, part, is_hole=False) for index, part in enumerate(parts_found)]
+    rings = [(part, index, False) for index, part in enumerate(parts_found)]
     if holes != "fill":
-        rings += [_Ring(index, hole, True) for index, part in enumerate(parts_found) for hole in part.holes]
-    rings.sort(key=lambda ring: ring.outline.area, reverse=True)
+        rings += [(hole, index, True) for index, part in enumerate(parts_found) for hole in part.holes]
+    rings.sort(key=lambda ring: ring[0].area, reverse=True)  # so that a part precedes its holes
+    outlines = Outlines([ring[0] for ring in rings], [ring[1] for ring in rings], [ring[2] for ring in rings])
 
     best = Polygons((), mask.shape[1], mask.shape[0], 0.0 if box is None else 1.0)
-    for parts in _candidates(rings, tolerance, max_points, bridge=holes == "bridge"):
+    for parts in _candidates(outlines, tolerance, max_points, bridge=holes == "bridge"):
         lost = _lost_iou(crop(mask, box), parts, box) if box else 0.0
         if best.parts and lost >= best.lost_iou:
             break
@@ -139,58 +137,48 @@ def _require_options(tolerance: float, max_points: int | None, holes: str) -> No
         raise DataError(f"polygon holes are {holes!r}; give keep, fill or bridge.")
 
 
-class _Ring(NamedTuple):
-    """An outline, and the index of the part that it belongs to."""
-
-    part: int
-    outline: Outline
-    is_hole: bool
-
-
 def _candidates(
-    rings: Sequence[_Ring], tolerance: float, max_points: int | None, *, bridge: bool
+    outlines: Outlines, tolerance: float, max_points: int | None, *, bridge: bool
 ) -> Iterator[tuple[Polygon, ...]]:
-    """Yield the parts within the budget: all rings if they fit, else the largest, ever fewer of them.
+    """Yield the parts within the budget: all rings if they fit, else the largest, ever fewer of them."""
+    budget = math.inf if max_points is None else max_points
 
-    Args:
-        rings: largest first, so that a part precedes its holes.
-    """
-    outlines = [ring.outline for ring in rings]
+    def within(chosen: Outlines, rings: list[Ring]) -> _Parts | None:
+        extra = bridges.POINTS * sum(chosen.is_hole) if bridge else 0
+        if sum(map(len, rings)) + extra > budget:  # untangling only adds points
+            return None
+        rings = chosen.untangled(rings)
+        if sum(map(len, rings)) + extra > budget:
+            return None
+        return _assembled(chosen, rings, bridge=bridge)
 
-    def fits(simple: list[Ring]) -> bool:
-        bridges = sum(ring.is_hole for ring in rings[: len(simple)]) if bridge else 0
-        points = sum(len(ring) for ring in simple) + _BRIDGE_POINTS * bridges
-        return max_points is None or points <= max_points
-
-    most = len(rings) if max_points is None else max_points // _FEWEST_OF_A_RING
-    if len(rings) <= most:
-        simple = [_simplified(outline, tolerance) for outline in outlines]
-        if fits(simple):
-            yield _assembled(rings, simple, bridge=bridge)
+    count = len(outlines.outlines)
+    most = count if max_points is None else max_points // _FEWEST_OF_A_RING
+    if count <= most:
+        parts = within(outlines, outlines.simplified(tolerance))
+        if parts is not None:
+            yield parts
             return
-    count = min(len(rings), most)
+    count = min(count, most)
+    coarse = max(tolerance, FINEST_COARSENING)
     while count:
         checkpoint()
-        found = coarsened(outlines[:count], tolerance, fits)
-        if found is not None:
-            yield _assembled(rings, found, bridge=bridge)
+        chosen = outlines.first(count)
+        parts = coarsened(chosen, coarse, partial(within, chosen))
+        if parts is not None:
+            yield parts
         count //= 2
 
 
-def _simplified(outline: Outline, tolerance: float) -> Ring:
-    checkpoint()
-    return simplified(outline, tolerance)
-
-
-def _assembled(rings: Sequence[_Ring], simple: Sequence[Ring], *, bridge: bool) -> tuple[Polygon, ...]:
-    """Return the polygons of the first ``rings``, simplified, largest first."""
+def _assembled(outlines: Outlines, rings: Sequence[Ring], *, bridge: bool) -> _Parts:
+    """Return the polygons of the simplified ``rings``, largest first."""
     exteriors: dict[int, Ring] = {}
     holes: dict[int, list[Ring]] = {}
-    for ring, points in zip(rings, simple, strict=False):
-        if ring.is_hole:
-            holes.setdefault(ring.part, []).append(points)
+    for part, is_hole, points in zip(outlines.parts, outlines.is_hole, rings, strict=True):
+        if is_hole:
+            holes.setdefault(part, []).append(points)
         else:
-            exteriors[ring.part] = points
+            exteriors[part] = points
     parts = (Polygon(exterior, tuple(holes.get(part, ()))) for part, exterior in exteriors.items())
     return tuple(part.bridged() if bridge else part for part in parts)
 

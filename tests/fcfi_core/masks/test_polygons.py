@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from PIL import Image
 
+import fcfi_core.training
 from fcfi_core.errors import DataError
 from fcfi_core.masks import Polygon, from_polygons, to_polygons
 from fcfi_core.masks.outlines import trace
@@ -81,6 +86,61 @@ def test_half_pixel_rule():
     mask = np.zeros((9, 9), bool)
     mask[5, 3] = True
     assert to_polygons(mask).parts[0].exterior.tolist() == [[3, 5], [4, 5], [4, 6], [3, 6]]
+
+
+# --- what polygon libraries call valid -----------------------------------------------------------
+
+
+def assert_valid(polygons):
+    for part in polygons:
+        for digits in (None, 2):  # as they are, and as they are written into files
+            rings = [part.exterior, *part.holes]
+            rings = rings if digits is None else [ring.round(digits) for ring in rings]
+            shape = shapely.Polygon(rings[0], rings[1:])
+            assert shape.is_valid, shapely.is_valid_reason(shape)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    masks,
+    st.sampled_from([0, 0.3, 1.0, 2.5, 6.0]),
+    st.sampled_from([4, 9, 40, 200, None]),
+    st.sampled_from(["keep", "fill", "bridge"]),
+)
+def test_any_mask_gives_valid_polygons(mask, tolerance, budget, holes):
+    assert_valid(to_polygons(mask, tolerance, budget, holes))
+
+
+@pytest.mark.parametrize("holes", ["keep", "bridge"])
+@pytest.mark.parametrize("density", [0.3, 0.5, 0.7, 0.9])
+def test_noise_gives_valid_polygons(density, holes):
+    mask = np.random.default_rng(int(density * 10)).random((60, 90)) < density
+    for tolerance, budget in ((0, None), (1.0, None), (1.0, 200), (3.0, 50)):
+        polygons = to_polygons(mask, tolerance, budget, holes)
+        assert_valid(polygons)
+        if tolerance == 0:
+            assert (back(polygons) == mask).all()
+
+
+@pytest.mark.parametrize("holes", ["keep", "bridge"])
+def test_masks_of_photos_give_valid_polygons(holes):
+    folder = Path(fcfi_core.training.__file__).parent / "reference" / "masks"
+    paths = [*sorted(folder.glob("*.png")), Path(__file__).parent / "files" / "crossing.png"]
+    for path in paths:
+        ids = np.asarray(Image.open(path))
+        for number in np.unique(ids[ids > 0])[:20]:
+            for tolerance in (1.0, 4.0):
+                assert_valid(to_polygons(ids == number, tolerance, holes=holes))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bridged_holes_cost_no_pixel(seed):
+    mask = ~blob(seed)
+    kept = to_polygons(mask, max_points=None)
+    bridged = to_polygons(mask, max_points=None, holes="bridge")
+    assert any(part.holes for part in kept)
+    assert bridged.lost_iou == kept.lost_iou
+    assert_valid(bridged)
 
 
 # --- simplified outlines -------------------------------------------------------------------------
