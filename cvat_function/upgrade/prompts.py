@@ -33,17 +33,25 @@ def read(shape: Shape, width: int, height: int) -> Prompt:
     around its corners).
 
     Raises:
-        PromptError: if no part of the shape lies in the frame.
+        PromptError: if no part of the shape lies in the frame, or a point lies outside it.
     """
     corners = np.array(shape["points"], np.float64).reshape(-1, 2)
     if shape["type"] == "points":
-        places = [(min(max(int(x), 0), width - 1), min(max(int(y), 0), height - 1)) for x, y in corners]
-        return Prompt(tuple(dict.fromkeys(Click(x, y) for x, y in places)))
+        return Prompt(tuple(dict.fromkeys(_click(x, y, width, height) for x, y in corners.tolist())))
     box = drawn_box(shape, width, height)
     if shape["type"] == "polygon":
         outline = polygons.from_polygons([polygons.Polygon(corners)], width, height)
         return Prompt(box=box, mask=outline).within(height, width)
     return Prompt(box=box)
+
+
+def _click(x: float, y: float, width: int, height: int) -> Click:
+    """Return the click on the pixel that holds the point; one on the frame's very border belongs to it."""
+    if not (-1 <= x <= width + 1 and -1 <= y <= height + 1):
+        raise PromptError(
+            f"the point ({x:g}, {y:g}) lies outside the frame of {width} x {height} pixels; move it."
+        )
+    return Click(min(max(int(x), 0), width - 1), min(max(int(y), 0), height - 1))
 
 
 def drawn_box(shape: Shape, width: int, height: int) -> Box | None:

@@ -54,6 +54,12 @@ def test_points_are_clicks():
     assert drawn.clicks == (Click(10, 20), Click(159, 5))
 
 
+@pytest.mark.parametrize("point", [(-300.0, 20.0), (10.0, -9.0), (700.0, 20.0), (10.0, 5000.0)])
+def test_a_point_far_outside_is_never_moved_inside(point):
+    with pytest.raises(PromptError, match="outside the frame"):
+        prompts.read(shape("points", [20.0, 20.0, *point]), WIDTH, HEIGHT)
+
+
 def test_a_shape_outside_is_refused():
     with pytest.raises(PromptError):
         prompts.read(shape("rectangle", [500.0, 10.0, 600.0, 50.0]), WIDTH, HEIGHT)
