@@ -16,8 +16,8 @@ import argparse
 import numpy as np
 
 from fcfi_core import Click, load_model, masks
-from fcfi_core.datasets.folder import Sample, choose
 from fcfi_core.datasets.opening import open_dataset
+from fcfi_core.datasets.samples import Sample, choose
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.clicker import Clicker
 from fcfi_core.images import LoadedImage, load

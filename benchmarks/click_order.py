@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 
 from fcfi_core import Click, Predictor, load_model, ordering
-from fcfi_core.datasets.folder import Folder, Sample, choose
+from fcfi_core.datasets.folder import Folder
+from fcfi_core.datasets.samples import Sample, choose
 from fcfi_core.engines.base import Engine, Maps
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.benchmark import Rules, trace

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_checkpoint
-from fcfi_core.datasets.folder import Sample
 from fcfi_core.datasets.opening import open_dataset
+from fcfi_core.datasets.samples import Sample
 from fcfi_core.datasets.split import is_held_out
 from fcfi_core.networks.registry import build
 from fcfi_core.protocol import Protocol

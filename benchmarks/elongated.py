@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core import Predictor, load_model
-from fcfi_core.datasets.folder import Sample, choose
 from fcfi_core.datasets.opening import open_dataset
+from fcfi_core.datasets.samples import Sample, choose
 from fcfi_core.evaluation.clicker import Clicker
 
 HEIGHT = 300

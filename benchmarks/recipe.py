@@ -24,8 +24,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fcfi_core.datasets.folder import Sample
 from fcfi_core.datasets.opening import open_dataset
+from fcfi_core.datasets.samples import Sample
 from fcfi_core.evaluation.ablations import bypassed
 from fcfi_core.networks.base import NetworkOutput
 from fcfi_core.networks.click_maps import disk_maps

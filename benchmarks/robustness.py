@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from development import mean_of, samples_of
 
-from fcfi_core.datasets.folder import Sample
+from fcfi_core.datasets.samples import Sample
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.benchmark import Rules, trace
 from fcfi_core.evaluation.clicker import ClickNoise, NearBorder, UniformJitter

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core import Predictor, images, load_model
-from fcfi_core.datasets.folder import Folder, Sample, choose
+from fcfi_core.datasets.folder import Folder
+from fcfi_core.datasets.samples import Sample, choose
 from fcfi_core.evaluation import metrics
 from fcfi_core.propagation import Sighting, propagate
 

@@ -1,85 +1,168 @@
-"""CVAT's XML export ("CVAT for images 1.1") as a data set: masks and polygons become regions.
+"""CVAT's XML export ("CVAT for images 1.1") as a data set.
 
-In a project's export the subset is part of a photo's name and of its path (``images/Train/0001.jpg``).
-Regions may overlap: the order in which CVAT stacks shapes (``z_order``) is not read. Where one label per
-pixel is needed, as in training, the smaller region is taken to be in front.
+Masks and polygons give masks; rectangles, ellipses and points give boxes and clicks, which pipelines can
+start from. In a project's export the subset is part of a photo's name and of its path
+(``images/Train/0001.jpg``). Shapes may overlap: the order in which CVAT stacks them (``z_order``) is not
+read. Where one label per pixel is needed, as in training, the smaller one is taken to be in front.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-from xml.etree import ElementTree
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from fcfi_core import masks
-from fcfi_core.datasets.folder import BoolMask
-from fcfi_core.datasets.regions import PhotoFinder, RegionDataset, RegionPhoto, listed
-from fcfi_core.errors import DataError
+from fcfi_core.clicks import Click
+from fcfi_core.datasets.annotations import Annotations
+from fcfi_core.datasets.dataset import Dataset
+from fcfi_core.datasets.left_out import LeftOut, Note
+from fcfi_core.datasets.objects import (
+    UNNAMED,
+    AnnotatedObject,
+    AnnotatedPhoto,
+    BoolMask,
+    located,
+)
+from fcfi_core.datasets.shapes import box_of_edges, mask_of_rings, whole_number
+from fcfi_core.errors import DataError, FcfiError
 from fcfi_core.masks import cvat
+from fcfi_core.prompt import Prompt
 
-_READ = ("mask", "polygon")
+_DRAWN = ("mask", "polygon")
+_READ = (*_DRAWN, "box", "ellipse", "points")
 _ACCEPTED = "export a task or project as 'CVAT for images 1.1', with masks or polygons"
 
 
-def read_export(path: Path, images: Path | None) -> RegionDataset | None:
-    """Return the data set in ``path``, or None if that is no XML file.
+def read_export(annotations: Annotations) -> Dataset | None:
+    """Return the data set of ``annotations.xml`` of an unpacked export; None if it is something else.
+
+    Raises:
+        DataError: if the file is damaged, or holds no shape on an image.
+    """
+    root = annotations.xml if annotations.suffix == ".xml" else None
+    if root is None or root.tag != "annotations":
+        return None
+    left_out = LeftOut()
+    for track in root.iterfind("track"):
+        left_out.add("shapes of type track", str(track.get("label")))
+    images = [image for image in root.iter("image") if image.get("name")]
+    names = ["/".join(filter(None, (image.get("subset"), image.get("name")))) for image in images]
+    found = annotations.photos().find_all([[name] for name in names])
+    photos = []
+    for image, name, path in zip(images, names, found, strict=True):
+        objects = _objects(image, name, left_out)
+        if objects:
+            where, missing = located(path)
+            number = whole_number(image.get("id"))
+            photos.append(
+                AnnotatedPhoto(
+                    name, name, where, missing, _size(image), objects, number, source=str(annotations.path)
+                )
+            )
+    dataset = Dataset(
+        annotations.name,
+        photos,
+        place=annotations.path,
+        left_out=left_out,
+        digest=annotations.digest,
+        wanted="mask or polygon on an image",
+        advice=_ACCEPTED,
+    )
+    if not photos:
+        dataset.require_masks()
+    return dataset
+
+
+def _size(image: Element) -> tuple[int, int] | None:
+    width, height = whole_number(image.get("width")), whole_number(image.get("height"))
+    return (width, height) if width and height else None
+
+
+def _objects(image: Element, name: str, left_out: LeftOut) -> tuple[AnnotatedObject, ...]:
+    found: list[AnnotatedObject] = []
+    for shape in image:
+        if shape.tag not in _READ:
+            left_out.add(f"shapes of type {shape.tag}", name)
+            continue
+        found.append(
+            AnnotatedObject(
+                len(found) + 1,
+                Shape(shape.tag, dict(shape.attrib)),
+                label=shape.get("label") or UNNAMED,
+                drawn=shape.tag in _DRAWN,
+                kind=f"shapes of type {shape.tag}",
+            )
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """Marks: one shape with its attributes as in the file.
 
     Args:
-        path: ``annotations.xml`` of an unpacked export.
-        images: folder of the photos; None: the folder of the file.
-
-    Raises:
-        DataError: if the file is damaged, not CVAT's or holds no mask or polygon, or a photo is missing.
+        kind: mask, polygon, box, ellipse or points.
+        attributes: of the element.
     """
-    if path.suffix.lower() != ".xml":
-        return None
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, OSError) as error:
-        raise DataError(f"{path} is not a readable XML file ({error}); {_ACCEPTED}.") from None
-    if root.tag != "annotations":
-        raise DataError(f"{path} is no CVAT export: it holds <{root.tag}>, not <annotations>; {_ACCEPTED}.")
-    left_out = Counter(shape.tag for shape in (*root.iterfind("image/*"), *root.iterfind("track")))
-    for kind in _READ:
-        del left_out[kind]
-    finder = PhotoFinder(images or path.parent)
-    photos = [photo for image in root.iter("image") if (photo := _photo(image, path, finder)) is not None]
-    if not photos:
-        but = f", but {listed(left_out)}" if left_out else ""
-        raise DataError(f"{path} holds no mask or polygon on an image{but}; {_ACCEPTED}.")
-    kinds = {f"shapes of type {kind}": count for kind, count in left_out.items()}
-    return RegionDataset(path.stem, photos, left_out=kinds)
 
+    kind: str
+    attributes: Mapping[str, str]
 
-def _photo(image: ElementTree.Element, path: Path, finder: PhotoFinder) -> RegionPhoto | None:
-    """Return the photo of an ``<image>`` with its regions, or None if it has none.
+    def prompt(self, width: int, height: int, note: Note) -> Prompt:
+        """Return it on the photo; raises DataError if it is not of CVAT's form."""
+        try:
+            if self.kind == "mask":
+                return Prompt(mask=self._mask(width, height))
+            if self.kind == "polygon":
+                return Prompt(mask=mask_of_rings([self._points()], width, height, note))
+            if self.kind == "points":
+                return Prompt(tuple(Click.nearest(x - 0.5, y - 0.5) for x, y in self._points()))
+            return Prompt(box=box_of_edges(*self._edges()))
+        except KeyError as error:
+            raise DataError(f"the {self.kind} lacks {error}; export it again.") from None
+        except (ValueError, OverflowError, FcfiError) as error:
+            raise DataError(f"the {self.kind} cannot be read: {error}") from None
 
-    Raises:
-        DataError: if the element is not of CVAT's form, or the photo is missing.
-    """
-    shapes = [shape for shape in image if shape.tag in _READ]
-    if not shapes:
-        return None
-    name = "/".join(filter(None, (image.get("subset"), image.get("name"))))
-    try:
-        width, height = int(image.attrib["width"]), int(image.attrib["height"])
-        regions = tuple(_region(shape, width, height) for shape in shapes)
-        return RegionPhoto(name, finder.find(name), width, height, regions)
-    except (KeyError, ValueError) as error:
-        raise DataError(
-            f"{path}, image {name!r}: not of the form 'CVAT for images 1.1' ({error}); {_ACCEPTED}."
-        ) from None
+    def _points(self) -> list[tuple[float, float]]:
+        pairs = (pair.split(",") for pair in self.attributes["points"].split(";"))
+        return [(float(x), float(y)) for x, y in pairs]
 
+    def _edges(self) -> tuple[float, float, float, float]:
+        """Return the upright rectangle around a (turned) rectangle or ellipse."""
+        if self.kind == "box":
+            left, top, right, bottom = (float(self.attributes[side]) for side in ("xtl", "ytl", "xbr", "ybr"))
+            x, y, across, down = (
+                (left + right) / 2,
+                (top + bottom) / 2,
+                (right - left) / 2,
+                (bottom - top) / 2,
+            )
+        else:
+            x, y, across, down = (float(self.attributes[name]) for name in ("cx", "cy", "rx", "ry"))
+        turn = math.radians(float(self.attributes.get("rotation", 0)))
+        sine, cosine = abs(math.sin(turn)), abs(math.cos(turn))
+        if self.kind == "box":
+            half_width, half_height = across * cosine + down * sine, across * sine + down * cosine
+        else:
+            half_width = math.hypot(across * cosine, down * sine)
+            half_height = math.hypot(across * sine, down * cosine)
+        return x - half_width, y - half_height, x + half_width, y + half_height
 
-def _region(shape: ElementTree.Element, width: int, height: int) -> Callable[[], BoolMask]:
-    if shape.tag == "mask":
-        runs = [int(run) for run in shape.attrib["rle"].split(",")]
-        left, top = int(shape.attrib["left"]), int(shape.attrib["top"])
-        right, bottom = left + int(shape.attrib["width"]) - 1, top + int(shape.attrib["height"]) - 1
-        return partial(cvat.decode, [*runs, left, top, right, bottom], width, height)
-    points = [[float(number) for number in pair.split(",")] for pair in shape.attrib["points"].split(";")]
-    return partial(masks.from_polygons, [masks.Polygon(np.asarray(points))], width, height)
+    def _mask(self, width: int, height: int) -> BoolMask:
+        """Return the runs in their box, as far as that lies on the photo."""
+        left, top, across, down = (int(self.attributes[side]) for side in ("left", "top", "width", "height"))
+        # Tools draw over the border by a pixel; a larger box is another photo's, or meant to fill the memory.
+        if not (0 < across <= width + 2 and 0 < down <= height + 2):
+            raise DataError(f"its box has {across} x {down} pixels, the photo {width} x {height}.")
+        runs = [int(run) for run in self.attributes["rle"].split(",")]
+        part = cvat.decode([*runs, 0, 0, across - 1, down - 1], across, down)
+        found: BoolMask = np.zeros((height, width), np.bool_)
+        x, y = max(left, 0), max(top, 0)
+        right, bottom = min(left + across, width), min(top + down, height)
+        if right <= x or bottom <= y:
+            raise DataError(f"its box begins at ({left}, {top}), which is not on the photo.")
+        found[y:bottom, x:right] = part[y - top : bottom - top, x - left : right - left]
+        return found

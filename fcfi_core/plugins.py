@@ -36,7 +36,7 @@ _EARLIER = {
     "commands": "fcfi.commands",
     "doctors": "fcfi.doctors",
     "settings": "fcfi.settings",
-    "readers": "fcfi.datasets",
+    "datasets": "fcfi.datasets",
     "prompts": "fcfi.prompts",
 }
 
@@ -55,8 +55,8 @@ class Plugin:
         doctors: ``fcfi doctor NAME``: a module with ``HELP``, ``add_arguments(parser)`` and
             ``examine(arguments)``, which yields :class:`fcfi_core.cli.doctor.Finding`.
         settings: a tuple of :class:`fcfi_core.settings.Variable`.
-        readers: data sets: ``(path, images) -> Dataset | None``, None for what is not its own.
-        prompts: prompts for ``fcfi annotate``: ``(path, images) -> PromptSource | None``, likewise.
+        readers: data sets: ``(annotations) -> fcfi_core.datasets.dataset.Dataset | None``, None for what is
+            not its own; ``annotations`` is a :class:`fcfi_core.datasets.annotations.Annotations`.
         routes: what ``fcfi serve`` serves: ``(service) -> list`` of Starlette routes.
         engines: what runs networks: ``(checkpoint, device, threads) -> Engine``.
     """
@@ -65,7 +65,6 @@ class Plugin:
     doctors: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     readers: Mapping[str, str] = field(default_factory=dict)
-    prompts: Mapping[str, str] = field(default_factory=dict)
     routes: Mapping[str, str] = field(default_factory=dict)
     engines: Mapping[str, str] = field(default_factory=dict)
 
@@ -78,7 +77,7 @@ class Part:
     """One part of a plugin, not yet imported.
 
     Args:
-        kind: one of :data:`KINDS`.
+        kind: one of :data:`KINDS`, or ``datasets`` or ``prompts``, which only earlier groups hold.
         name: for example the verb.
         place: ``package.module`` or ``package.module:name``.
         package: the distribution that announces it; "" if that is unknown.
@@ -113,7 +112,7 @@ def parts(kind: str) -> list[Part]:
     for entry_point in _sorted(GROUP):
         plugin = _plugin(entry_point)
         if isinstance(plugin, Plugin):
-            for name, place in getattr(plugin, kind).items():
+            for name, place in getattr(plugin, kind, {}).items():
                 found[name] = Part(kind, name, place, _package(entry_point))
     return [found[name] for name in sorted(found)]
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcfi_core import masks
-from fcfi_core.datasets.regions import UPLOAD_PREFIX
+from fcfi_core.datasets.photos import UPLOAD_PREFIX
 from fcfi_core.errors import DataError, FcfiError
 from fcfi_core.masks import coco
 from fcfi_core.masks.extent import Mask

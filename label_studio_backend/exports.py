@@ -1,89 +1,136 @@
-"""Label Studio's JSON export as a data set: brush, bitmask and polygon results become regions.
+"""Label Studio's JSON export as a data set.
 
-Of each task the newest annotation that was not cancelled counts. Key points that hold an ``rle`` (an
-artefact of "keep label selected") repeat a brush region and are left out.
+Brush, bitmask and polygon regions give masks; rectangles, ellipses and key points give boxes and clicks,
+which pipelines can start from. The key points of one class together are one object. Of each task the newest
+annotation that was not cancelled counts. Key points that hold an ``rle`` (an artefact of "keep label
+selected") repeat a brush region and are left out.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import numpy as np
-
-from fcfi_core import masks
-from fcfi_core.datasets.folder import IMAGE_SUFFIXES, BoolMask
-from fcfi_core.datasets.regions import UPLOAD_PREFIX, PhotoFinder, RegionDataset, RegionPhoto, listed
+from fcfi_core.datasets.annotations import Annotations
+from fcfi_core.datasets.dataset import Dataset
+from fcfi_core.datasets.left_out import LeftOut, Note
+from fcfi_core.datasets.objects import UNNAMED, AnnotatedObject, AnnotatedPhoto, located
+from fcfi_core.datasets.photos import Photos, is_photo
+from fcfi_core.datasets.shapes import whole_number
 from fcfi_core.errors import DataError
-from fcfi_core.masks import label_studio
-from label_studio_backend import bitmask
+from fcfi_core.prompt import Prompt
+from label_studio_backend.prompts import Region, read_regions, resolve_polarity
+from label_studio_backend.settings import as_mapping
 
-_OTHER_REGIONS = frozenset(("rectangle", "rectanglelabels", "ellipse", "ellipselabels", "vectorlabels"))
+_DRAWN = ("brush", "bitmask", "polygon")
+_BOXES = ("rectangle", "ellipse")
+_BRUSHES = ("brushlabels", "brush", "magicwand")
+_OTHER_REGIONS = ("vector", "vectorlabels")
+_UNLIKE = "tasks that are not as Label Studio exports them"
 
 
-def read_export(path: Path, images: Path | None) -> RegionDataset | None:
-    """Return the data set in the JSON export ``path``, or None if that is no Label Studio export.
-
-    Args:
-        path: file made by Export > JSON.
-        images: folder of the photos; None: the folder of the export.
+def read_export(annotations: Annotations) -> Dataset | None:
+    """Return the data set of a file made by Export > JSON; None if it is something else.
 
     Raises:
-        DataError: if no task holds a brush or polygon region, a task is malformed, or a photo is missing.
+        DataError: if it is a JSON-MIN export, or no task of it can be used.
     """
-    tasks = read_tasks(path)
+    path = annotations.path
+    tasks = tasks_of(annotations)
     if tasks is None:
         return None
-    finder = PhotoFinder(images or path.parent)
-    photos = []
-    left_out: Counter[str] = Counter()
-    for task in tasks:
-        try:
-            photo, others = _photo(task, finder)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{path}, task {task['id']}: not as Label Studio exports it ({error!r}); "
-                "export as JSON again."
-            ) from None
-        left_out.update(others)
-        if photo is not None:
-            photos.append(photo)
-    if not photos:
-        but = f", but {listed(left_out)}" if left_out else ""
-        raise DataError(
-            f"{path} holds no brush or polygon region{but}; accept and submit some masks, then export again."
-        )
-    return RegionDataset(path.stem, photos, left_out=left_out)
+    left_out = LeftOut()
+    photos = annotations.photos()
+    read = [one for task in tasks if (one := _task(task, photos, left_out)) is not None]
+    found = photos.find_all([one.references for one in read])
+    dataset = Dataset(
+        annotations.name,
+        [_photo(one, photo, path) for one, photo in zip(read, found, strict=True)],
+        place=path,
+        left_out=left_out,
+        digest=annotations.digest,
+        wanted="brush or polygon region",
+        advice="accept and submit some masks, then export again",
+    )
+    if not read:
+        dataset.require_masks()
+    return dataset
 
 
 def read_tasks(path: Path) -> list[Mapping[str, Any]] | None:
-    """Return the tasks in the JSON export ``path``, or None if that is no Label Studio export.
+    """Return the tasks in the file at ``path``; see :func:`tasks_of`."""
+    return tasks_of(Annotations(path))
+
+
+def tasks_of(annotations: Annotations) -> list[Mapping[str, Any]] | None:
+    """Return the tasks of a JSON export, or None if this is none.
 
     Raises:
         DataError: if it is Label Studio's, but JSON-MIN or without a task.
     """
-    if path.suffix.lower() != ".json":
+    if annotations.suffix != ".json":
         return None
-    try:
-        tasks = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
-        return None
-    if isinstance(tasks, Mapping):
-        tasks = [tasks]
+    path, content = annotations.path, annotations.json
+    tasks = [content] if isinstance(content, Mapping) else content
     if not isinstance(tasks, list) or not all(isinstance(task, Mapping) for task in tasks):
         return None
     if not tasks:
         raise DataError(f"{path} holds no task; annotate some, then export again.")
-    if all(_is_task(task) for task in tasks):
+    if any(_is_task(task) for task in tasks):
         return tasks
     if all("annotation_id" in task for task in tasks):
         raise DataError(f"{path} is a JSON-MIN export, which lacks what a region needs; export as JSON.")
     return None
+
+
+def _is_task(task: Mapping[str, Any]) -> bool:
+    return isinstance(task.get("data"), Mapping) and {"id", "annotations"} <= task.keys()
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One task: its id, the names under which its photo may lie, and its objects."""
+
+    id: Any
+    references: Sequence[str]
+    size: tuple[int, int] | None
+    objects: tuple[AnnotatedObject, ...]
+
+
+def _task(task: Mapping[str, Any], photos: Photos, left_out: LeftOut) -> _Task | None:
+    """Return what a task asks for, or None (and count why) if that is nothing."""
+    name = f"task {task.get('id')!s:.40}"
+    try:
+        results = newest_results(task) if _is_task(task) else None
+        entries = [{**entry, "to_name": str(entry.get("to_name", ""))} for entry in results or ()]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        left_out.add(_UNLIKE, f"{name}: {type(error).__name__} {error}")
+        return None
+    if not results:
+        kind = _UNLIKE if results is None else "tasks without a submitted annotation"
+        left_out.add(kind, name)
+        return None
+    for entry in entries:
+        kind = str(entry.get("type"))
+        if kind in _BRUSHES:
+            value = as_mapping(entry.get("value"))
+            label = value.get(kind)
+            entry |= {"type": "brush", "value": {"labels": label, **value} if label else value}
+        elif kind in _OTHER_REGIONS:
+            left_out.add(f"regions of type {kind}", name)
+    regions = read_regions(entries)
+    if not regions:
+        return None
+    try:
+        references = _references(task, regions, photos)
+    except DataError as error:
+        left_out.add("tasks whose photo is not clear", str(error).removesuffix("."))
+        return None
+    size = next((region.size for region in regions if region.size is not None), None)
+    return _Task(task["id"], references, size, _objects(regions))
 
 
 def newest_results(task: Mapping[str, Any]) -> list[Any]:
@@ -94,98 +141,105 @@ def newest_results(task: Mapping[str, Any]) -> list[Any]:
     return list(max(annotations, key=lambda one: str(one.get("updated_at", ""))).get("result", []))
 
 
-def _is_task(task: Mapping[str, Any]) -> bool:
-    return isinstance(task.get("data"), Mapping) and {"id", "annotations"} <= task.keys()
-
-
-def _photo(task: Mapping[str, Any], finder: PhotoFinder) -> tuple[RegionPhoto | None, list[str]]:
-    """Return the task's photo with its regions, or None if it has none, and the kinds of what is left out.
-
-    Raises:
-        DataError: if the regions lie on several pictures, or lack the picture's size.
-    """
-    found = newest_results(task)
-    results = [result for result in found if _has_region(result)]
-    if not found:
-        return None, ["tasks without a submitted annotation"]
-    others = [str(result.get("type")) for result in found if not _has_region(result)]
-    left_out = [f"regions of type {kind}" for kind in others if kind in _OTHER_REGIONS]
-    if not results:
-        return None, left_out
-    path = _picture(task, results, finder)
-    try:
-        width, height = int(results[0]["original_width"]), int(results[0]["original_height"])
-    except KeyError:
-        raise DataError(
-            f"task {task['id']}: a region lacks original_width and original_height; "
-            "open and save the task in Label Studio, then export again."
-        ) from None
-    return (
-        RegionPhoto(
-            name=f"task-{task['id']}",
-            path=path,
-            width=width,
-            height=height,
-            regions=tuple(_region(result, width, height) for result in results),
-        ),
-        left_out,
+def _photo(task: _Task, found: Path | DataError, export: Path) -> AnnotatedPhoto:
+    path, missing = located(found)
+    return AnnotatedPhoto(
+        f"task-{task.id}",
+        PurePosixPath(task.references[0]).name if path is None else path.name,
+        path,
+        missing and f"task {task.id}: {missing}",
+        task.size,
+        task.objects,
+        whole_number(task.id),
+        source=f"{export}, task {task.id},",
     )
 
 
-def _picture(task: Mapping[str, Any], results: Sequence[Mapping[str, Any]], finder: PhotoFinder) -> Path:
-    """Return the photo that the regions are of, if that is clear.
+def _objects(regions: Sequence[Region]) -> tuple[AnnotatedObject, ...]:
+    """Return each rectangle and drawn region as an object, then the key points of each class."""
+    dots: dict[tuple[str, int | None, str], list[Region]] = {}
+    alone = []
+    for region in regions:
+        if region.shape == "click":
+            dots.setdefault((region.target, region.item_index, _label(region)), []).append(region)
+        else:
+            alone.append((region,))
+    found: list[AnnotatedObject] = []
+    for group in (*alone, *(resolve_polarity(several) for several in dots.values())):
+        first = group[0]
+        if first.shape == "click" and not any(region.positive for region in group):
+            continue  # nothing can be cut from nothing
+        found.append(
+            AnnotatedObject(
+                len(found) + 1,
+                RegionMarks(tuple(group)),
+                label=_label(first),
+                drawn=first.shape in _DRAWN,
+                kind=f"regions of type {first.shape}labels" if first.shape in _BOXES else "",
+            )
+        )
+    return tuple(found)
+
+
+def _label(region: Region) -> str:
+    """Return the first of a region's labels."""
+    return next(iter(region.labels), UNNAMED)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionMarks:
+    """Marks: one region, or the key points of a class."""
+
+    regions: tuple[Region, ...]
+
+    def prompt(self, width: int, height: int, note: Note) -> Prompt:
+        """Return it on the photo; positions are percent of that."""
+        first = self.regions[0]
+        if first.shape == "click":
+            return Prompt(tuple(region.click(width, height) for region in self.regions))
+        if first.shape in _BOXES:
+            return Prompt(box=first.box(width, height))
+        return Prompt(mask=first.mask(width, height))
+
+
+# --- photos ----------------------------------------------------------------------------------------------
+
+
+def _references(task: Mapping[str, Any], regions: Sequence[Region], photos: Photos) -> list[str]:
+    """Return the names or paths under which the photo of the regions may lie, likeliest first.
 
     An export does not tell which entry of a task an image tag shows; often they have the same name.
 
     Raises:
         DataError: if the regions lie on several pictures, or on one of several that are there.
     """
-    shown = {str(result.get("to_name", "")) for result in results}
-    pages = {result.get("item_index", 0) for result in results}
+    shown = {region.target for region in regions}
+    pages = {region.item_index or 0 for region in regions}
     pictures = {key: path for key, value in task["data"].items() if (path := _photo_path(value)) is not None}
     if len(shown) == len(pages) == 1:
-        path = pictures.get(shown.pop())
+        path = pictures.get(next(iter(shown)))
         if path is not None:
-            return finder.find(*_spellings(path))
-        there = {finder.there(*_spellings(path)) for path in pictures.values()} - {None}
-        if len(there) <= 1:
-            return finder.find(*photo_references(task))
+            return [str(path)]
+        if len({found for path in pictures.values() if (found := _there(path, photos)) is not None}) <= 1:
+            return photo_references(task)
     raise DataError(
         f"task {task['id']} shows several pictures ({', '.join(sorted(pictures or shown))}), and an export "
         "does not tell which regions are of which; take a project with one picture per task."
     )
 
 
-def _has_region(result: Mapping[str, Any]) -> bool:
-    value = result.get("value", {})
-    if result.get("type") in ("brushlabels", "brush", "magicwand"):
-        return "rle" in value
-    if result.get("type") in ("bitmasklabels", "bitmask"):
-        return "imageDataURL" in value
-    return result.get("type") in ("polygonlabels", "polygon") and len(value.get("points", ())) >= 3
-
-
-def _region(result: Mapping[str, Any], width: int, height: int) -> Callable[[], BoolMask]:
-    if "rle" in result["value"]:
-        return partial(label_studio.decode, result["value"]["rle"], width, height)
-    if "imageDataURL" in result["value"]:
-        return partial(bitmask.from_data_url, result["value"]["imageDataURL"], width, height)
-    ring = np.asarray(result["value"]["points"], np.float64) * (width / 100, height / 100)
-    return partial(masks.from_polygons, [masks.Polygon(ring)], width, height)
+def _there(path: PurePosixPath, photos: Photos) -> Path | None:
+    try:
+        return photos.find(str(path))
+    except DataError:
+        return None
 
 
 def photo_references(task: Mapping[str, Any]) -> list[str]:
-    """Return the names or paths under which the task's photo may lie in a folder, likeliest first."""
-    found = []
-    for value in (task.get("file_upload"), *task["data"].values()):
-        if (path := _photo_path(value)) is not None:
-            found += _spellings(path)
+    """Return the paths that a task's entries name, likeliest first."""
+    values = (task.get("file_upload"), *task["data"].values())
+    found = [str(path) for value in values if (path := _photo_path(value)) is not None]
     return found or [f"(task {task['id']} names none)"]
-
-
-def _spellings(path: PurePosixPath) -> list[str]:
-    """Return ``path`` as it is, and without the random prefix that uploads get."""
-    return [str(path), str(path.with_name(UPLOAD_PREFIX.sub("", path.name)))]
 
 
 def _photo_path(value: object) -> PurePosixPath | None:
@@ -201,6 +255,6 @@ def _photo_path(value: object) -> PurePosixPath | None:
     ends = (parts.path,) if parts.scheme in ("", "http", "https") else (parts.path, value)
     for text in (*queries, *map(unquote, ends)):
         path = PurePosixPath(text)
-        if path.suffix.lower() in IMAGE_SUFFIXES:
+        if is_photo(path):
             return path
     return None

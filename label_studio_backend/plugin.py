@@ -9,6 +9,5 @@ PLUGIN = Plugin(
     doctors={"label-studio": "label_studio_backend.doctor"},
     settings={"label-studio": "label_studio_backend.settings:VARIABLES"},
     readers={"label-studio": "label_studio_backend.exports:read_export"},
-    prompts={"label-studio": "label_studio_backend.export_prompts:read_prompts"},
     routes={"label-studio": "label_studio_backend.server:routes"},
 )

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from fcfi_core.datasets.regions import UPLOAD_PREFIX
+from fcfi_core.datasets.photos import UPLOAD_PREFIX
 from fcfi_core.errors import DataError
 from label_studio_backend.label_studio import LabelStudio
 from label_studio_backend.settings import as_list, as_mapping

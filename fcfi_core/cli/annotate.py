@@ -26,8 +26,9 @@ _EPILOG = """examples:
   fcfi annotate VOC/Annotations --out masks --workers 4
 
 SOURCE is COCO JSON (bbox, polygons, run-length codes, keypoints, clicks), CSV (image, x, y, positive,
-object, label, x1, y1, x2, y2), JSON lines (image, clicks, box, mask, object, label), a VOC XML file
-or a folder of them, an annotation platform's export, or a folder with images/ and masks/.
+object, label, x1, y1, x2, y2), JSON lines (image, clicks, box, mask, object, label), a VOC XML or
+LabelMe JSON file or a folder of them, a YOLO folder or its YAML file, Datumaro JSON, an annotation
+platform's export, or a folder with images/ and masks/.
 
 The folder OUT receives annotations.json (COCO), report.json and review.html (errors, and objects of low
 confidence), masks/*.png with --png, and journal.jsonl: run the same command again to go on after an
@@ -91,7 +92,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(f"--review-below is {arguments.review_below}; give a confidence from 0 to 1.")
     options = _options(arguments)
     _require_own_folder(arguments)
-    source = open_source(arguments.source, arguments.images)
+    source = open_source(
+        arguments.source, arguments.images, int(core_settings(arguments)["FCFI_MAX_MEGAPIXELS"] * 1e6)
+    )
     predictor = load_predictor(arguments)
     out: Path = arguments.out
     if arguments.restart:
@@ -105,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         retry_errors=arguments.retry_errors,
         progress=not arguments.quiet,
     ) as journal:
-        summary = review.summarise(journal, arguments.review_below)
+        summary = review.summarise(journal, arguments.review_below, source.left_out)
         write_coco(journal, source, out / "annotations.json")
         if arguments.png:
             write_id_masks(journal, out / "masks")
@@ -152,7 +155,11 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 def _told(summary: Summary, out: Path) -> str:
+    from fcfi_core.datasets.left_out import listed
+
     lines = [f"{out / 'annotations.json'}: {summary.objects} objects in {summary.images} images"]
+    if summary.left_out:
+        lines.append(f"left out: {listed(summary.left_out)}")
     if summary.doubts:
         lines.append(f"{len(summary.doubts)} objects of low confidence: see {out / 'review.html'}")
     if summary.errors:

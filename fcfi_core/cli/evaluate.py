@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,8 @@ _EPILOG = """examples:
   fcfi evaluate photos --protocol parity --target-size 700 --expansion-ratio 3.0
 
 A data set is DIR/images/NAME.jpg with DIR/masks/NAME.png (0 background, 1..n objects, 255 or 65535
-ignored), a COCO JSON file with polygons or run-length codes, a JSON export of Label Studio, or an
-XML export of CVAT ("CVAT for images 1.1")."""
+ignored), COCO, LabelMe or Datumaro JSON with polygons or masks, a YOLO-seg folder or its YAML file, or
+the export of an annotation platform. What cannot be used is left out, counted and told."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,8 +133,9 @@ def _add_protocol_arguments(group: argparse._ArgumentGroup) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the main figures, and write the reports asked for."""
-    from fcfi_core.datasets.folder import choose
+    from fcfi_core.datasets.left_out import listed
     from fcfi_core.datasets.opening import open_dataset
+    from fcfi_core.datasets.samples import choose
     from fcfi_core.evaluation.baselines import baseline
     from fcfi_core.evaluation.choosing import Chooser
     from fcfi_core.evaluation.html import summary, to_html
@@ -169,6 +171,9 @@ def run(arguments: argparse.Namespace) -> int:
         worst=arguments.worst,
         progress=not arguments.quiet,
     )
+    for result in report.main.datasets:
+        if result.left_out:
+            print(f"left out of {result.name}: {listed(result.left_out)}", file=sys.stderr)
     if arguments.json:
         text = json.dumps(report.to_dict(), allow_nan=False)
         outputs.write(arguments.json, text.encode() + b"\n", "choose another --json")

@@ -1,204 +1,250 @@
-"""The objects of a COCO instance file as an evaluation or training set.
+"""COCO instance files: what annotation tools and public data sets exchange.
 
-Crowd regions count neither way. Objects may overlap; where one label per pixel is needed, as in
-training, the smaller one is taken to be in front.
+``{"images": [{"id", "file_name", "width", "height"}], "annotations": [{"id", "image_id", "category_id",
+"segmentation", "bbox", "keypoints", "clicks", "iscrowd"}], "categories": [{"id", "name"}]}``. A segmentation
+is a list of polygons (flat lists x, y, x, y ... in the plane where pixel 0 spans 0..1; a pixel belongs to the
+object if its centre is in any of them) or a run-length code, compressed or not. ``clicks`` are our own:
+``[[x, y, positive], ...]``.
+
+Ids may be text, sizes may be missing. Crowds count neither way (:mod:`~fcfi_core.datasets.crowds`). Objects
+may overlap; where one label per pixel is needed, as in training, the smaller one is taken to be in front.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from fcfi_core.clicks import Click
+from fcfi_core.datasets.annotations import Annotations
+from fcfi_core.datasets.crowds import Crowds
+from fcfi_core.datasets.dataset import Dataset
+from fcfi_core.datasets.left_out import LeftOut, Note
+from fcfi_core.datasets.objects import UNNAMED, AnnotatedObject, AnnotatedPhoto, located
+from fcfi_core.datasets.shapes import (
+    clicks_of_keypoints,
+    coco_box,
+    decode_segmentation,
+    mask_of_segmentation,
+    parse_clicks,
+    whole_number,
+)
+from fcfi_core.errors import DataError, FcfiError, PromptError
+from fcfi_core.prompt import Prompt
 
-from fcfi_core import images, masks
-from fcfi_core.datasets.coco_file import CocoFile, CocoImage
-from fcfi_core.datasets.folder import BoolMask
-from fcfi_core.datasets.regions import listed
-from fcfi_core.errors import DataError
-from fcfi_core.masks import coco
+__all__ = ["CocoDataset", "decode_segmentation", "read"]
+
+_UNSEGMENTED = "annotations without a segmentation"
 
 
-class CocoDataset:
-    """The objects of a COCO file, by annotation, as an evaluation or training set.
+def read(annotations: Annotations) -> Dataset | None:
+    """Return the data set of a COCO file; None if it is no such file.
+
+    Raises:
+        DataError: if no image of it can be used.
+    """
+    content = annotations.json
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        return None
+    return CocoDataset(annotations)
+
+
+class CocoDataset(Dataset):
+    """The objects of a COCO file, by annotation.
 
     Args:
-        path: of the JSON file.
+        source: path of the JSON file, or its annotations.
         photos: folder of the photos; None: look beside the file.
 
     Raises:
-        DataError: if the file is not of this form or holds no segmentation.
+        DataError: if the file is not of this form.
     """
 
-    def __init__(self, path: str | Path, photos: str | Path | None = None) -> None:
-        self._file = CocoFile(path, photos)
-        self.name = Path(path).stem
-        self._by_name: dict[str, CocoImage] = {}
-        for name, image in _short_names(self._file.images):
-            if any(self._segmented(image)):
-                if name in self._by_name:
-                    raise DataError(f"{path}: several images are {name}; keep one annotation of every photo.")
-                self._by_name[name] = image
-        self._areas: dict[str, dict[int, int]] = {}
-        self.image_names: Sequence[str] = tuple(self._by_name)
-        kinds = Counter(self._kind(one) for found in self._file.annotations.values() for one in found)
-        objects = kinds.pop(None, 0)
-        self.left_out: Mapping[str, int] = {str(kind): count for kind, count in kinds.items()}
-        if not objects:
-            but = f", but {listed(self.left_out)}" if self.left_out else ""
-            raise DataError(
-                f"{path} holds no segmentation of an object{but}; "
-                "polygons or run-length codes are needed (brush masks of Label Studio: export as JSON)."
-            )
-
-    def areas(self, image_name: str) -> Mapping[int, int]:
-        """Return ``{index of the annotation within its photo, from 1: pixels outside crowds}``.
-
-        Crowds and what they cover entirely are left out.
-        """
-        if image_name not in self._areas:
-            photo = self._photo(image_name, np.empty((0, 0, 3), np.uint8))
-            counted = True if photo.ignore is None else ~photo.ignore
-            counts = {
-                number: int(np.count_nonzero(photo.mask(number) & counted)) for number in photo.object_ids
-            }
-            self._areas[image_name] = {number: count for number, count in counts.items() if count}
-        return self._areas[image_name]
-
-    def read(self, image_name: str) -> CocoPhoto:
-        """Return one photo with its objects.
-
-        Raises:
-            DataError: if the photo is missing or not of the size that the file says.
-            ImageError: if it cannot be decoded.
-        """
-        image = self._by_name[image_name]
-        pixels = images.load(self._file.photo(image)).pixels
-        if pixels.shape[:2] != (image.height, image.width):
-            raise DataError(
-                f"photo {image.file_name} has {pixels.shape[1]} x {pixels.shape[0]} pixels upright, "
-                f"{self._file.path} says {image.width} x {image.height}; annotations and photos do not "
-                "belong together."
-            )
-        return self._photo(image_name, pixels)
-
-    def _photo(self, image_name: str, pixels: NDArray[np.uint8]) -> CocoPhoto:
-        image = self._by_name[image_name]
-        regions = tuple(
-            CocoRegion(
-                f"{self._file.path}, image {image.file_name!r}, annotation {one.get('id')}",
-                one["segmentation"],
-                self._file.is_crowd(one),
-            )
-            for one in self._segmented(image)
+    def __init__(self, source: str | Path | Annotations, photos: str | Path | None = None) -> None:
+        if not isinstance(source, Annotations):
+            source = Annotations(Path(source), None if photos is None else Path(photos))
+        reader = _Reader(source)
+        super().__init__(
+            source.name,
+            reader.photos,
+            place=source.path,
+            left_out=reader.left_out,
+            categories=reader.categories,
+            digest=source.digest,
+            wanted="segmentation of an object",
+            advice="polygons or run-length codes are needed",
         )
-        return CocoPhoto(image_name, pixels, (image.height, image.width), regions)
-
-    def _kind(self, annotation: Mapping[str, Any]) -> str | None:
-        """Return what an annotation is if it is no object."""
-        if not annotation.get("segmentation"):
-            return "annotations without a segmentation"
-        return "crowd regions" if self._file.is_crowd(annotation) else None
-
-    def _segmented(self, image: CocoImage) -> Iterator[dict[str, Any]]:
-        return (one for one in self._file.annotations[image.id] if one.get("segmentation"))
 
 
-@dataclass(frozen=True)
-class CocoRegion:
-    """One segmentation of a photo.
+@dataclass(frozen=True, slots=True, eq=False)
+class CocoMarks:
+    """Marks: one annotation as in the file.
 
     Args:
-        place: where it stands, for messages.
-        segmentation: as in the file.
-        crowd: to be ignored.
+        segmentation, bbox, keypoints, clicks, area: as in the file.
     """
 
-    place: str
-    segmentation: Any
-    crowd: bool
+    segmentation: Any = None
+    bbox: Any = None
+    keypoints: Any = None
+    clicks: Any = None
+    area: Any = None
 
-    def mask(self, height: int, width: int) -> BoolMask:
-        """Return the region as (H, W) bool.
+    def prompt(self, width: int, height: int, note: Note) -> Prompt:
+        """Return clicks, box and mask; a part that is damaged is left out if there is another."""
+        problems: list[FcfiError] = []
+        mask, box = None, None
+        clicks: tuple[Click, ...] = ()
+        if self.segmentation:
+            try:
+                mask = mask_of_segmentation(self.segmentation, width, height, note, self.area)
+            except FcfiError as error:
+                problems.append(error)
+        if self.bbox:
+            try:
+                box = coco_box(self.bbox)
+            except PromptError as error:
+                problems.append(error)
+        try:
+            clicks = parse_clicks(self.clicks) if self.clicks else clicks_of_keypoints(self.keypoints or [])
+        except PromptError as error:
+            problems.append(error)
+        prompt = Prompt(clicks, box, mask)
+        if prompt.is_empty:
+            raise (
+                problems[0] if problems else PromptError("the annotation has no segmentation, box or click.")
+            )
+        for _ in problems:
+            note("damaged parts of annotations")
+        return prompt
+
+
+class _Reader:
+    """Takes the content of a file apart."""
+
+    def __init__(self, source: Annotations) -> None:
+        self._path = source.path
+        content = source.json
+        if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+            raise DataError(
+                f"{source.path} is no COCO file: it has no list 'images'; give a COCO instance file."
+            )
+        self.left_out = LeftOut()
+        images = self._images(content["images"])
+        annotations = [one for one in _listed(content.get("annotations")) if isinstance(one, dict)]
+        by_image: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for one in annotations:
+            key = _key(one.get("image_id"))
+            if key in images:
+                by_image[key].append(one)
+            else:
+                self.left_out.add("annotations of no image in the file", f"annotation {one.get('id')}")
+        self._crowds = Crowds(content, annotations)
+        self._number_of, self.categories = self._categories(_listed(content.get("categories")), annotations)
+        names = _short_names([image["file_name"] for image in images.values()])
+        paths = source.photos(_subset(source.path)).find_all([[one["file_name"]] for one in images.values()])
+        self.photos = tuple(
+            AnnotatedPhoto(
+                name,
+                image["file_name"],
+                *located(path),
+                size=_size(image),
+                annotated=self._objects(by_image[key]),
+                id=whole_number(image["id"]),
+                source=str(source.path),
+            )
+            for (key, image), name, path in zip(images.items(), names, paths, strict=True)
+        )
+
+    def _images(self, entries: Iterable[Any]) -> dict[str, dict[str, Any]]:
+        """Return the usable entries by id.
 
         Raises:
-            DataError: if it cannot be drawn on a photo of this size; the message names the place.
+            DataError: if there are entries and none is usable, or two have the same id.
         """
-        try:
-            return decode_segmentation(self.segmentation, height, width)
-        except DataError as error:
-            raise DataError(f"{self.place}: {error}") from None
+        found: dict[str, dict[str, Any]] = {}
+        problem = ""
+        for entry in entries:
+            key = _key(entry.get("id")) if isinstance(entry, dict) else None
+            if key is None or not isinstance(entry.get("file_name"), str):
+                problem = problem or f"{entry!r:.80}"
+                self.left_out.add("images without id or file_name", problem)
+            elif key in found:
+                raise DataError(f"{self._path}: several images have the same id; give every image its own.")
+            else:
+                found[key] = entry
+        if problem and not found:
+            raise DataError(
+                f"{self._path} is no COCO file: every image needs id and file_name, but there is {problem}."
+            )
+        return found
+
+    def _categories(
+        self, entries: Iterable[Any], annotations: Iterable[Mapping[str, Any]]
+    ) -> tuple[dict[str, int], dict[int, str]]:
+        """Return {id as written: number} and {number: label}; what only annotations name is added."""
+        names: dict[str, str] = {}
+        for entry in entries:
+            key = _key(entry.get("id")) if isinstance(entry, dict) else None
+            if key is not None:
+                names.setdefault(key, str(entry.get("name") or UNNAMED))
+        for one in annotations:
+            key = _key(one.get("category_id"))
+            if key is not None:
+                names.setdefault(key, str(one.get("category_name") or UNNAMED))
+        given = [whole_number(key) for key in names]
+        kept = None not in given and len(set(given)) == len(names)
+        numbers = [number for number in given if number is not None] if kept else range(1, len(names) + 1)
+        number_of = dict(zip(names, numbers, strict=True))
+        return number_of, {number_of[key]: name for key, name in names.items()}
+
+    def _objects(self, annotations: Iterable[Mapping[str, Any]]) -> tuple[AnnotatedObject, ...]:
+        return tuple(self._object(number, one) for number, one in enumerate(annotations, start=1))
+
+    def _object(self, number: int, one: Mapping[str, Any]) -> AnnotatedObject:
+        own = one.get("id")
+        category = self._number_of.get(_key(one.get("category_id")) or "")
+        return AnnotatedObject(
+            number,
+            CocoMarks(*(one.get(key) for key in ("segmentation", "bbox", "keypoints", "clicks", "area"))),
+            name=str(number if own is None else own),
+            label=UNNAMED if category is None else self.categories[category],
+            category=category,
+            id=whole_number(own),
+            drawn=bool(one.get("segmentation")),
+            kind=_UNSEGMENTED,
+            crowd=one in self._crowds,
+        )
 
 
-@dataclass(frozen=True, eq=False)
-class CocoPhoto:
-    """A photo whose objects are annotations, so they may overlap.
-
-    Args:
-        name: of the photo.
-        pixels: (H, W, 3) uint8 RGB.
-        size: (H, W).
-        regions: in the order of the file.
-    """
-
-    name: str
-    pixels: NDArray[np.uint8]
-    size: tuple[int, int]
-    regions: tuple[CocoRegion, ...]
-
-    @property
-    def object_ids(self) -> tuple[int, ...]:
-        """Numbers of the annotations that are objects, from 1."""
-        return tuple(number for number, region in enumerate(self.regions, start=1) if not region.crowd)
-
-    @cached_property
-    def ignore(self) -> BoolMask | None:
-        """(H, W), the crowds; None if there are none."""
-        crowds = [region for region in self.regions if region.crowd]
-        if not crowds:
-            return None
-        ignore = np.zeros(self.size, np.bool_)
-        for region in crowds:
-            ignore |= region.mask(*self.size)
-        return ignore
-
-    def mask(self, object_id: int) -> BoolMask:
-        """Return the object as (H, W) bool."""
-        return self.regions[object_id - 1].mask(*self.size)
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
-def decode_segmentation(segmentation: Any, height: int, width: int) -> BoolMask:
-    """Return a COCO segmentation (polygons or run-length code) as (H, W) bool.
-
-    Raises:
-        DataError: if it is of neither form, or of another size.
-    """
-    if isinstance(segmentation, Mapping):
-        mask = coco.decode(segmentation)
-        if mask.shape != (height, width):
-            raise DataError(f"a COCO segmentation has size {mask.shape}, its image ({height}, {width}).")
-        return mask
-    try:
-        rings = [np.asarray(flat, np.float64).reshape(-1, 2) for flat in segmentation]
-    except (TypeError, ValueError):
-        raise DataError(
-            "a COCO segmentation is neither a list of polygons [x, y, x, y, ...] nor {'size', 'counts'}."
-        ) from None
-    if not all(len(ring) >= 3 and np.isfinite(ring).all() for ring in rings):
-        raise DataError("a COCO polygon has fewer than three points, or a coordinate that is no number.")
-    return masks.from_polygons([masks.Polygon(ring) for ring in rings], width, height)
+def _key(value: object) -> str | None:
+    """Return an id so that 7 and "7" are the same; None if it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    number = whole_number(value)
+    return str(value) if number is None else str(number)
 
 
-def _short_names(found: Sequence[CocoImage]) -> list[tuple[str, CocoImage]]:
-    """Return the images with short names: the stem of the file, or the whole name where stems repeat."""
-    stems = [Path(image.file_name).stem for image in found]
+def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return (width, height) if the entry tells both."""
+    width, height = whole_number(image.get("width")), whole_number(image.get("height"))
+    return (width, height) if width and height else None
+
+
+def _subset(path: Path) -> str:
+    """``train`` of ``instances_train.json``, the folder of its photos by custom; "" of other names."""
+    return path.stem.removeprefix("instances_") if path.stem.startswith("instances_") else ""
+
+
+def _short_names(file_names: list[str]) -> list[str]:
+    """Return short names: the stem of the file, or the whole name where stems repeat."""
+    stems = [PurePosixPath(name).stem for name in file_names]
     occurrences = Counter(stems)
-    return [
-        (stem if occurrences[stem] == 1 else image.file_name, image)
-        for stem, image in zip(stems, found, strict=True)
-    ]
+    return [stem if occurrences[stem] == 1 else name for stem, name in zip(stems, file_names, strict=True)]

@@ -1,269 +1,251 @@
-"""Photos whose objects are known: what evaluation clicks on.
+"""The folder of photos and masks.
 
-The folder layout
------------------
-``DIR/images/NAME.jpg`` (or .jpeg, .png, .webp, .bmp, .tif, .tiff) and ``DIR/masks/NAME.png``, one
-channel of region ids at the size of the upright photo: 0 background, 1..n objects; the largest number
-of the depth (255 in 8 bits, 65535 in 16 bits) marks pixels that count neither way. Palette PNGs count
-by palette index. The masks decide which photos belong to the set; a photo without a mask is left out.
-``DIR/manifest.json`` may give the set another name than its folder's (``{"name": ...}``).
+``DIR/images/NAME.jpg`` (or another picture) and ``DIR/masks/NAME.png``, one channel of region ids at the size
+of the upright photo: 0 background, 1..n objects; the largest number of the depth (255 in 8 bits, 65535 in 16
+bits) marks pixels that count neither way. Palette PNGs count by palette index. Folders below both agree. The
+masks decide which photos belong to the set; a photo without a mask is left out. ``DIR/manifest.json`` may
+give the set another name than its folder's (``{"name": ...}``).
 
-Every reader is a :class:`Dataset`: it lists its photos and the objects of each without decoding
-photos, and reads one photo at a time.
+A mask is decoded once. What stays is its runs, some kilobytes, under one cap.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from fcfi_core import images
-from fcfi_core.datasets.split import is_held_out
-from fcfi_core.errors import DataError, SettingsError
+from fcfi_core.datasets.annotations import Annotations
+from fcfi_core.datasets.dataset import Dataset
+from fcfi_core.datasets.left_out import Note
+from fcfi_core.datasets.objects import AnnotatedObject, AnnotatedPhoto, BoolMask, located
+from fcfi_core.datasets.photos import Photos
+from fcfi_core.errors import DataError
+from fcfi_core.memo import Memo
+from fcfi_core.prompt import Prompt
 
-BoolMask = NDArray[np.bool_]
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _BITS_OF_MODE = {"1": 8, "L": 8, "P": 8, "I;16": 16, "I;16B": 16, "I": 16}
+_DAMAGE = (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError)
+_MOST_BYTES = 256 * 2**20
 
 
-class AnnotatedImage(Protocol):
-    """One photo and its objects."""
-
-    @property
-    def name(self) -> str:
-        """Unique within the data set."""
-
-    @property
-    def pixels(self) -> NDArray[np.uint8]:
-        """(H, W, 3) RGB, upright."""
-
-    @property
-    def ignore(self) -> BoolMask | None:
-        """(H, W), pixels that count neither way."""
-
-    def mask(self, object_id: int) -> BoolMask:
-        """Return the object as (H, W) bool."""
+def read(annotations: Annotations) -> Dataset | None:
+    """Return the data set of a folder with ``masks/*.png``; None for anything else."""
+    root = annotations.path
+    if not any((root / "masks").rglob("*.png")):
+        return None
+    return Folder(root, annotations.images)
 
 
-class Dataset(Protocol):
-    """A set of annotated photos."""
-
-    @property
-    def name(self) -> str:
-        """For reports."""
-
-    @property
-    def image_names(self) -> Sequence[str]:
-        """All photos, in a fixed order."""
-
-    def areas(self, image_name: str) -> Mapping[int, int]:
-        """Return ``{object id: pixels}`` of one photo, in ascending order of ids; ignored pixels left out."""
-
-    def read(self, image_name: str) -> AnnotatedImage:
-        """Return one photo with its objects."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """One object of one photo.
-
-    Args:
-        dataset: name of its set.
-        image_name: name of its photo within the set.
-        object_id: its id in the photo.
-        pixels: (H, W, 3) uint8 RGB, the photo.
-        truth: (H, W) bool, the object.
-        ignore: (H, W) bool or None, pixels that count neither way.
-    """
-
-    dataset: str
-    image_name: str
-    object_id: int
-    pixels: NDArray[np.uint8]
-    truth: BoolMask
-    ignore: BoolMask | None = None
-
-    @property
-    def name(self) -> str:
-        """``SET/PHOTO#ID``."""
-        return f"{self.dataset}/{self.image_name}#{self.object_id}"
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Some objects of a data set, listed without reading a photo; iterating reads them one by one.
-
-    Args:
-        dataset: the set.
-        objects: (photo, object id) pairs, grouped by photo.
-    """
-
-    dataset: Dataset
-    objects: tuple[tuple[str, int], ...]
-
-    def __len__(self) -> int:
-        return len(self.objects)
-
-    def __iter__(self) -> Iterator[Sample]:
-        photo: AnnotatedImage | None = None
-        for image_name, object_id in self.objects:
-            if photo is None or photo.name != image_name:
-                photo = self.dataset.read(image_name)
-            yield Sample(
-                self.dataset.name, image_name, object_id, photo.pixels, photo.mask(object_id), photo.ignore
-            )
-
-
-def choose(
-    dataset: Dataset,
-    *,
-    count: int | None = None,
-    seed: int = 0,
-    min_area: int = 1,
-    held_out: float | None = None,
-) -> Selection:
-    """Return the objects of ``dataset``, or a random choice of them.
-
-    Args:
-        count: how many objects; None (or more than there are) takes all.
-        seed: of the choice; the same seed chooses the same objects.
-        min_area: leave out objects with fewer pixels.
-        held_out: take only the share of the photos that a training run with the same
-            ``development_share`` keeps out, above 0 and at most 1; None takes all photos.
-
-    Raises:
-        DataError: if there is no such object.
-        SettingsError: if ``count`` or ``min_area`` is below 1, or ``held_out`` no share.
-    """
-    if min_area < 1:
-        raise SettingsError(f"smallest object area is {min_area} pixels; give 1 or more.")
-    if count is not None and count < 1:
-        raise SettingsError(f"number of objects is {count}; give 1 or more.")
-    photos = dataset.image_names
-    if held_out is not None:
-        photos = _held_out(dataset, held_out)
-    objects = [
-        (image_name, object_id)
-        for image_name in photos
-        for object_id, area in dataset.areas(image_name).items()
-        if area >= min_area
-    ]
-    if not objects:
-        raise DataError(
-            f"data set {dataset.name} holds no object of at least {min_area} pixels "
-            f"in {len(photos)} masks; number the objects 1, 2, 3 ... (255 in 8-bit and 65535 in "
-            "16-bit masks mean 'ignore')."
-        )
-    if count is not None and count < len(objects):
-        chosen = np.random.default_rng(seed).choice(len(objects), count, replace=False)
-        objects = [objects[index] for index in np.sort(chosen)]
-    return Selection(dataset, tuple(objects))
-
-
-def _held_out(dataset: Dataset, share: float) -> list[str]:
-    """Return the names of the photos that a training run keeps out."""
-    if not 0 < share <= 1:
-        raise SettingsError(
-            f"held-out share of the photos is {share}; give a number above 0 and at most 1, for example 0.06."
-        )
-    photos = [name for name in dataset.image_names if is_held_out(f"{dataset.name}/{name}", share)]
-    if not photos:
-        raise DataError(
-            f"none of the {len(dataset.image_names)} photos of {dataset.name} is held out at a share of "
-            f"{share}; raise the share, or evaluate all photos."
-        )
-    return photos
-
-
-class Folder:
+class Folder(Dataset):
     """The ``images/`` + ``masks/`` layout; see the module's text.
 
     Args:
         path: the folder that holds both.
+        images: folder of the photos, if they lie elsewhere.
 
     Raises:
-        DataError: if the folder has no masks, or a mask has no photo.
+        DataError: if the folder has no masks.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, images: str | Path | None = None) -> None:
         root = Path(path)
-        masks = sorted((root / "masks").glob("*.png"))
-        if not masks:
+        shown = root / "images" if images is None else Path(images)
+        files = [file for file in sorted((root / "masks").rglob("*.png")) if not file.name.startswith(".")]
+        if not files:
             raise DataError(
                 f"{root} is no data set: it needs images/NAME.jpg and masks/NAME.png (no mask found)."
             )
-        photos = {
-            file.stem: file
-            for file in sorted((root / "images").iterdir() if (root / "images").is_dir() else [])
-            if file.suffix.lower() in IMAGE_SUFFIXES
-        }
-        for file in masks:
-            if file.stem not in photos:
-                raise DataError(
-                    f"mask {file} has no photo {root / 'images' / file.stem}.jpg; add it or remove the mask."
+        names = [file.relative_to(root / "masks").with_suffix("").as_posix() for file in files]
+        found = Photos([shown], [shown]).find_all([[name] for name in names])
+        store = _Store()
+        photos = []
+        for file, name, photo in zip(files, names, found, strict=True):
+            if isinstance(photo, Path):
+                file_name = photo.relative_to(shown).as_posix()
+                missing = ""
+            else:
+                file_name = name
+                missing = f"mask {file} has no photo {shown / name}.jpg; add it or remove the mask."
+            photos.append(
+                MaskedPhoto(
+                    name,
+                    file_name,
+                    located(photo)[0],
+                    missing,
+                    source=f"mask {file}",
+                    mask=IdMap(file, store),
                 )
-        self.name = _manifest_name(root)
-        self.image_names = tuple(file.stem for file in masks)
-        self._masks = {file.stem: file for file in masks}
-        self._photos = photos
-
-    def areas(self, image_name: str) -> dict[int, int]:
-        """Return ``{object id: pixels}`` of one photo, in ascending order of ids."""
-        ids, ignored = read_ids(self._masks[image_name])
-        found, counts = np.unique(ids[ids != ignored], return_counts=True)
-        return {int(k): int(n) for k, n in zip(found, counts, strict=True) if k != 0}
-
-    def read(self, image_name: str) -> IdMapImage:
-        """Return one photo with its objects.
-
-        Raises:
-            DataError: if photo and mask differ in size.
-            ImageError: if the photo cannot be decoded.
-        """
-        ids, ignored = read_ids(self._masks[image_name])
-        pixels = images.load(self._photos[image_name]).pixels
-        if ids.shape != pixels.shape[:2]:
-            raise DataError(
-                f"mask {self._masks[image_name]} has {ids.shape[1]} x {ids.shape[0]} pixels, its upright "
-                f"photo {pixels.shape[1]} x {pixels.shape[0]}; export masks at the photo's size."
             )
-        return IdMapImage(image_name, pixels, ids, ignored)
+        super().__init__(
+            _manifest_name(root),
+            photos,
+            place=root,
+            digest=lambda: Annotations(root).digest,
+            wanted="mask",
+            advice="number the objects 1, 2, 3 ... (255 in 8-bit and 65535 in 16-bit masks mean 'ignore')",
+        )
+
+    def require_numbers(self) -> None:
+        """Raise DataError if "ignore" is the only number; looks up to the first mask with an object."""
+        white = 0
+        for photo in self.photos:
+            assert isinstance(photo, MaskedPhoto)
+            try:
+                if photo.mask.areas():
+                    return
+                white = white or (photo.mask.ignored if photo.mask.holds_ignored else 0)
+            except DataError:
+                continue
+        if white:
+            raise DataError(
+                f"the masks of {self._place} hold nothing but 0 and {white}, which means 'ignore'; number "
+                "the objects 1, 2, 3 ... in each mask."
+            )
 
 
 @dataclass(frozen=True, eq=False)
-class IdMapImage:
-    """A photo whose objects are numbers in one map, so they never overlap.
+class MaskedPhoto(AnnotatedPhoto):
+    """A photo whose objects are numbers in one picture, so they never overlap.
 
     Args:
-        name: of the photo.
-        pixels: (H, W, 3) uint8 RGB.
-        ids: (H, W) uint16, 0 = background.
-        ignored: the id that counts neither way.
+        mask: the picture of numbers.
     """
 
-    name: str
-    pixels: NDArray[np.uint8]
-    ids: NDArray[np.uint16]
-    ignored: int
+    mask: IdMap = field(kw_only=True)
 
     @property
-    def ignore(self) -> BoolMask | None:
-        """(H, W), pixels that count neither way; None if there are none."""
-        ignore = self.ids == self.ignored
-        return ignore if ignore.any() else None
-
-    def mask(self, object_id: int) -> BoolMask:
-        """Return the object as (H, W) bool."""
-        found: BoolMask = self.ids == object_id
+    def objects(self) -> Sequence[AnnotatedObject]:
+        """The numbers in the mask, and the pixels to be ignored as a crowd; decodes the mask."""
+        found = [AnnotatedObject(number, Numbered(self.mask, number)) for number in self.mask.areas()]
+        if self.mask.holds_ignored:
+            ignored = self.mask.ignored
+            found.append(AnnotatedObject(ignored, Numbered(self.mask, ignored), crowd=True))
         return found
+
+    @property
+    def holds_masks(self) -> bool:
+        """Yes, without looking at it."""
+        return True
+
+    def without_masks(self) -> Counter[str]:
+        """Nothing."""
+        return Counter()
+
+    def _require_size(self, width: int, height: int) -> None:
+        rows, columns = self.mask.shape
+        if (rows, columns) != (height, width):
+            raise DataError(
+                f"{self.source} has {columns} x {rows} pixels, its upright photo {width} x {height}; export "
+                "masks at the photo's size."
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbered:
+    """Marks: the pixels of one number."""
+
+    mask: IdMap
+    number: int
+
+    def prompt(self, width: int, height: int, note: Note) -> Prompt:
+        """Return the pixels as a mask."""
+        return Prompt(mask=self.mask.pixels(self.number))
+
+
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """A picture of numbers: in reading order the numbers of its runs, and where each run ends."""
+
+    shape: tuple[int, int]
+    ignored: int
+    numbers: NDArray[np.uint16]
+    lengths: NDArray[np.int64]
+
+    @property
+    def nbytes(self) -> int:
+        return self.numbers.nbytes + self.lengths.nbytes + 500
+
+
+class _Store(Memo):
+    """The decoded masks of one folder, under one cap; another process begins with an empty one."""
+
+    def __init__(self) -> None:
+        super().__init__(_MOST_BYTES, seconds=float("inf"))
+
+    def __reduce__(self) -> tuple[type[_Store], tuple[()]]:
+        return _Store, ()
+
+
+@dataclass(frozen=True, eq=False)
+class IdMap:
+    """A picture of numbers on disk, decoded when it is first needed.
+
+    Args:
+        path: of the PNG file.
+        store: keeps what was decoded.
+
+    All but the arguments raise DataError if the file is no one-channel PNG of at most 16 bits.
+    """
+
+    path: Path
+    store: Memo
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W), from the header as long as that is enough."""
+        runs: _Runs | None = self.store.get(self.path)
+        return _size_of(self.path) if runs is None else runs.shape
+
+    @property
+    def ignored(self) -> int:
+        """The number that counts neither way, by the bit depth."""
+        return self._runs().ignored
+
+    @property
+    def holds_ignored(self) -> bool:
+        """Whether there are such pixels."""
+        return bool((self._runs().numbers == self.ignored).any())
+
+    def areas(self) -> dict[int, int]:
+        """Return ``{number: pixels}`` of the objects, in ascending order."""
+        runs = self._runs()
+        counts = np.bincount(runs.numbers, weights=runs.lengths)
+        return {
+            int(number): int(counts[number])
+            for number in np.flatnonzero(counts)
+            if number not in (0, runs.ignored)
+        }
+
+    def pixels(self, number: int) -> BoolMask:
+        """Return where ``number`` stands, (H, W) bool."""
+        runs = self._runs()
+        return np.repeat(runs.numbers == number, runs.lengths).reshape(runs.shape)
+
+    def _runs(self) -> _Runs:
+        runs: _Runs | None = self.store.get(self.path)
+        if runs is None:
+            ids, ignored = read_ids(self.path)
+            flat = ids.ravel()
+            ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]) + 1, flat.size)
+            runs = _Runs(ids.shape, ignored, flat[ends - 1], np.diff(ends, prepend=0))
+            self.store.put(self.path, runs, runs.nbytes)
+        return runs
+
+
+def _size_of(path: Path) -> tuple[int, int]:
+    """Return (H, W) of a picture by its header."""
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except _DAMAGE as error:
+        raise DataError(f"mask {path} cannot be read ({error}); export it again as PNG.") from None
 
 
 def read_ids(path: Path) -> tuple[NDArray[np.uint16], int]:
@@ -276,9 +258,9 @@ def read_ids(path: Path) -> tuple[NDArray[np.uint16], int]:
         with Image.open(path) as image:
             bits = _BITS_OF_MODE.get(image.mode)
             ids = np.asarray(image)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except _DAMAGE as error:
         raise DataError(f"mask {path} cannot be read ({error}); export it again as PNG.") from None
-    if bits is None or ids.ndim != 2 or int(ids.max(initial=0)) > 65535:
+    if bits is None or ids.ndim != 2 or ids.size == 0 or not 0 <= int(ids.min()) <= int(ids.max()) <= 65535:
         raise DataError(
             f"mask {path} is not one channel of ids (its mode is {image.mode}); save it as a grey PNG."
         )
@@ -291,7 +273,7 @@ def _manifest_name(root: Path) -> str:
     if manifest.is_file():
         try:
             content = json.loads(manifest.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{manifest} is not valid JSON ({error}); repair or remove it.") from None
         if isinstance(content, dict) and isinstance(content.get("name"), str) and content["name"]:
             return str(content["name"])

@@ -1,97 +1,79 @@
-"""Opens a data set by what it is: a folder, a COCO file, or an export of an annotation platform.
+"""Opens a data set by what it is.
 
-Platform packages announce readers of their export formats as ``readers`` of their plugin.
+Platform packages announce readers of their export formats as ``readers`` of their plugin: functions
+``(annotations) -> Dataset | None`` that return None for what is not their own. They are asked first. Readers
+of the earlier entry-point group ``fcfi.datasets``, functions ``(path, images)`` whose data sets have
+``name``, ``image_names``, ``areas`` and ``read``, are asked, too.
 """
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterable
-from pathlib import Path, PurePath
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from fcfi_core import plugins
-from fcfi_core.datasets.coco import CocoDataset
-from fcfi_core.datasets.folder import Dataset, Folder, read_ids
+from fcfi_core.datasets import coco, datumaro, earlier, folder, foreign, labelme, tables, voc, yolo
+from fcfi_core.datasets.annotations import Annotations
+from fcfi_core.datasets.dataset import Dataset
 from fcfi_core.errors import DataError
+
+Reader = Callable[[Annotations], Dataset | None]
+
+READERS: tuple[Reader, ...] = (
+    folder.read,
+    tables.read_csv,
+    tables.read_json_lines,
+    voc.read,
+    labelme.read,
+    yolo.read,
+    coco.read,
+    datumaro.read,
+)
+"""Ours, in the order in which they are asked."""
 
 
 def open_dataset(path: str | Path, images: str | Path | None = None) -> Dataset:
-    """Return the data set at ``path``.
+    """Return the data set at ``path``, which holds masks.
 
     Args:
-        path: a folder with ``images/`` and ``masks/``, a COCO JSON file, or a file that an installed
-            platform package can read.
+        path: of a file or folder in one of the formats of this package, or of an installed platform package.
         images: folder of the photos that a file refers to; by default they are looked for beside it.
 
     Raises:
-        DataError: if ``path`` or ``images`` does not exist, or nothing can read ``path``.
+        DataError: if ``path`` or ``images`` does not exist, nothing can read ``path``, it holds no mask, or
+            no photo was found.
     """
-    path = Path(path)
+    dataset = _opened(path, images)
+    if isinstance(dataset, folder.Folder):
+        dataset.require_numbers()
+    dataset.require_masks()
+    return dataset
+
+
+def open_annotations(path: str | Path, images: str | Path | None = None) -> Dataset:
+    """Return the data set at ``path``, whether it holds masks, boxes or clicks; see :func:`open_dataset`."""
+    dataset = _opened(path, images)
+    dataset.require_photos()
+    return dataset
+
+
+def _opened(path: str | Path, images: str | Path | None) -> Dataset:
+    path, images = Path(path), None if images is None else Path(images)
     if not path.exists():
         raise DataError(f"data set {path} does not exist; check the path.")
-    if images is not None and not Path(images).is_dir():
+    if images is not None and not images.is_dir():
         raise DataError(f"the folder of photos {images} does not exist; check the path.")
-    if path.is_dir():
-        _check_no_unpacked_export(path)
-        folder = Folder(path)
-        _check_not_black_and_white(path)
-        return folder
-    _check_no_archive(path)
-    for read in plugins.loaded("readers"):
-        dataset: Dataset | None = read(path, None if images is None else Path(images))
+    annotations = Annotations(path, images)
+    foreign.require_known(annotations)
+    for reader in (*_announced(), *READERS):
+        dataset = reader(annotations)
         if dataset is not None:
             return dataset
-    return CocoDataset(path, None if images is None else Path(images))
+    raise foreign.refusal(annotations)
 
 
-def _check_no_unpacked_export(path: Path) -> None:
-    """Refuse the folder of an unpacked export, naming the file to give instead."""
-    if (path / "masks").is_dir():
-        return
-    found = _annotation_files([*path.glob("*.*"), *path.glob("*/*.*")])
-    if found:
-        raise DataError(f"{path} is a folder; name the annotation file in it: {' or '.join(found)}.")
-
-
-def _check_not_black_and_white(path: Path) -> None:
-    """Refuse masks in which "ignore" is the only number; reads them up to the first that holds an object."""
-    white = 0
-    for file in sorted((path / "masks").glob("*.png")):
-        ids, ignored = read_ids(file)
-        if ((ids != 0) & (ids != ignored)).any():
-            return
-        white = white or (ignored if ids.any() else 0)
-    if white:
-        raise DataError(
-            f"the masks of {path} hold nothing but 0 and {white}, which means 'ignore'; number the objects "
-            "1, 2, 3 ... in each mask."
-        )
-
-
-def _check_no_archive(path: Path) -> None:
-    """Refuse a packed export, naming the file to give when it is unpacked."""
-    if not zipfile.is_zipfile(path):
-        if path.suffix.lower() == ".zip":
-            raise DataError(f"{path} is a damaged archive; export it again.")
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            found = _annotation_files(map(PurePath, archive.namelist()))
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is a damaged archive ({error}); export it again.") from None
-    inside = (
-        f"annotation file in it ({' or '.join(found)})" if found else "folder that holds images/ and masks/"
-    )
-    raise DataError(f"{path} is an archive; unpack it and name the {inside}.")
-
-
-def _annotation_files(paths: Iterable[PurePath]) -> list[str]:
-    """Return up to three of ``paths`` that may be annotations of a platform, likeliest first."""
-    found = [
-        path
-        for path in paths
-        if path.name == "annotations.xml"
-        or (path.suffix.lower() == ".json" and not path.name.startswith("."))
-    ]
-    likeliest = sorted(found, key=lambda path: (path.suffix != ".xml", "instances" not in path.name, path))
-    return [str(path) for path in likeliest[:3]]
+def _announced() -> Iterator[Reader]:
+    """Yield the readers of other packages."""
+    yield from plugins.loaded("readers")
+    for reader in plugins.loaded("datasets"):
+        yield earlier.reader(reader)

@@ -6,7 +6,9 @@
 3.2
 """
 
-from fcfi_core.datasets.folder import Dataset, Folder, Sample, Selection, choose
+from fcfi_core.datasets.dataset import Dataset
+from fcfi_core.datasets.folder import Folder
+from fcfi_core.datasets.samples import Sample, Selection, choose
 from fcfi_core.evaluation.benchmark import Rules, noc, trace
 from fcfi_core.evaluation.clicker import Clicker, NearBorder, UniformJitter, next_click
 from fcfi_core.evaluation.runner import Report, evaluate

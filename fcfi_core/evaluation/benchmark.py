@@ -24,11 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core.clicks import Click
-from fcfi_core.datasets.folder import Sample
+from fcfi_core.datasets.samples import Sample
 from fcfi_core.errors import DataError, FcfiError, SettingsError
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.choosing import ChoosingSession
 from fcfi_core.evaluation.clicker import BoolMask, Clicker, ClickNoise
+from fcfi_core.predictor import Predictor
 
 NETWORK_TIMINGS = ("encode", "network")
 """Entries of a result's ``timings`` that are the network's."""
@@ -142,7 +143,11 @@ def trace(segmenter: Segmenter | SegmentFunction, sample: Sample, rules: Rules) 
         FcfiError: what the segmenter raises, with the object's name added.
     """
     start = time.perf_counter()
-    session = as_segmenter(segmenter).open(sample.pixels)
+    # Predictors take the loaded photo, whose digest is known: pixels would be hashed again for every object.
+    if isinstance(segmenter, Predictor):
+        session: ClickSession = segmenter.open(sample.loaded)
+    else:
+        session = as_segmenter(segmenter).open(sample.pixels)
     annotator = Clicker(
         sample.truth,
         sample.ignore,
@@ -232,11 +237,11 @@ def noc(
 
     Args:
         segmenter: a predictor, or a function ``(pixels, clicks) -> mask``.
-        samples: objects, for example a :class:`~fcfi_core.datasets.folder.Selection`.
+        samples: objects, for example a :class:`~fcfi_core.datasets.samples.Selection`.
         targets: IoU values, shares.
         max_clicks: limit for one object.
 
-    >>> from fcfi_core.datasets.folder import Sample
+    >>> from fcfi_core.datasets.samples import Sample
     >>> truth = np.zeros((20, 20), bool); truth[5:15, 5:15] = True
     >>> sample = Sample("set", "photo", 1, np.zeros((20, 20, 3), np.uint8), truth)
     >>> noc(lambda pixels, clicks: truth, [sample])["noc@90"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core.clicks import Click
-from fcfi_core.datasets.folder import Sample
+from fcfi_core.datasets.samples import Sample
 from fcfi_core.evaluation.clicker import BoolMask
 
 MISSED = (38, 110, 235)

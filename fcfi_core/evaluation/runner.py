@@ -3,7 +3,8 @@
 :func:`evaluate` returns a :class:`Report`; ``report.to_dict()`` is the JSON form::
 
     {"model": ..., "protocol": {...}, "rules": {...}, "machine": {...},
-     "datasets": [{"name", "objects", "noc@85", "nof@85", ..., "iou@1", ..., "ms_per_click", "traces"}],
+     "datasets": [{"name", "objects", "noc@85", "nof@85", ..., "iou@1", ..., "ms_per_click", "left_out",
+                   "traces"}],
      "compared": [{"model", "protocol", "datasets"}]}
 """
 
@@ -20,7 +21,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from fcfi_core.datasets.folder import Dataset, Sample, Selection, choose
+from fcfi_core.datasets.dataset import Dataset
+from fcfi_core.datasets.left_out import LeftOut, listed
+from fcfi_core.datasets.samples import Sample, Selection, choose
+from fcfi_core.errors import DataError
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.benchmark import Rules, Segmenter, SegmentFunction, Trace, trace
 from fcfi_core.evaluation.clicker import BoolMask
@@ -49,12 +53,14 @@ class DatasetResult:
         traces: one for each object, in order.
         rules: of the run.
         worst: the objects with the lowest mean IoU over the clicks, worst first.
+        left_out: what the set holds and could not be used, ``{kind: how many}``.
     """
 
     name: str
     traces: tuple[Trace, ...]
     rules: Rules
     worst: tuple[WorstCase, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ious(self) -> metrics.Table:
@@ -84,6 +90,7 @@ class DatasetResult:
             "name": self.name,
             "objects": len(self.traces),
             **{name: _number(value) for name, value in self.metrics().items()},
+            "left_out": dict(self.left_out),
             "traces": [_trace_to_dict(one) for one in self.traces],
         }
 
@@ -161,7 +168,7 @@ def evaluate(
 
     Args:
         segmenter: a predictor, or anything that turns clicks into masks.
-        datasets: whole sets, or choices of objects (:func:`~fcfi_core.datasets.folder.choose`).
+        datasets: whole sets, or choices of objects (:func:`~fcfi_core.datasets.samples.choose`).
         name: of the segmenter, for the report; None: what it calls itself.
         compare: further segmenters by name; each sees the same objects in the same run.
         rules: of the annotator; None: the product's.
@@ -169,7 +176,7 @@ def evaluate(
         progress: show a bar on standard error.
 
     Raises:
-        DataError: if a data set holds no object, or a file of it cannot be used.
+        DataError: if a data set holds no object that can be used.
     """
     rules = rules or Rules()
     contestants = {name or describe(segmenter)[0]: segmenter, **(compare or {})}
@@ -189,7 +196,7 @@ def evaluate(
                     collector.add(sample, *trace(contestants[contestant], sample, rules))
                 bar.update()
             for contestant, collector in collectors.items():
-                results[contestant].append(collector.result(selection.dataset.name, rules))
+                results[contestant].append(collector.result(selection.dataset, rules))
     main, *others = (
         Entry(contestant, describe(contestants[contestant])[1], tuple(found))
         for contestant, found in results.items()
@@ -227,9 +234,14 @@ class _Collector:
             if len(self._heap) > self._worst:
                 heapq.heappop(self._heap)
 
-    def result(self, name: str, rules: Rules) -> DatasetResult:
+    def result(self, dataset: Dataset, rules: Rules) -> DatasetResult:
+        if not self._traces:
+            raise DataError(
+                f"no object of {dataset.name} can be evaluated (left out: {listed(dataset.left_out)}); "
+                "repair these, or give another set."
+            )
         worst = tuple(case for _, _, case in sorted(self._heap, key=lambda item: item[:2], reverse=True))
-        return DatasetResult(name, tuple(self._traces), rules, worst)
+        return DatasetResult(dataset.name, tuple(self._traces), rules, worst, LeftOut(dataset.left_out))
 
 
 def _times(traces: Sequence[Trace]) -> dict[str, float]:

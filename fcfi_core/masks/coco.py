@@ -45,7 +45,8 @@ def decode(segmentation: Mapping[str, Any]) -> Mask:
     """Return the (H, W) bool mask of a COCO segmentation, compressed (str or bytes) or not.
 
     Raises:
-        DataError: if size and counts do not belong together, or are not of this form.
+        DataError: if size and counts do not belong together, or are not of this form. A last run outside the
+            object may be missing.
     """
     try:
         (height, width), counts = segmentation["size"], segmentation["counts"]
@@ -63,6 +64,9 @@ def decode(segmentation: Mapping[str, Any]) -> Mask:
         if runs.ndim != 1 or (runs.size and runs.dtype.kind not in "iu"):
             raise DataError("COCO counts must be text or a list of whole numbers.")
     size = width * height
+    if runs.size and runs.size % 2 == 0 and runs.min() >= 0 and runs.max() <= size and runs.sum() < size:
+        # Some writers leave out the last run if it lies outside the object.
+        runs = np.append(runs, size - runs.sum())
     if runs.size == 0 or runs.min() < 0 or runs.max() > size or int(runs.sum()) != size:
         raise DataError(f"COCO counts do not cover exactly the {size} pixels of size [{height}, {width}].")
     with reserved(3 * size + 24 * runs.size, f"a mask of {width} x {height} pixels"):

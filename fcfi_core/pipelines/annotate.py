@@ -16,13 +16,13 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
+from fcfi_core.datasets.left_out import LeftOut, Note
 from fcfi_core.errors import FcfiError, SettingsError
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks.finish import RAW, USUAL, Finish
 from fcfi_core.pipelines.journal import Journal
-from fcfi_core.pipelines.prompts import ImagePrompts, ObjectPrompt, PromptSource, Use
+from fcfi_core.pipelines.prompts import ImagePrompts, PromptSource, Use, Wanted, narrowed
 from fcfi_core.predictor import Predictor
-from fcfi_core.prompt import Prompt
 
 JOURNAL = "journal.jsonl"
 
@@ -159,20 +159,27 @@ def annotate_image(predictor: Predictor, source: ImagePrompts, options: Options)
     entry |= {"width": loaded.width, "height": loaded.height}
     if loaded.notes:
         entry["notes"] = list(loaded.notes)
-    entry["objects"] = [_annotate_object(predictor, loaded, prompt, options) for prompt in opened.objects]
+    left_out = LeftOut()
+    entry["objects"] = [
+        _annotate_object(predictor, loaded, wanted, options, left_out.at(source.name))
+        for wanted in opened.objects
+    ]
+    if left_out:
+        entry["left_out"] = dict(left_out)
     return entry
 
 
 def _annotate_object(
-    predictor: Predictor, loaded: LoadedImage, prompt: ObjectPrompt, options: Options
+    predictor: Predictor, loaded: LoadedImage, wanted: Wanted, options: Options, note: Note
 ) -> dict[str, Any]:
-    entry: dict[str, Any] = {"object": prompt.name, "label": prompt.label}
-    if prompt.id is not None:
-        entry["id"] = prompt.id
+    entry: dict[str, Any] = {"object": wanted.name, "label": wanted.label}
+    if wanted.id is not None:
+        entry["id"] = wanted.id
+    if wanted.category is not None:
+        entry["category"] = wanted.category
     try:
-        used = prompt.narrowed(options.use)
-        mask = None if used.prior_mask is None else used.prior_mask()
-        result = predictor.answer(loaded, Prompt(used.clicks, used.box, mask)).finished(options.finish)
+        prompt = narrowed(wanted.prompt(note), options.use)
+        result = predictor.answer(loaded, prompt).finished(options.finish)
     except FcfiError as error:
         return {**entry, "error": str(error)}
     box = result.box

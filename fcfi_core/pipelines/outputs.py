@@ -27,7 +27,8 @@ WRITTEN = ("annotations.json", "report.json", "review.html", "masks")
 
 def write_coco(journal: Journal, source: PromptSource, path: Path) -> None:
     """Write all masks as one COCO instance file, with the source's numbers where it has them all."""
-    number_of = {label: number for number, label in source.categories.items()}
+    known = _categories(journal, source)
+    number_of = {label: number for number, label in reversed(known.items())}
     image_ids = _numbers([image.id for image in source.images])
     annotation_ids = iter(_numbers([one.get("id") for _, one in _objects(journal)]))
     image_lines = (
@@ -44,14 +45,14 @@ def write_coco(journal: Journal, source: PromptSource, path: Path) -> None:
         {
             "id": next(annotation_ids),
             "image_id": image_ids[index],
-            "category_id": number_of[one["label"]],
+            "category_id": one["category"] if "category" in one else number_of[one["label"]],
             **{key: one[key] for key in ("segmentation", "bbox", "area")},
             "iscrowd": 0,
             "confidence": one["confidence"],
         }
         for index, one in _objects(journal)
     )
-    categories = ({"id": number, "name": name} for number, name in source.categories.items())
+    categories = ({"id": number, "name": name} for number, name in known.items())
     with replaced(path) as file:
         file.write('{"info":{"description":"made by fcfi annotate"}')
         for key, lines in (
@@ -112,6 +113,18 @@ def mask_names(image_names: Sequence[str]) -> list[str]:
             name = f"{base}-{number}"
         names[f"{name}.png"] = None
     return list(names)
+
+
+def _categories(journal: Journal, source: PromptSource) -> dict[int, str]:
+    """Return {number: label} of the source, and of labels and numbers that it did not announce."""
+    known = dict(source.categories)
+    for _, one in _objects(journal):
+        number, label = one.get("category"), one["label"]
+        if number is not None:
+            known.setdefault(number, label)
+        elif label not in known.values():
+            known[max(known, default=0) + 1] = label
+    return known
 
 
 def _objects(journal: Journal) -> Iterator[tuple[int, dict[str, Any]]]:

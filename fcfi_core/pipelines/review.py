@@ -6,7 +6,7 @@ import base64
 import io
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +17,7 @@ from PIL import Image
 from fcfi_core import images
 from fcfi_core.clicks import Box
 from fcfi_core.datasets.coco import decode_segmentation
+from fcfi_core.datasets.left_out import LeftOut, listed
 from fcfi_core.errors import FcfiError
 from fcfi_core.outputs import replaced
 from fcfi_core.pictures import drawn
@@ -52,12 +53,14 @@ class Summary:
         images, objects: finished without error.
         errors: (image, object or None, what happened).
         doubts: objects below the wanted confidence, least confident first.
+        left_out: parts of annotations that could not be used, ``{kind: how many}``.
     """
 
     images: int
     objects: int
     errors: tuple[tuple[str, str | None, str], ...]
     doubts: tuple[Doubt, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -69,11 +72,18 @@ class Summary:
                 {"image": one.image, "object": one.object, "label": one.label, "confidence": one.confidence}
                 for one in self.doubts
             ],
+            "left_out": dict(self.left_out),
         }
 
 
-def summarise(journal: Journal, below: float) -> Summary:
-    """Return the outcome; ``below`` is the confidence under which an object counts as doubtful."""
+def summarise(journal: Journal, below: float, left_out: Mapping[str, int] | None = None) -> Summary:
+    """Return the outcome.
+
+    Args:
+        below: the confidence under which an object counts as doubtful.
+        left_out: of the source; what the run left out is added.
+    """
+    all_left_out = LeftOut(left_out)
     counts: Counter[str] = Counter()
     errors: list[tuple[str, str | None, str]] = []
     doubts: list[Doubt] = []
@@ -82,6 +92,8 @@ def summarise(journal: Journal, below: float) -> Summary:
             errors.append((entry["image"], None, entry["error"]))
             continue
         counts["images"] += 1
+        for kind, count in entry.get("left_out", {}).items():
+            all_left_out.add(kind, entry["image"], count)
         for one in entry["objects"]:
             if "error" in one:
                 errors.append((entry["image"], one["object"], one["error"]))
@@ -90,7 +102,7 @@ def summarise(journal: Journal, below: float) -> Summary:
             if one["confidence"] < below:
                 doubts.append(Doubt(index, entry["image"], one["object"], one["label"], one["confidence"]))
     doubts.sort(key=lambda doubt: (doubt.confidence, doubt.index, doubt.object))
-    return Summary(counts["images"], counts["objects"], tuple(errors), tuple(doubts))
+    return Summary(counts["images"], counts["objects"], tuple(errors), tuple(doubts), all_left_out)
 
 
 def write_review(journal: Journal, source: PromptSource, summary: Summary, path: Path) -> None:
@@ -111,6 +123,8 @@ def write_review(journal: Journal, source: PromptSource, summary: Summary, path:
             for doubt in summary.doubts[:MOST_PICTURES]:
                 file.write(_figure(journal, source, doubt))
             file.write("</div>")
+        if summary.left_out:
+            file.write(f"<h2>Left out</h2><p>{escape(listed(summary.left_out))}</p>")
         if summary.errors:
             rows = "".join(
                 f"<tr><td>{escape(image)}</td><td>{escape(name or '')}</td><td>{escape(what)}</td></tr>"

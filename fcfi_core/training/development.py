@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fcfi_core.datasets.folder import Sample
+from fcfi_core import images
+from fcfi_core.datasets.samples import Sample
 from fcfi_core.evaluation.benchmark import noc
 from fcfi_core.model import Model
 from fcfi_core.networks.base import InteractiveNetwork
@@ -35,13 +36,15 @@ def development_samples(photos: Sequence[Photo], count: int, seed: int = 0) -> l
                 turns.append([])
             turns[turn].append((photo, int(region)))
     chosen = [entry for turn in turns for entry in turn][:count]
-    return [_sample(photo, region) for photo, region in chosen]
+    # Loaded once each: the digest of a photo is then known to all its samples, and to every measurement.
+    loaded = {photo.name: images.load(photo.pixels) for photo, _ in chosen}
+    return [_sample(photo, loaded[photo.name], region) for photo, region in chosen]
 
 
-def _sample(photo: Photo, region: int) -> Sample:
+def _sample(photo: Photo, image: images.LoadedImage, region: int) -> Sample:
     ignore = photo.ids == IGNORED
     dataset, _, name = photo.name.partition("/")
-    return Sample(dataset, name, region, photo.pixels, photo.ids == region, ignore if ignore.any() else None)
+    return Sample(dataset, name, region, image, photo.ids == region, ignore if ignore.any() else None)
 
 
 def clicks_needed(

@@ -29,8 +29,8 @@ from torch import Tensor
 from fcfi_core import outputs
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_checkpoint
-from fcfi_core.datasets.folder import Sample
 from fcfi_core.datasets.opening import open_dataset
+from fcfi_core.datasets.samples import Sample
 from fcfi_core.errors import DataError
 from fcfi_core.model import protocol_of
 from fcfi_core.protocol import Protocol

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcfi_core.datasets.folder import Dataset
+from fcfi_core.datasets.dataset import Dataset
+from fcfi_core.datasets.left_out import listed
 from fcfi_core.datasets.split import is_held_out
-from fcfi_core.errors import DataError
+from fcfi_core.errors import DataError, FcfiError
 
 IGNORED = 65535
 """Id of pixels that count neither as object nor as background."""
@@ -52,10 +53,11 @@ def read_photos(
     """Return every photo of ``dataset`` that has a usable region, at most ``longest_side`` pixels long.
 
     Regions of fewer than ``smallest_region`` pixels are no targets. With ``names`` only these photos are
-    read, and it is no error if none of them is usable.
+    read, and it is no error if none of them is usable. What cannot be read is counted in the data set's
+    ``left_out``.
 
     Raises:
-        DataError: if there is no such photo, or a file cannot be read.
+        DataError: if there is no such photo.
     """
     with ThreadPoolExecutor(2) as pool:
         photos = list(
@@ -64,17 +66,27 @@ def read_photos(
                 dataset.image_names if names is None else names,
             )
         )
-    usable = [photo for photo in photos if photo.regions.size]
+    usable = [photo for photo in photos if photo is not None and photo.regions.size]
     if not usable and names is None:
-        raise DataError(f"no mask of {dataset.name} holds a region of at least {smallest_region} pixels.")
+        but = f" (left out: {listed(dataset.left_out)})" if dataset.left_out else ""
+        raise DataError(
+            f"no mask of {dataset.name} holds a region of at least {smallest_region} pixels{but}; "
+            f"{dataset.advice}."
+        )
     return usable
 
 
-def _read(dataset: Dataset, name: str, source: int, longest_side: int, smallest_region: int) -> Photo:
-    image = dataset.read(name)
+def _read(dataset: Dataset, name: str, source: int, longest_side: int, smallest_region: int) -> Photo | None:
+    areas = dataset.areas(name)
+    if not areas:
+        return None
+    try:
+        image = dataset.read(name)
+    except FcfiError as error:
+        dataset.left_out.add("photos that cannot be read", str(error))
+        return None
     ids = np.zeros(image.pixels.shape[:2], np.uint16)
     # Larger objects first: where annotations overlap, the smaller object lies in front.
-    areas = dataset.areas(name)
     for index, object_id in enumerate(sorted(areas, key=lambda key: (-areas[key], key)), start=1):
         ids[image.mask(object_id)] = index
     if image.ignore is not None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,9 @@ from safetensors.torch import load_file
 from fcfi_core import outputs
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
-from fcfi_core.datasets.folder import Sample
+from fcfi_core.datasets.left_out import listed
 from fcfi_core.datasets.opening import open_dataset
-from fcfi_core.datasets.regions import listed
+from fcfi_core.datasets.samples import Sample
 from fcfi_core.engines.threads import container_share
 from fcfi_core.engines.torch_engine import choose_device
 from fcfi_core.errors import DataError, SettingsError, WeightsError
@@ -228,10 +228,10 @@ def read_source(
 ) -> list[Photo]:
     """Return the photos of one source, see :func:`read_photos`, having reported what it had to leave out."""
     dataset = open_dataset(source.path, source.images)
-    left_out: Mapping[str, int] = getattr(dataset, "left_out", {})
-    if left_out:
-        report(f"left out of {Path(source.path).name}: {listed(left_out)}")
-    return read_photos(dataset, index, longest_side, source.smallest_region)
+    photos = read_photos(dataset, index, longest_side, source.smallest_region)
+    if dataset.left_out:
+        report(f"left out of {Path(source.path).name}: {listed(dataset.left_out)}")
+    return photos
 
 
 def _read_sources(

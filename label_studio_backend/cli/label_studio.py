@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fcfi_core.datasets.regions import listed
+from fcfi_core.datasets.left_out import listed
 from fcfi_core.errors import DataError, SettingsError
 from fcfi_core.outputs import require_apart
 from label_studio_backend import conversion, projects

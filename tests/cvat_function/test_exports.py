@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fcfi_core.datasets.opening import open_dataset
+from cvat_function.exports import Shape
+from fcfi_core.clicks import Box
+from fcfi_core.datasets.opening import open_annotations, open_dataset
 from fcfi_core.errors import DataError
 
 XML = """<?xml version="1.0" encoding="utf-8"?>
@@ -42,14 +44,13 @@ def test_masks_and_polygons_become_regions(folder):
     [
         ("<annotations><image", "not a readable XML"),
         ("<annotations></annotations>", "no mask or polygon"),
-        ('<annotations><image name="a.png"><mask rle="1"/></image></annotations>', "'a.png'.*width"),
-        ("<annotation><object/></annotation>", "no CVAT export: it holds <annotation>.*CVAT for images 1.1"),
-        ("<!doctype html><html><br></html>", "not a readable XML.*CVAT for images 1.1"),
+        ('<annotations><image name="a.png"><mask rle="1"/></image></annotations>', "photo 'a.png' is not in"),
+        ("<!doctype html><html><br></html>", "not a readable XML"),
         (
             '<annotations><image name="a.png"><box/><points/><box/></image></annotations>',
-            r"but box \(2\), points \(1\); export .*masks or polygons",
+            r"but shapes of type box \(2\), shapes of type points \(1\); export .*masks or polygons",
         ),
-        ("<annotations><track><mask/></track></annotations>", r"but track \(1\)"),
+        ("<annotations><track><mask/></track></annotations>", r"but shapes of type track \(1"),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, text, named):
@@ -92,11 +93,51 @@ def test_subsets_of_a_project_are_part_of_names_and_paths(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('left="8"', 'left="30"', r"train/a\.png, region 1: .*not inside the image"),
-        (";30.00,20.00;8.00,20.00", "", r"train/a\.png, region 2: a polygon ring of shape \(2, 2\)"),
+        (
+            'left="8"',
+            'left="60"',
+            "train/a.png, object 1: the mask cannot be read: its box begins at (60, 10)",
+        ),
+        (
+            ";30.00,20.00;8.00,20.00",
+            "",
+            "train/a.png, object 2: the polygon cannot be read: no polygon of it",
+        ),
     ],
 )
-def test_errors_of_a_shape_name_its_image(folder, old, new, message):
+def test_a_damaged_shape_costs_itself_alone(folder, old, new, message):
     (folder / "annotations.xml").write_text(XML.replace(old, new), encoding="utf-8")
-    with pytest.raises(DataError, match=message):
-        open_dataset(folder / "annotations.xml").areas("train/a.png")
+    dataset = open_dataset(folder / "annotations.xml")
+    assert len(dataset.areas("train/a.png")) == 1
+    assert message in str(dataset.left_out)
+
+
+@pytest.mark.parametrize(
+    ("shape", "problem"),
+    [
+        ('<mask rle="1"/>', "the mask lacks 'left'"),
+        (
+            '<mask rle="1000000000000" left="0" top="0" width="1000000" height="1000000"/>',
+            "1000000 x 1000000",
+        ),
+        ('<mask rle="1,x" left="0" top="0" width="2" height="1"/>', "invalid literal"),
+        ('<mask rle="1,2" left="0" top="0" width="2" height="1"/>', "runs"),
+        ('<polygon points="1,2,3;4"/>', "too many values"),
+        ('<polygon points="1,nan;2,2;3,3"/>', "no number"),
+        ("<polygon/>", "lacks 'points'"),
+        ('<box xtl="1" ytl="1" xbr="inf" ybr="1"/>', "finite number"),
+        ('<points points="1"/>', "not enough values"),
+    ],
+)
+def test_damaged_marks_are_one_sentence(folder, shape, problem):
+    (folder / "annotations.xml").write_text(XML.replace("<box", f"{shape}<box"), encoding="utf-8")
+    (photo, *_) = open_annotations(folder / "annotations.xml").photos
+    with pytest.raises(DataError, match=problem):
+        photo.objects[2].marks.prompt(40, 30, print)
+
+
+def test_turned_rectangles_and_ellipses_are_boxes_around_them():
+    turned = Shape("box", {"xtl": "10", "ytl": "10", "xbr": "20", "ybr": "30", "rotation": "90"})
+    assert turned.prompt(40, 40, print).box == Box(5, 15, 24, 24)
+    ellipse = Shape("ellipse", {"cx": "20", "cy": "20", "rx": "10", "ry": "5", "rotation": "90"})
+    assert ellipse.prompt(40, 40, print).box == Box(15, 10, 24, 29)

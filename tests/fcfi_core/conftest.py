@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fcfi_core.datasets.folder import Sample
+from fcfi_core.datasets.samples import Sample
 from fcfi_core.model import Model
 from fcfi_core.networks.base import InteractiveNetwork, NetworkOutput, normalised, resized
 from fcfi_core.networks.feedback_correction import FeedbackCorrection

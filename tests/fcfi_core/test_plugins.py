@@ -47,7 +47,7 @@ def test_parts_are_found_by_kind(announced):
         ("commands", "fcfi.commands"),
         ("doctors", "fcfi.doctors"),
         ("settings", "fcfi.settings"),
-        ("readers", "fcfi.datasets"),
+        ("datasets", "fcfi.datasets"),
         ("prompts", "fcfi.prompts"),
     ],
 )

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fcfi_core.datasets.opening import open_dataset
+from fcfi_core.clicks import Box, Click
+from fcfi_core.datasets.opening import open_annotations, open_dataset
 from fcfi_core.errors import DataError
 from fcfi_core.masks import label_studio
 
@@ -129,7 +130,7 @@ def test_copies_of_one_photo_are_one_photo(tmp_path, photos):
 def test_several_pictures_in_a_task_are_refused(tmp_path, photos, results, data):
     for index, name in enumerate(("a.png", "b.png")):
         cv2.imwrite(str(photos / name), np.full((HEIGHT, WIDTH, 3), index, np.uint8))
-    with pytest.raises(DataError, match="task 7 shows several pictures"):
+    with pytest.raises(DataError, match=r"photo is not clear .*task 7 shows several pictures"):
         open_dataset(export(tmp_path, results, data=data), photos)
 
 
@@ -233,9 +234,9 @@ def test_what_is_left_out_is_counted(tmp_path, photos):
     [
         ([], "holds no task"),
         ([{"id": 1, "image": "a.png", "annotation_id": 3, "label": []}], "JSON-MIN"),
-        ([{"id": 7, "data": {}, "annotations": [5]}], "task 7: not as Label Studio exports it"),
-        ([{"id": 7, "data": {}, "annotations": None}], "task 7: not as Label Studio exports it"),
-        ([{"id": 7, "data": {}, "annotations": [{"result": None}]}], "task 7: not as Label Studio"),
+        ([{"id": 7, "data": {}, "annotations": [5]}], "not as Label Studio exports them .*task 7"),
+        ([{"id": 7, "data": {}, "annotations": None}], "not as Label Studio exports them .*task 7"),
+        ([{"id": 7, "data": {}, "annotations": [{"result": None}]}], "not as Label Studio .*task 7"),
         ([{"id": 7, "data": {}, "annotations": [{"result": [{"type": "brush", "value": None}]}]}], "task 7"),
     ],
 )
@@ -248,8 +249,9 @@ def test_what_is_no_proper_export_is_one_sentence(tmp_path, content, told):
 
 def test_a_damaged_mask_names_its_task(tmp_path, photos):
     damaged = brush(rectangle(), value={"rle": [0, 0, 1]})
-    with pytest.raises(DataError, match="task-7, region 1: "):
-        open_dataset(export(tmp_path, [damaged]), photos).areas("task-7")
+    dataset = open_dataset(export(tmp_path, [damaged, brush(rectangle())]), photos)
+    assert dataset.areas("task-7") == {2: 220}
+    assert "cat one.png, object 1: the Label Studio rle" in str(dataset.left_out)
 
 
 def test_a_single_task_and_a_byte_order_mark_are_read(tmp_path, photos):
@@ -259,11 +261,48 @@ def test_a_single_task_and_a_byte_order_mark_are_read(tmp_path, photos):
     assert open_dataset(path, photos).image_names == ("task-7",)
 
 
-def test_a_region_without_its_size_is_named(tmp_path, photos):
+def test_a_region_without_its_size_is_of_the_photo_s(tmp_path, photos):
     result = brush(rectangle())
     del result["original_width"]
-    with pytest.raises(DataError, match="task 7: a region lacks original_width"):
-        open_dataset(export(tmp_path, [result]), photos)
+    assert open_dataset(export(tmp_path, [result]), photos).areas("task-7") == {1: 220}
+
+
+def test_one_bad_task_costs_itself_alone(tmp_path, photos):
+    path = export(tmp_path, [brush(rectangle())])
+    (task,) = json.loads(path.read_text())
+    path.write_text(
+        json.dumps([{"id": 3, "data": {}, "annotations": [5]}, task, {"odd": 1}]), encoding="utf-8"
+    )
+    dataset = open_dataset(path, photos)
+    assert dataset.image_names == ("task-7",)
+    assert dataset.left_out == {"tasks that are not as Label Studio exports them": 2}
+
+
+def dot(ident, x, y, positive=True):
+    value = {"x": x, "y": y, "width": 1, "keypointlabels": ["dog"]}
+    return brush(rectangle(), id=ident, type="keypointlabels", is_positive=positive, value=value, to_name="i")
+
+
+def asked(path, images=None):
+    (photo,) = open_annotations(path, images).photos
+    return photo, [(one.label, one.marks.prompt(WIDTH, HEIGHT, print)) for one in photo.objects]
+
+
+def test_rectangles_and_dots_are_prompts(tmp_path, photos):
+    value = {"x": 25, "y": 50, "width": 50, "height": 20, "rotation": 0, "rectanglelabels": ["cat"]}
+    box = brush(rectangle(), type="rectanglelabels", value=value, to_name="i")
+    results = [box, brush(rectangle(), to_name="i"), dot("1", 50, 50), dot("2", 10, 10, False)]
+    photo, ((first, boxed), (second, drawn), (third, dotted)) = asked(export(tmp_path, results), photos)
+    assert (photo.id, photo.file_name) == (7, "cat one.png")
+    assert (first, second, third) == ("cat", "cat", "dog")
+    assert boxed.box == Box(10, 15, 29, 20)
+    assert drawn.mask.sum() == 220
+    assert dotted.clicks == (Click(20, 15), Click(4, 3, False))
+
+
+def test_negative_dots_alone_are_no_object(tmp_path, photos):
+    _, objects = asked(export(tmp_path, [brush(rectangle(), to_name="i"), dot("1", 5, 5, False)]), photos)
+    assert [label for label, _ in objects] == ["cat"]
 
 
 def test_other_entries_of_a_task_do_not_matter(tmp_path, photos):

@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from pycocotools import mask as oracle
 
 from fcfi_core.datasets.coco import CocoDataset, decode_segmentation
-from fcfi_core.datasets.coco_file import CocoFile
-from fcfi_core.datasets.folder import choose
+from fcfi_core.datasets.opening import open_dataset
+from fcfi_core.datasets.samples import choose
 from fcfi_core.errors import DataError
 
 
@@ -50,25 +50,77 @@ def test_photos_are_found_beside_the_file_or_where_told(make_coco, tmp_path) -> 
     moved = tmp_path / "elsewhere" / "instances.json"
     moved.parent.mkdir()
     path.rename(moved)
-    with pytest.raises(DataError, match=r"photo0\.jpg"):
-        CocoDataset(moved).read("photo0")
+    with pytest.raises(DataError, match=r"photo 'photo0\.jpg' is not in .*and 1 more"):
+        CocoDataset(moved).require_photos()
     photos = tmp_path / "photos" / "images"
     assert CocoDataset(moved, photos).read("photo0").pixels.shape == (60, 80, 3)
-    assert CocoFile(moved, photos).categories == {1: "box", 2: "stripe"}
+    assert CocoDataset(moved, photos).categories == {1: "box", 2: "stripe"}
 
 
 def test_wrong_files_are_named(make_coco, tmp_path) -> None:
     path = make_coco()
     content = json.loads(path.read_text())
     for broken, message in (
-        ({"annotations": [{"image_id": 99}]}, "KeyError 99"),
+        ({"annotations": [{"image_id": 99}]}, "no segmentation .*annotations of no image in the file"),
         ({"images": [{"id": 1}]}, "file_name"),
+        ({"images": [{"id": 1, "file_name": "a"}, {"id": "1", "file_name": "b"}]}, "same id"),
         ({"images": 3}, "no list 'images'"),
         ({"annotations": []}, "no segmentation"),
+        ({"annotations": None}, "no segmentation"),
+        ({"annotations": [3, None]}, "no segmentation"),
     ):
         path.write_text(json.dumps({**content, **broken}))
         with pytest.raises(DataError, match=message):
-            CocoDataset(path)
+            CocoDataset(path).require_masks()
+
+
+def test_ids_may_be_text(make_coco) -> None:
+    path = make_coco()
+    content = json.loads(path.read_text())
+    for one in content["annotations"]:
+        one["image_id"], one["category_id"] = str(one["image_id"]), float(one["category_id"])
+    path.write_text(json.dumps(content))
+    dataset = CocoDataset(path)
+    assert dataset.areas("photo0") == {1: 400, 2: 1200}
+    assert [one.label for one in dataset.photos[0].objects] == ["box", "stripe"]
+    assert [photo.id for photo in dataset.photos] == [10, 11]
+
+
+def test_categories_without_whole_numbers_are_numbered(make_coco) -> None:
+    path = make_coco(categories=[{"id": "b", "name": "box"}, {"id": 2, "name": "stripe"}, {"id": "c"}, 5])
+    content = json.loads(path.read_text())
+    content["annotations"][0]["category_id"] = "b"
+    path.write_text(json.dumps(content))
+    dataset = CocoDataset(path)
+    assert dataset.categories == {1: "box", 2: "stripe", 3: "object", 4: "object"}
+    assert [one.category for one in dataset.photos[0].objects] == [1, 2]
+
+
+def test_a_bad_image_entry_costs_itself_alone(make_coco) -> None:
+    path = make_coco()
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "images": [*content["images"], {"id": 3}, "x"]}))
+    dataset = CocoDataset(path)
+    assert dataset.image_names == ("photo0", "photo1")
+    assert dataset.unread == {"images without id or file_name": 2}
+
+
+def test_a_file_is_parsed_once(make_coco, monkeypatch) -> None:
+    parsed = []
+    loads = json.loads
+    monkeypatch.setattr(json, "loads", lambda text, **options: parsed.append(1) or loads(text, **options))
+    dataset = open_dataset(make_coco())
+    assert len(list(choose(dataset))) == 3
+    assert len(parsed) == 1
+
+
+def test_whole_numbers_may_be_contours(make_coco) -> None:
+    path = make_coco()
+    content = json.loads(path.read_text())
+    content["annotations"][0]["area"] = 21 * 21
+    content["annotations"][1]["segmentation"] = [40, 0, 60, 0, 60, 60, 40, 60]
+    path.write_text(json.dumps(content))
+    assert CocoDataset(path).areas("photo0") == {1: 441, 2: 1200}
 
 
 def test_what_is_no_object_is_counted(make_coco) -> None:
@@ -78,17 +130,65 @@ def test_what_is_no_object_is_counted(make_coco) -> None:
     path.write_text(json.dumps({**content, "annotations": [*content["annotations"], box]}))
     assert CocoDataset(path).left_out == {"crowd regions": 1, "annotations without a segmentation": 1}
     path.write_text(json.dumps({**content, "annotations": [box, content["annotations"][2]]}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "info": {"description": "COCO"}}))
     with pytest.raises(DataError, match=r"object, but annotations without .* \(1\), crowd regions \(1\)"):
-        CocoDataset(path)
+        CocoDataset(path).require_masks()
 
 
-def test_errors_of_an_annotation_name_it_and_its_image(make_coco) -> None:
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [[1, 2, 3, 4]],
+        [["a", 1, 2, 3, 4, 5]],
+        [[1, 2, 3, 4, 5, float("nan")]],
+        [[1, 2, 3, 4, 5, 1e300]],
+        [[1, 2, 3, 4, 5, 6, 7]],
+        [None],
+        "text",
+        7,
+        {"size": [60, 80], "counts": [1, [2]]},
+        {"size": [60, 80], "counts": [10**30]},
+        {"size": [10**6, 10**6], "counts": [10**12]},
+        {"size": 3, "counts": "1"},
+        {"counts": "1"},
+    ],
+)
+def test_a_damaged_segmentation_costs_its_object_alone(make_coco, segmentation) -> None:
     path = make_coco()
     content = json.loads(path.read_text())
-    content["annotations"][0]["segmentation"] = [[1, 2, 3, 4]]
+    content["annotations"][0]["segmentation"] = segmentation
     path.write_text(json.dumps(content))
-    with pytest.raises(DataError, match=r"image 'photo0\.jpg', annotation 1: a COCO polygon"):
-        CocoDataset(path).areas("photo0")
+    dataset = CocoDataset(path)
+    assert dataset.areas("photo0") == {2: 1200}
+    assert sum(count for kind, count in dataset.left_out.items() if kind != "crowd regions") >= 1
+    assert "photo0.jpg, object 1" in str(dataset.left_out)
+
+
+def test_a_bad_ring_costs_itself_alone(make_coco) -> None:
+    path = make_coco()
+    content = json.loads(path.read_text())
+    content["annotations"][0]["segmentation"] += [[5, 5, 6, 6], [1, 1, 5, 5, float("inf"), 3]]
+    path.write_text(json.dumps(content))
+    dataset = CocoDataset(path)
+    assert dataset.areas("photo0") == {1: 400, 2: 1200}
+    assert dataset.left_out == {
+        "crowd regions": 1,
+        "rings of fewer than three points": 1,
+        "rings with a coordinate that is no number": 1,
+    }
+
+
+@pytest.mark.parametrize("size", [(10**6, 10**6), (60_000, 60_000), (60, 80)])
+def test_claimed_sizes_are_compared_before_anything_is_drawn(make_coco, size) -> None:
+    path = make_coco()
+    content = json.loads(path.read_text())
+    content["images"][0] |= {"width": size[0], "height": size[1]}
+    content["annotations"][0]["segmentation"] = [[0, 0, size[0], 0, size[0], size[1], 0, size[1]]]
+    path.write_text(json.dumps(content))
+    dataset = CocoDataset(path)
+    assert dataset.areas("photo0") == {}
+    assert f"says {size[0]} x {size[1]}" in str(dataset.left_out)
+    assert {one.image_name for one in choose(dataset)} == {"photo1"}
 
 
 def test_two_entries_of_one_photo_are_refused(make_coco) -> None:

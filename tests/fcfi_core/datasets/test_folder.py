@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcfi_core.datasets.folder import Folder, choose, read_ids
+from fcfi_core.datasets import folder as module
+from fcfi_core.datasets.folder import Folder, read_ids
+from fcfi_core.datasets.samples import choose
 from fcfi_core.errors import DataError, SettingsError
 
 
@@ -84,8 +86,9 @@ def test_what_cannot_be_used_is_named(make_folder, tmp_path) -> None:
         Folder(tmp_path / "nowhere")
     root = make_folder()
     (root / "images" / "photo1.jpg").unlink()
-    with pytest.raises(DataError, match=r"photo1\.png has no photo"):
-        Folder(root)
+    left = Folder(root)
+    assert left.image_names == ("photo0",)
+    assert "photo1.png has no photo" in str(left.left_out)
     with pytest.raises(SettingsError, match="number of objects is 0"):
         choose(Folder(make_folder("b")), count=0)
     with pytest.raises(SettingsError, match="area is 0"):
@@ -99,11 +102,45 @@ def test_broken_masks_are_named(make_folder) -> None:
     with pytest.raises(DataError, match="30 x 30 pixels, its upright photo 80 x 60"):
         Folder(root).read("photo0")
     cv2.imwrite(str(mask), np.ones((60, 80, 3), np.uint8))
-    with pytest.raises(DataError, match="one channel of ids"):
-        Folder(root).areas("photo0")
+    with pytest.raises(DataError, match=r"no object .*one channel of ids"):
+        choose(Folder(root))
     mask.write_bytes(b"no picture")
-    with pytest.raises(DataError, match="cannot be read"):
-        Folder(root).areas("photo0")
+    with pytest.raises(DataError, match=r"no object .*cannot be read"):
+        choose(Folder(root))
+
+
+def test_a_broken_mask_costs_its_photo_alone(make_folder) -> None:
+    root = make_folder(counts=(1, 2))
+    (root / "masks" / "photo0.png").write_bytes(b"no picture")
+    folder = Folder(root)
+    assert choose(folder).objects == (("photo1", 1), ("photo1", 2))
+    assert folder.left_out == {"photos that cannot be used": 1}
+
+
+def test_a_mask_is_decoded_once(make_folder, monkeypatch) -> None:
+    decoded = []
+    monkeypatch.setattr(module, "read_ids", lambda path: decoded.append(path.name) or read_ids(path))
+    folder = Folder(make_folder(counts=(2, 3), ignore=True))
+    folder.require_numbers()
+    samples = list(choose(folder))
+    assert len(samples) == 5
+    assert all(sample.truth.any() and sample.ignore is not None for sample in samples)
+    assert sorted(decoded) == ["photo0.png", "photo1.png"]
+
+
+def test_folders_below_and_photos_of_any_kind(make_folder) -> None:
+    root = make_folder(counts=(1, 2))
+    for kind in ("images", "masks"):
+        (root / kind / "cam").mkdir()
+        (root / kind / ".hidden.png").write_bytes(b"")
+    (root / "masks" / "photo1.png").rename(root / "masks" / "cam" / "photo1.png")
+    photo = root / "images" / "photo1.jpg"
+    Image.open(photo).save(root / "images" / "cam" / "PHOTO1.GIF")
+    photo.unlink()
+    folder = Folder(root)
+    assert folder.image_names == ("cam/photo1", "photo0")
+    assert [photo.file_name for photo in folder.photos] == ["cam/PHOTO1.GIF", "photo0.jpg"]
+    assert len(choose(folder)) == 3
 
 
 def test_masks_of_0_and_255_are_explained(make_folder) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcfi_core.datasets.folder import Sample
+from fcfi_core.datasets.samples import Sample
 from fcfi_core.errors import SettingsError
 from fcfi_core.evaluation.baselines import GrabCut, baseline
 from fcfi_core.evaluation.benchmark import Rules, trace

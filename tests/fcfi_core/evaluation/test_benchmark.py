@@ -90,7 +90,7 @@ def test_time_is_split_between_network_and_rest(sample) -> None:
 
 
 def test_predictor_is_a_segmenter(tiny_model, photo) -> None:
-    from fcfi_core.datasets.folder import Sample
+    from fcfi_core.datasets.samples import Sample
     from fcfi_core.predictor import Predictor
 
     truth = np.zeros(photo.shape[:2], np.bool_)

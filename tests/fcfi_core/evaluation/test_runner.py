@@ -3,11 +3,15 @@ from __future__ import annotations
 import json
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from fcfi_core.datasets.folder import Folder, IdMapImage, Selection, choose
+from fcfi_core import images
+from fcfi_core.datasets.folder import Folder
+from fcfi_core.datasets.left_out import LeftOut
+from fcfi_core.datasets.samples import Selection, choose
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.baselines import GrabCut
 from fcfi_core.evaluation.benchmark import PlainAnswer, Rules
@@ -131,13 +135,16 @@ class TwoDisks:
     name = "two"
     image_names = ("photo",)
 
+    left_out = LeftOut()
+
     def areas(self, image_name: str) -> dict[int, int]:
         return {1: 100, 9: 100}
 
-    def read(self, image_name: str) -> IdMapImage:
+    def read(self, image_name: str) -> SimpleNamespace:
         ids = np.zeros((40, 60), np.uint16)
         ids[10:20, 10:20], ids[10:20, 40:50] = 1, 9
-        return IdMapImage(image_name, np.repeat(ids[..., None] * 20, 3, axis=2).astype(np.uint8), ids, 9)
+        image = images.load(np.repeat(ids[..., None] * 20, 3, axis=2).astype(np.uint8))
+        return SimpleNamespace(image=image, mask=lambda number: ids == number, ignore=ids == 9)
 
 
 def test_an_object_that_cannot_be_clicked_on_counts_nowhere() -> None:

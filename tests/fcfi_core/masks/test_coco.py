@@ -56,7 +56,8 @@ def test_any_run_lengths(runs):
         {"size": [2], "counts": "13"},
         {"size": [0, 2], "counts": "13"},
         {"size": [2, "2"], "counts": "13"},
-        {"size": [2, 3], "counts": "13"},
+        {"size": [2, 1], "counts": "13"},
+        {"size": [2, 3], "counts": [1, 2, 1]},
         {"size": [2, 2], "counts": ""},
         {"size": [2, 2], "counts": "1\u00e4"},
         {"size": [2, 2], "counts": "1S"},
@@ -71,6 +72,14 @@ def test_any_run_lengths(runs):
 def test_bad_segmentation(segmentation):
     with pytest.raises(DataError):
         coco.decode(segmentation)
+
+
+@pytest.mark.parametrize("counts", ["13", [1, 3]])
+def test_a_last_run_outside_may_be_missing(counts):
+    assert coco.decode({"size": [2, 3], "counts": counts}).tolist() == [
+        [False, True, False],
+        [True, True, False],
+    ]
 
 
 @settings(deadline=None, max_examples=100)

@@ -204,6 +204,42 @@ def test_source_numbers_are_kept(predictor, photos, tmp_path) -> None:
     assert {one["category_id"] for one in content["annotations"]} == {5}
 
 
+def test_categories_of_one_name_and_unlisted_ones_are_kept(predictor, photos, tmp_path) -> None:
+    prompts = (
+        ObjectPrompt("x", "disk", (Click(70, 40),), category=6),
+        ObjectPrompt("y", "disk", (Click(75, 45),), category=5),
+        ObjectPrompt("z", "other", (Click(75, 45),)),
+        ObjectPrompt("w", "far", (Click(75, 45),), category=9),
+    )
+    image = ImagePrompts("0.png", lambda: OpenedImage(photos / "0.png", prompts))
+    source = PromptSource("one", "", (image,), {5: "disk", 6: "disk"})
+    content = json.loads(products(predictor, source, tmp_path)["annotations.json"])
+    assert [one["category_id"] for one in content["annotations"]] == [6, 5, 7, 9]
+    assert {one["id"]: one["name"] for one in content["categories"]} == {
+        5: "disk",
+        6: "disk",
+        7: "other",
+        9: "far",
+    }
+
+
+def test_what_a_prompt_leaves_out_is_counted(predictor, photos, tmp_path) -> None:
+    class Partly(ObjectPrompt):
+        def prompt(self, note):
+            note("rings of fewer than three points")
+            return super().prompt(note)
+
+    image = ImagePrompts(
+        "0.png", lambda: OpenedImage(photos / "0.png", (Partly("a", clicks=(Click(70, 40),)),))
+    )
+    source = PromptSource("one", "", (image,), {1: "object"}, {"shapes of type tag": 2})
+    with annotate(predictor, source, tmp_path) as journal:
+        summary = review.summarise(journal, 0.0, source.left_out)
+        review.write_review(journal, source, summary, tmp_path / "review.html")
+    assert summary.to_dict()["left_out"] == {"rings of fewer than three points": 1, "shapes of type tag": 2}
+    assert "shapes of type tag (2)" in (tmp_path / "review.html").read_text()
+
+
 def test_mask_names_stay_inside() -> None:
     names = ["a/b.jpg", "../../etc/x.png", "/abs/y.png", "c.jpg", "c.png", "..", "w\\z.png", "a/b.jpg"]
     assert outputs.mask_names(names) == [

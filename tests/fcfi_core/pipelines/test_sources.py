@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
-from fcfi_core import images
+from fcfi_core import images, plugins
 from fcfi_core.clicks import Box, Click
+from fcfi_core.datasets import opening
+from fcfi_core.datasets.left_out import nothing_noted
+from fcfi_core.datasets.shapes import coco_box, numbered
 from fcfi_core.errors import DataError, PromptError
-from fcfi_core.pipelines.prompts import ObjectPrompt, coco_box, numbered
+from fcfi_core.pipelines import sources
+from fcfi_core.pipelines.prompts import ObjectPrompt, OpenedImage, narrowed
 from fcfi_core.pipelines.sources import open_source
+from fcfi_core.prompt import Prompt
 
 VOC = """<annotation><filename>{name}</filename><object><name>cat</name><bndbox><xmin>11</xmin><ymin>21</ymin>
 <xmax>60</xmax><ymax>70</ymax></bndbox></object></annotation>"""
@@ -29,6 +35,10 @@ def write(photos):
     return write
 
 
+def asked(opened: OpenedImage) -> list[Prompt]:
+    return [one.prompt(nothing_noted) for one in opened.objects]
+
+
 def coco(*annotations: dict, **extra: object) -> dict:
     shown = [{"id": 7 + k, "file_name": f"{k}.png", "width": 120, "height": 90} for k in range(3)]
     categories = [{"id": 3, "name": "disk"}]
@@ -42,17 +52,17 @@ def test_csv_of_clicks(write) -> None:
     )
     source = open_source(path)
     assert [image.name for image in source.images] == ["1.png", "0.png"]
-    assert source.categories == {1: "cat", 2: "object", 3: "dog"}
+    assert source.categories == {1: "cat", 2: "dog", 3: "object"}
     opened = source.images[0].read()
     assert images.load(opened.picture).pixels.shape == (90, 120, 3)
     assert [(one.name, one.label) for one in opened.objects] == [("a", "cat"), ("b", "dog")]
-    assert opened.objects[0].clicks == (Click(5, 6), Click(7, 8, False))
-    assert source.images[1].read().objects[0].clicks == (Click(2, 2),)
+    assert asked(opened)[0].clicks == (Click(5, 6), Click(7, 8, False))
+    assert asked(source.images[1].read())[0].clicks == (Click(2, 2),)
 
 
 def test_csv_of_boxes_only(write) -> None:
     path = write("boxes.csv", "image,x,y,x1,y1,x2,y2\n0.png,,,10,20,30,40\n")
-    assert open_source(path).images[0].read().objects[0].box == Box(10, 20, 30, 40)
+    assert asked(open_source(path).images[0].read())[0].box == Box(10, 20, 30, 40)
 
 
 def test_json_lines(write, photos) -> None:
@@ -62,11 +72,12 @@ def test_json_lines(write, photos) -> None:
         {"image": "0.png", "box": [1, 2, 30, 40], "mask": "prior.png"},
     ]
     source = open_source(write("p.jsonl", "\n".join(map(json.dumps, lines)) + "\n\n"))
-    first, second = source.images[0].read().objects
+    opened = source.images[0].read()
+    first, second = asked(opened)
     assert first.clicks == (Click(1, 2), Click(3, 4, False))
-    assert (second.name, second.box) == ("2", Box(1, 2, 30, 40))
-    assert second.prior_mask is not None
-    assert second.prior_mask().sum() == 400
+    assert (opened.objects[1].name, second.box) == ("2", Box(1, 2, 30, 40))
+    assert second.mask is not None
+    assert second.mask.sum() == 400
     assert open_source(photos / "p.jsonl").digest == source.digest
 
 
@@ -75,28 +86,28 @@ def test_voc_boxes(write, photos, as_folder) -> None:
     path = write("0.xml", VOC.format(name="0.png"))
     source = open_source(photos if as_folder else path)
     assert source.categories == {1: "cat"}
-    assert source.images[0].read().objects[0].box == Box(10, 20, 59, 69)
+    assert asked(source.images[0].read())[0].box == Box(10, 20, 59, 69)
 
 
 def test_a_cvat_export_is_not_taken_for_voc(write) -> None:
     mask = '<mask label="cat" rle="0, 22" left="8" top="10" width="22" height="1"/>'
     image = f'<image id="0" name="0.png" width="120" height="90">{mask}</image>'
     source = open_source(write("annotations.xml", f"<annotations>{image}</annotations>"))
-    (drawn,) = source.images[0].read().objects
-    assert drawn.prior_mask is not None
-    assert drawn.prior_mask().sum() == 22
+    assert source.categories == {1: "cat"}
+    (drawn,) = asked(source.images[0].read())
+    assert drawn.mask is not None
+    assert drawn.mask.sum() == 22
 
 
 def test_voc_photos_in_the_usual_place(write, photos, tmp_path) -> None:
     notes = tmp_path / "Annotations"
     notes.mkdir()
     (notes / "1.xml").write_text(VOC.format(name="1.png"))
-    source = open_source(notes)
-    with pytest.raises(DataError, match=r"1\.png of 1\.xml is not in"):
-        source.images[0].read()
+    with pytest.raises(DataError, match=r"1\.xml: photo '1\.png' is not in"):
+        open_source(notes)
     shutil.copytree(photos, tmp_path / "JPEGImages")
-    assert source.images[0].read().picture == tmp_path / "JPEGImages" / "1.png"
-    assert open_source(notes, photos).images[0].read().picture == photos / "1.png"
+    for source in (open_source(notes), open_source(tmp_path), open_source(notes, photos)):
+        assert images.load(source.images[0].read().picture).digest == images.load(photos / "1.png").digest
 
 
 def test_coco_keeps_its_numbers(write) -> None:
@@ -114,11 +125,13 @@ def test_coco_keeps_its_numbers(write) -> None:
     source = open_source(path)
     assert [(image.id, image.name) for image in source.images] == [(7, "0.png"), (8, "1.png"), (9, "2.png")]
     assert source.categories == {3: "disk"}
-    boxed, drawn, keyed, clicked = source.images[1].read().objects
-    assert [one.id for one in (boxed, drawn, keyed, clicked)] == [50, 51, 52, 53]
+    assert source.left_out == {"crowd regions": 1}
+    opened = source.images[1].read()
+    assert [one.id for one in opened.objects] == [50, 51, 52, 53]
+    boxed, drawn, keyed, clicked = asked(opened)
     assert boxed.box == Box(10, 10, 29, 29)
-    assert drawn.prior_mask is not None
-    assert drawn.prior_mask().sum() == 400
+    assert drawn.mask is not None
+    assert drawn.mask.sum() == 400
     assert keyed.clicks == (Click(5, 6), Click(7, 8))
     assert clicked.clicks == (Click(5, 6), Click(7, 8, False))
 
@@ -128,10 +141,11 @@ def test_masks_of_cvat_start_from_themselves_though_marked_as_crowds(write) -> N
     crowd = {"id": 50, "image_id": 7, "category_id": 3, "segmentation": code, "iscrowd": 1}
     path = write("instances.json", coco(crowd, {**crowd, "id": 51, "attributes": {"occluded": False}}))
     path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
-    (drawn,) = open_source(path).images[0].read().objects
-    assert drawn.id == 51
-    assert drawn.prior_mask is not None
-    assert drawn.prior_mask().sum() == 90
+    opened = open_source(path).images[0].read()
+    assert [one.id for one in opened.objects] == [51]
+    (drawn,) = asked(opened)
+    assert drawn.mask is not None
+    assert drawn.mask.sum() == 90
 
 
 def test_coco_without_categories(write) -> None:
@@ -149,10 +163,12 @@ def test_folder_of_masks(photos, tmp_path) -> None:
     ids[30:50, 60:80] = 4
     cv2.imwrite(str(root / "masks" / "1.png"), ids)
     source = open_source(root)
-    (only,) = source.images[0].read().objects
-    assert only.name == "4"
-    assert only.prior_mask is not None
-    assert only.prior_mask().sum() == 400
+    assert source.images[0].name == "1.png"
+    opened = source.images[0].read()
+    assert [one.name for one in opened.objects] == ["4"]
+    (only,) = asked(opened)
+    assert only.mask is not None
+    assert only.mask.sum() == 400
     digest = source.digest
     cv2.imwrite(str(root / "masks" / "2.png"), ids)
     assert open_source(root).digest != digest
@@ -161,15 +177,16 @@ def test_folder_of_masks(photos, tmp_path) -> None:
 def test_one_kind_of_prompt_only() -> None:
     mask = np.zeros((9, 9), np.bool_)
     mask[2:5, 3:7] = True
-    prompt = ObjectPrompt("1", clicks=(Click(1, 1),), box=Box(0, 0, 5, 5), prior_mask=lambda: mask)
-    assert prompt.narrowed("auto") is prompt
-    assert prompt.narrowed("clicks").box is None
-    assert prompt.narrowed("box").clicks == ()
-    assert prompt.narrowed("mask").box is None
-    assert ObjectPrompt("1", prior_mask=lambda: mask).narrowed("box").box == Box(3, 2, 6, 4)
+    one = ObjectPrompt("1", clicks=(Click(1, 1),), box=Box(0, 0, 5, 5), prior_mask=lambda: mask)
+    prompt = one.prompt(nothing_noted)
+    assert narrowed(prompt, "auto") is prompt
+    assert narrowed(prompt, "clicks").box is None
+    assert narrowed(prompt, "box").clicks == ()
+    assert narrowed(prompt, "mask").box is None
+    assert narrowed(Prompt(mask=mask), "box").box == Box(3, 2, 6, 4)
     for use in ("clicks", "box", "mask"):
         with pytest.raises(PromptError, match=f"no {use}"):
-            ObjectPrompt("1").narrowed(use)
+            narrowed(Prompt(), use)
 
 
 def test_coco_boxes_lie_on_pixel_edges() -> None:
@@ -177,7 +194,7 @@ def test_coco_boxes_lie_on_pixel_edges() -> None:
     assert coco_box([0.4, 0.4, 0.2, 0.2]) == Box(0, 0, 0, 0)
     with pytest.raises(PromptError, match="width"):
         coco_box([1, 2, 3])
-    assert numbered([]) == {1: "object"}
+    assert numbered([]) == {}
 
 
 @pytest.mark.parametrize(
@@ -192,10 +209,9 @@ def test_coco_boxes_lie_on_pixel_edges() -> None:
         ("a.jsonl", '{"clicks": []}\n', "lacks 'image'"),
         ("a.jsonl", '{"image": "0.png", "clicks": [3]}\n', "line 1"),
         ("a.jsonl", '{"image": "0.png", "object": 1}\n{"image": "0.png", "object": 1}\n', "comes twice"),
-        ("a.xml", "<annotation>", "no VOC"),
+        ("a.xml", "<annotation>", "no readable|not a readable XML"),
         ("a.xml", "<!DOCTYPE a><annotation/>", "document type"),
-        ("a.xml", "<annotation><object/></annotation>", "no VOC"),
-        ("a.json", {"images": [{"id": "x", "file_name": "0.png", "width": 1, "height": 1}]}, "whole numbers"),
+        ("a.xml", "<annotation><object/></annotation>", "photo 'a' is not in"),
         ("a.json", {"images": [{"id": 1}]}, "file_name"),
         ("a.json", "[]", "no list 'images'|cannot be read|holds no task"),
     ],
@@ -211,5 +227,33 @@ def test_missing_and_unreadable_sources(photos, tmp_path) -> None:
     (photos / "b.csv").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(DataError, match="UTF-8"):
         open_source(photos / "b.csv")
+    (photos / "b.csv").unlink()
     with pytest.raises(DataError, match="no data set"):
         open_source(photos)
+
+
+def test_readers_of_the_earlier_groups_are_asked(write, photos, monkeypatch) -> None:
+    class Old:
+        name, image_names = "old", ("one",)
+
+        def areas(self, name):
+            return {3: 4}
+
+        def read(self, name):
+            mask = np.zeros((90, 120), np.bool_)
+            mask[:2, :2] = True
+            return SimpleNamespace(
+                pixels=np.zeros((90, 120, 3), np.uint8), ignore=None, mask=lambda number: mask
+            )
+
+    path = write("a.old", "something")
+    announced = {"datasets": [lambda path, images: Old() if path.suffix == ".old" else None]}
+    monkeypatch.setattr(plugins, "loaded", lambda kind: announced.get(kind, []))
+    source = open_source(path)
+    assert [image.name for image in source.images] == ["one"]
+    assert [prompt.mask.sum() for prompt in asked(source.images[0].read())] == [4]
+    assert dict(opening.open_dataset(path).areas("one")) == {3: 4}
+
+    prompts = sources.PromptSource("p", "d", (), {})
+    announced["prompts"] = [lambda path, images: prompts]
+    assert open_source(path) is prompts

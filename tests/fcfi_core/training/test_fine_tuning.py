@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fcfi_core import Predictor, load_model
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
+from fcfi_core.datasets.left_out import LeftOut
 from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.errors import DataError, SettingsError
 from fcfi_core.networks.registry import build
@@ -143,14 +144,14 @@ def test_too_few_photos_are_refused(tmp_path, photo_folder):
 
 def test_what_the_export_holds_and_training_cannot_use_is_told(photo_folder, monkeypatch):
     dataset = open_dataset(photo_folder)
-    dataset.left_out = {"shapes of type box": 3, "tasks without a submitted annotation": 2}
+    dataset.left_out = LeftOut({"shapes of type box": 3, "tasks without a submitted annotation": 2})
     monkeypatch.setattr(run, "open_dataset", lambda path, images: dataset)
     lines = []
     run.read_source(SourceConfiguration("exports/export.json"), 0, 512, lines.append)
     assert lines == [
         "left out of export.json: shapes of type box (3), tasks without a submitted annotation (2)"
     ]
-    dataset.left_out = {}
+    dataset.left_out = LeftOut()
     run.read_source(SourceConfiguration("exports/export.json"), 0, 512, lines.append)
     assert len(lines) == 1
 
