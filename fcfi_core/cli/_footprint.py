@@ -1,69 +1,97 @@
-"""How much room a model takes: parameters, file, memory of a process that answers clicks with it."""
+"""How much room a model takes and how long it takes to start: measured in a process of its own."""
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import resource
+import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 _BYTES_PER_WEIGHT = 2
 """Files hold float16."""
 
+_NO_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked")
+
 
 @dataclass(frozen=True)
 class Footprint:
-    """The size of one model.
+    """The size of one model with one engine.
 
     Args:
         model: name and variant.
+        engine: what runs it.
         parameters: millions.
         file: MiB as a float16 checkpoint.
-        memory: MiB, the largest resident size of a process that loads it and answers two clicks.
-        memory_without: MiB, the same before the network exists: Python, numpy, OpenCV and torch.
+        ready: seconds from the start of a Python process until it has answered two clicks.
+        ready_processor: seconds of processor time that took.
+        memory: MiB, the largest resident size until then.
+        memory_without: MiB, the same before the engine exists: Python, numpy and OpenCV.
     """
 
     model: str
+    engine: str
     parameters: float
     file: float
+    ready: float
+    ready_processor: float
     memory: float
     memory_without: float
 
 
-def footprint(model: str, weights: Path | None, variant: str, threads: int | None) -> Footprint:
-    """Return the footprint of a checkpoint, or of a variant with random weights, measured in a new process.
+def footprint(model: str, engine: str, weights: Path | None, variant: str, threads: int | None) -> Footprint:
+    """Return the footprint of a checkpoint, or of a variant with random weights.
 
     Args:
         model: name for the table.
+        engine: name; random weights are for torch.
         weights: checkpoint, or None.
         variant: built with random weights if ``weights`` is None.
         threads: CPU threads; None: the container's share.
     """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measured, (model, weights, variant, threads))
+    start = time.perf_counter()
+    asked = json.dumps([engine, str(weights) if weights else None, variant, threads])
+    done = subprocess.run(
+        [sys.executable, "-m", "fcfi_core.cli._footprint", asked],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    found = json.loads(done.stdout)
+    return Footprint(model=model, engine=engine, ready=time.perf_counter() - start, **found)
 
 
-def _measured(model: str, weights: Path | None, variant: str, threads: int | None) -> Footprint:
-    from fcfi_core.checkpoints import read_checkpoint
-    from fcfi_core.model import Model
-    from fcfi_core.networks import registry
+def _measured(engine: str, weights: str | None, variant: str, threads: int | None) -> dict[str, float]:
+    from fcfi_core.checkpoints.files import describe
+    from fcfi_core.model import Model, load_model
     from fcfi_core.predictor import Predictor
 
     memory_without = _largest_resident()
-    network = read_checkpoint(weights).network() if weights else registry.build(variant)
-    count = sum(tensor.numel() for tensor in network.state_dict().values())
-    predictor = Predictor(
-        Model.from_network(network, name=model, variant=variant, device="cpu", threads=threads)
+    if weights:
+        model = load_model(weights, engine=engine, device="cpu", threads=threads)
+    else:
+        from fcfi_core.networks import registry
+
+        network = registry.build(variant)
+        model = Model.from_network(network, variant=variant, device="cpu", threads=threads)
+    Predictor(model).warm_up()
+    ready, memory = time.process_time(), _largest_resident()
+    sizes = (
+        {name: array.size for name, array in describe(weights).weights().items()}
+        if weights
+        else {name: tensor.numel() for name, tensor in network.state_dict().items()}
     )
-    predictor.warm_up()
-    return Footprint(
-        model=model,
-        parameters=sum(parameter.numel() for parameter in network.parameters()) / 1e6,
-        file=weights.stat().st_size / 2**20 if weights else count * _BYTES_PER_WEIGHT / 2**20,
-        memory=_largest_resident(),
-        memory_without=memory_without,
-    )
+    parameters = sum(size for name, size in sizes.items() if not name.endswith(_NO_PARAMETERS))
+    file = Path(weights).stat().st_size if weights else sum(sizes.values()) * _BYTES_PER_WEIGHT
+    return {
+        "parameters": parameters / 1e6,
+        "file": file / 2**20,
+        "ready_processor": ready,
+        "memory": memory,
+        "memory_without": memory_without,
+    }
 
 
 def _largest_resident() -> float:
@@ -74,3 +102,7 @@ def _largest_resident() -> float:
         return int(line.split()[1]) / 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measured(*json.loads(sys.argv[1]))))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 STATISTICS = Path("/proc/stat")
@@ -45,3 +49,15 @@ def other_load(seconds: float = 1.0) -> float:
     load = OtherLoad()
     time.sleep(seconds)
     return load.share()
+
+
+@contextmanager
+def kept_busy(count: int) -> Iterator[None]:
+    """Run ``count`` processes beside this one that each want a core for themselves."""
+    running = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()

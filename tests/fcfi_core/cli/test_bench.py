@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import pytest
 
 from fcfi_core.cli import _machine, bench, main
 from fcfi_core.cli._footprint import Footprint
+from fcfi_core.engines import registry
 
 
 @pytest.fixture
@@ -20,26 +22,46 @@ def quiet(monkeypatch):
     monkeypatch.setattr(bench, "other_load", lambda: 0.0)
     monkeypatch.setattr(_machine.OtherLoad, "share", lambda self: 0.0)
     monkeypatch.setattr(bench, "_CLICKS", bench._CLICKS[:3])
+    monkeypatch.setattr(bench, "_SIZES", ((60, 80), (480, 640)))
+
+
+SMALL = Footprint("m", "torch", 2.7, 5.2, 3.0, 2.0, 400, 300)
 
 
 @pytest.mark.usefixtures("quiet")
-def test_both_paths_in_one_run(command, capsys, monkeypatch):
+def test_all_paths_in_one_run(command, capsys, monkeypatch):
     monkeypatch.setattr(bench, "_MOST_SPREAD", 1e9)
-    assert main([*command, "--json"]) == 0
+    assert main([*command, "--json", "--busy", "0", "1"]) == 0
     report = json.loads(capsys.readouterr().out)
-    rows, (size,) = report["rows"], report["sizes"]
-    assert size["memory"] > size["memory_without"] > 0
-    assert size["file"] == pytest.approx(2 * size["parameters"] * 1e6 / 2**20, rel=0.1)
-    assert [row["path"] for row in rows] == ["fast", "plain"]
+    engines = [name for name in registry.ENGINES if importlib.util.find_spec(name)]
+    rows = report["rows"]
+    assert [(row["busy"], row["path"]) for row in rows] == [
+        (busy, path) for busy in (0, 1) for path in (*engines, "plain")
+    ]
     for row in rows:
         assert row["clicks"] == 9
-        for low, middle, high in (row["first"], row["further"], row["network"]):
+        for name in ("first", "further", "network", "first_processor", "further_processor"):
+            low, middle, high = row[name]
             assert 0 < low <= middle <= high
         assert row["network"][1] <= row["further"][1]
-    times = (1.0, 2.0, 3.0)
-    pair = [bench.Row("m", path, 32, times, times, times, 9) for path in ("fast", "plain")]
-    bench._print(pair, [Footprint("m", 2.7, 5.2, 400, 300)], [])
-    assert "m: 1.0 x faster on a first click" in capsys.readouterr().out
+    assert [size["engine"] for size in report["sizes"]] == engines
+    for size in report["sizes"]:
+        assert size["memory"] > size["memory_without"] > 0
+        assert size["ready"] > 0 < size["ready_processor"]
+        assert size["file"] == pytest.approx(2 * size["parameters"] * 1e6 / 2**20, rel=0.1)
+    assert [photo["engine"] for photo in report["photos"]] == [name for name in engines for _ in range(2)]
+    for photo in report["photos"]:
+        assert 0 < photo["output"][1] < photo["further"][1]
+
+
+def test_the_verdict_compares_with_the_official_way(capsys):
+    slow, quick = (4.0, 6.0, 8.0), (1.0, 2.0, 3.0)
+    rows = [
+        bench.Row("m", path, 0, 32, times, times, times, times, times, 9)
+        for path, times in (("openvino", quick), ("torch", slow), ("plain", slow))
+    ]
+    bench._print(rows, [bench.PhotoRow("torch", 0.3, slow, quick, quick)], [SMALL], [])
+    assert "m, openvino: 3.0 x faster than the official way on a first click" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("quiet")
@@ -48,7 +70,7 @@ def test_own_processes_are_no_other_programs(command, capsys, monkeypatch):
 
     def footprint(*arguments):
         spawned.append(arguments)
-        return Footprint("m", 2.7, 5.2, 400, 300)
+        return SMALL
 
     monkeypatch.setattr(bench, "_MOST_SPREAD", 1e9)
     monkeypatch.setattr(bench, "footprint", footprint)
@@ -66,12 +88,19 @@ def test_widely_spread_times_get_no_verdict(command, capsys, monkeypatch):
     assert "No verdict" in capsys.readouterr().out
 
 
-def test_a_busy_machine_is_refused(command, capsys, monkeypatch):
+@pytest.mark.usefixtures("quiet")
+def test_a_busy_machine_gets_figures_but_no_verdict(command, capsys, monkeypatch):
     monkeypatch.setattr(bench, "other_load", lambda: 0.6)
-    assert main(command) == 1
-    captured = capsys.readouterr()
-    assert "60 %" in captured.err
-    assert not captured.out
+    monkeypatch.setattr(bench, "footprint", lambda *_: SMALL)
+    assert main([*command, "--engine", "torch"]) == 1
+    said = capsys.readouterr().out
+    assert "No verdict on wall times: other programs used 60 %" in said
+    assert "processor" in said
+
+
+def test_a_number_of_busy_processes_below_0(command, capsys):
+    assert main([*command, "--busy", "-1"]) == 2
+    assert "--busy is -1" in capsys.readouterr().err
 
 
 def test_too_few_rounds(command, capsys):

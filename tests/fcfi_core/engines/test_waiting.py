@@ -14,7 +14,7 @@ DOORS = {
     "segment": "from fcfi_core.cli import main; main(['segment', 'photo.png', '--click', '3,3'])",
     "evaluate": "from fcfi_core.cli import main; main(['evaluate', 'photos'])",
     "annotate": "from fcfi_core.cli import main; main(['annotate', 'photos', '--out', 'masks'])",
-    "bench": "from fcfi_core.cli import main; main(['bench', '--force'])",
+    "bench": "from fcfi_core.cli import main; main(['bench'])",
     "doctor": "from fcfi_core.cli import main; main(['doctor'])",
     "train": "from fcfi_core.cli import main;"
     "main(['train', '--from', 'default', '--data', 'photos', '--out', 'run'])",
