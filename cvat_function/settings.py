@@ -65,6 +65,7 @@ class Settings:
         frame_bytes: memory for decoded frames.
         form: answer form, one of FORMS.
         finish: how masks are finished.
+        local_colours: whether the photo's colours sharpen edges; None: as it suits the model.
     """
 
     model: str = "chosen"
@@ -77,6 +78,7 @@ class Settings:
     frame_bytes: int = 128 * MEGABYTE
     form: str = "shapes"
     finish: Finish = USUAL
+    local_colours: bool | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -93,6 +95,7 @@ class Settings:
             frame_bytes=round(value["FCFI_CVAT_FRAME_MEGABYTES"] * MEGABYTE),
             form=value["FCFI_CVAT_RESPONSE"],
             finish=finish_of(value, "FCFI_CVAT_"),
+            local_colours=value["FCFI_LOCAL_COLOURS"],
         )
 
     def load_frame(self, source: images.Source) -> LoadedImage:
@@ -108,7 +111,11 @@ class Settings:
         model = load_model(self.model, device=self.device, engine=self.engine, threads=self.threads)
         # Frames are read, and their size checked, before they reach the predictor.
         predictor = Predictor(
-            model, memo_bytes=self.memo_bytes, memo_seconds=self.memo_seconds, max_pixels=None
+            model,
+            protocol=model.protocol.with_local_colours(self.local_colours),
+            memo_bytes=self.memo_bytes,
+            memo_seconds=self.memo_seconds,
+            max_pixels=None,
         )
         predictor.warm_up()
         return predictor

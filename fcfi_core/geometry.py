@@ -225,6 +225,26 @@ class Frame:
         """
         return sample(view, *self._grid(view, part or self.region))
 
+    def sampled(self, view: Map, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Map:
+        """Return ``view`` at single pixels of the image: (N, c) float32, bilinear to 1/32 of a frame pixel.
+
+        Args:
+            view: (h, w, c) float32, this frame's content at any network size.
+            rows, columns: (N,) pixels of the image; must lie inside the frame's region.
+        """
+        if not len(rows):
+            return np.zeros((0, view.shape[2]), np.float32)
+        own = self._axes()
+        y, x = own[0].within(rows, view.shape[0]), own[1].within(columns, view.shape[1])
+        # As many rows as needed of a picture: OpenCV's sides and channels are limited.
+        shape = -(-len(rows) // _STRIP), _STRIP
+        across, down = (np.resize(axis.astype(np.float32), shape) for axis in (x, y))
+        found = [
+            cv2.remap(np.ascontiguousarray(view[..., start : start + 4]), across, down, cv2.INTER_LINEAR)
+            for start in range(0, view.shape[2], 4)
+        ]
+        return np.hstack([one.reshape(shape[0] * _STRIP, -1)[: len(rows)] for one in found])
+
     def paste(self, view: Map) -> Map:
         """Return ``view`` at the image's resolution and size, 0 outside the frame: (H, W) float32."""
         full = np.zeros((self.image_height, self.image_width), np.float32)

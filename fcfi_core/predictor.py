@@ -69,9 +69,10 @@ class Predictor:
             engine=values["FCFI_ENGINE"],
             threads=values["FCFI_THREADS"] or None,
         )
+        protocol = model.protocol.with_local_colours(values["FCFI_LOCAL_COLOURS"])
         return cls(
             model,
-            protocol=change(model.protocol) if change else None,
+            protocol=change(protocol) if change else protocol,
             memo_bytes=int(values["FCFI_MEMO_MEGABYTES"] * MEGABYTE),
             memo_seconds=values["FCFI_MEMO_SECONDS"],
             max_pixels=int(values["FCFI_MAX_MEGAPIXELS"] * MEGABYTE),

@@ -40,6 +40,8 @@ class Protocol:
             click in the zoomed frame, if that shows at least this many times as much; 0: never.
         flip: average with the mirrored image (logits before the sigmoid): a little quality for 1.5 to
             2 times the cost.
+        local_colours: where the edge is in doubt, let the photo's colours decide (:mod:`fcfi_core.edges`); a
+            finished mask is sharpened, the network sees nothing of it.
         official: keep the maps at the original size between clicks, with corner-aligned bilinear resizing,
             keep a stale zoom box when the object vanishes (the whole image is then seen, and the answer
             squeezed into the old box), and run the network on negative clicks without any object.
@@ -57,6 +59,7 @@ class Protocol:
     mask_threshold: float = 0.49
     second_look: float = 0.0
     flip: bool = False
+    local_colours: bool = False
     official: bool = False
 
     def __post_init__(self) -> None:
@@ -112,6 +115,10 @@ class Protocol:
             )
         return cls(**values)
 
+    def with_local_colours(self, chosen: bool | None) -> Protocol:
+        """Return the same rules with local colours on or off; None: as they are."""
+        return self if chosen is None else replace(self, local_colours=chosen)
+
     def with_flip(self, flip: bool = True) -> Protocol:
         """Return the same rules with flip averaging on or off."""
         return replace(self, flip=flip)
@@ -125,7 +132,7 @@ def product(variant: str = "mobilenetv2") -> Protocol:
     follows the fused feedback, as the published numbers do.
     """
     if variant == "mobilenetv2":
-        return Protocol()
+        return Protocol(local_colours=True)
     return Protocol(first_side=480, target_size=480, expansion_ratio=2.3, zoom_from="fused")
 
 

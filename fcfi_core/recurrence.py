@@ -66,9 +66,9 @@ class Recurrence:
             raise PromptError(NOTHING_ASKED)
         watch = Stopwatch()
         state = self.state(image, self.rules.completed(prompt), watch)
-        result = self.rules.answer(prompt, state, (image.height, image.width))
+        result = self.rules.answer(image, prompt, state)
         more = partial(self._alternatives, image, prompt)
-        return replace(result, image_notes=image.notes, timings=watch.finished(), more=more)
+        return replace(result, timings=watch.finished(), more=more)
 
     def _alternatives(self, image: LoadedImage, prompt: Prompt) -> tuple[Result, ...]:
         return self.candidates(image, prompt)[0]
@@ -116,9 +116,7 @@ class Recurrence:
         if not ends_there or not self._is_ambiguous(asked):
             return (replace(self.result(image, prompt), more=None),), 0
         states, given = self._looks(image, asked, Stopwatch())
-        results = tuple(
-            replace(self.rules.answer(prompt, state, size), image_notes=image.notes) for state in states
-        )
+        results = tuple(self.rules.answer(image, prompt, state) for state in states)
         return results, (given + len(repeated)) % len(states)
 
     def _is_ambiguous(self, prompt: Prompt) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fcfi_core import masks
 from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click
+from fcfi_core.edges import sharpened
 from fcfi_core.errors import SettingsError
 from fcfi_core.geometry import Frame, Region
 from fcfi_core.masks import Polygons, coco, cvat, label_studio
@@ -44,6 +45,7 @@ class Result:
             alone), "network" (the rest of it), "rest", and "total" of these but the first. Parts that
             were remembered take 0.
         cleaned_mask: (H, W) bool that replaces the mask; set by :meth:`finished`.
+        pixels: (H, W, 3) uint8, the image, where its colours sharpen the mask's edge; None: they do not.
         more: computes the answers to choose from, see :attr:`candidates`; None: there is this one alone.
     """
 
@@ -56,11 +58,12 @@ class Result:
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     cleaned_mask: NDArray[np.bool_] | None = field(default=None, repr=False)
+    pixels: NDArray[np.uint8] | None = field(default=None, repr=False)
     more: Callable[[], tuple[Result, ...]] | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave behind what computes further answers: it belongs to this process."""
-        return {**self.__dict__, "more": None}
+        """Leave behind the image, and what computes further answers: they belong to this process."""
+        return {**self.__dict__, "cleaned_mask": self.mask, "pixels": None, "more": None}
 
     @cached_property
     def candidates(self) -> tuple[Result, ...]:
@@ -74,7 +77,9 @@ class Result:
     def mask(self) -> NDArray[np.bool_]:
         """(H, W) bool, read-only: the object, thresholded at the image's resolution."""
         mask = self.cleaned_mask
-        if mask is None:
+        if mask is None and self.pixels is not None:
+            mask = sharpened(self.pixels, self.frame, self.view, self.threshold)
+        elif mask is None:
             mask = self.frame.above(self.view, self.threshold)
         mask.flags.writeable = False
         return mask

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click
 from fcfi_core.geometry import Frame, Region, first_region, next_region
+from fcfi_core.images import LoadedImage
 from fcfi_core.prompt import Prompt
 from fcfi_core.protocol import LONGEST, Protocol
 from fcfi_core.results import Result
@@ -145,13 +146,22 @@ class Rules:
         """Return what is kept of a pass that saw ``seen``; the maps are of its size."""
         raise NotImplementedError
 
-    def answer(self, prompt: Prompt, state: State | None, size: Size) -> Result:
+    def answer(self, image: LoadedImage, prompt: Prompt, state: State | None) -> Result:
         """Return the result that ``state`` stands for; None: there is no object yet."""
         if state is None:
+            size = image.height, image.width
             nothing = Frame.of(Region.whole(*size), size, target=1)
-            return Result(nothing, np.zeros((1, 1), np.float32), 1.0, prompt.clicks, notes=(NO_OBJECT,))
-        threshold = self.protocol.mask_threshold
-        return Result(state.frame, state.probability, threshold, prompt.clicks, prompt.implied_click)
+            empty = np.zeros((1, 1), np.float32)
+            return Result(nothing, empty, 1.0, prompt.clicks, image_notes=image.notes, notes=(NO_OBJECT,))
+        return Result(
+            state.frame,
+            state.probability,
+            self.protocol.mask_threshold,
+            prompt.clicks,
+            prompt.implied_click,
+            image_notes=image.notes,
+            pixels=image.pixels if self.protocol.local_colours else None,
+        )
 
 
 class ProductRules(Rules):
@@ -211,9 +221,9 @@ class ProductRules(Rules):
         source = probability if self.protocol.zoom_from == "prediction" else fused
         return State(seen, probability, source, source, zoomed)
 
-    def answer(self, prompt: Prompt, state: State | None, size: Size) -> Result:
+    def answer(self, image: LoadedImage, prompt: Prompt, state: State | None) -> Result:
         """Lower the threshold to the clicked pixel's probability where the mask would be empty."""
-        result = super().answer(prompt, state, size)
+        result = super().answer(image, prompt, state)
         return result if state is None else _with_something(result)
 
 

@@ -98,6 +98,11 @@ def area(text: str) -> float | None:
     return number
 
 
+def choice(text: str) -> bool | None:
+    """Return the truth value written in ``text``, see :func:`flag`; None for ``auto``."""
+    return None if text.strip().lower() == "auto" else flag(text)
+
+
 @dataclass(frozen=True)
 class Variable:
     """One environment variable.
@@ -150,6 +155,12 @@ CORE_VARIABLES: tuple[Variable, ...] = (
         None,
         "Holes of at most so many pixels without a negative click are filled; 0 keeps all; auto likewise.",
         area,
+    ),
+    Variable(
+        "FCFI_LOCAL_COLOURS",
+        None,
+        "Whether the photo's colours sharpen the edges of masks: 1, 0, or auto: as it suits the model.",
+        choice,
     ),
 )
 """What every command reads."""

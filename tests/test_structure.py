@@ -15,7 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "heap", "stopwatch"),
     ("allowance", "axes", "clicks", "memo", "outputs", "plugins"),
     ("geometry", "protocol"),
-    ("masks", "images"),
+    ("edges", "masks", "images"),
     ("prompt", "settings"),
     ("networks",),
     ("checkpoints",),

@@ -118,9 +118,8 @@ def test_choosing_is_clicking(scales, nested):
     answers = session.click(80, 60).candidates
     for index in (2, 0, 1, 1):
         assert np.array_equal(session.choose(index).mask, answers[index].mask)
-        assert [
-            np.array_equal(a.mask, b.mask) for a, b in zip(session.result.candidates, answers, strict=True)
-        ]
+        pairs = zip(session.result.candidates, answers, strict=True)
+        assert all(np.array_equal(one.mask, other.mask) for one, other in pairs)
     assert session.clicks == (Click(80, 60), Click(80, 60))
     with pytest.raises(PromptError, match="answer 3"):
         session.choose(3)

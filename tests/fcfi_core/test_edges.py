@@ -1,0 +1,97 @@
+"""Edges where the colours change, and only there."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fcfi_core.edges import DOUBT, sharpened
+from fcfi_core.geometry import Frame, Region
+from fcfi_core.predictor import Predictor
+from fcfi_core.protocol import Protocol, parity, product
+
+HEIGHT, WIDTH = 200, 300
+
+
+def soft(shift=0.0, scale=1.0):
+    """A vertical edge at column 150, as a network shows it: soft, and off by ``shift`` pixels."""
+    height, width = round(HEIGHT * scale), round(WIDTH * scale)
+    columns = (np.arange(width) + 0.5) / scale
+    row = 1 / (1 + np.exp(-(columns - 150 - shift) / (4 / scale)))
+    return np.tile(row.astype(np.float32), (height, 1))
+
+
+def photo(noise=4):
+    random = np.random.default_rng(0)
+    pixels = np.full((HEIGHT, WIDTH, 3), (60, 90, 60))
+    pixels[:, 150:] = (170, 60, 50)
+    return np.clip(pixels + random.normal(0, noise, pixels.shape), 0, 255).astype(np.uint8)
+
+
+def frame(view):
+    return Frame(Region.whole(HEIGHT, WIDTH), *view.shape, HEIGHT, WIDTH)
+
+
+TRUTH = np.tile(np.arange(WIDTH) >= 150, (HEIGHT, 1))
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+@pytest.mark.parametrize("shift", [-2.5, 0.0, 2.5])
+def test_an_edge_goes_where_the_colours_change(shift, scale):
+    view = soft(shift, scale)
+    before = (frame(view).above(view, 0.5) != TRUTH).sum()
+    after = (sharpened(photo(), frame(view), view, 0.5) != TRUTH).sum()
+    assert after < 0.25 * before if shift else after <= before
+
+
+def test_without_a_difference_of_colours_nothing_moves():
+    view = soft(3.0)
+    flat = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
+    assert np.array_equal(sharpened(flat, frame(view), view, 0.5), frame(view).above(view, 0.5))
+
+
+@given(st.integers(0, 10_000), st.sampled_from((0.3, 0.49, 0.7)))
+def test_only_doubtful_pixels_change_sides(seed, threshold):
+    random = np.random.default_rng(seed)
+    view = cv2.GaussianBlur(random.random((60, 80)).astype(np.float32), (0, 0), 4)
+    view = np.clip((view - view.mean()) * 12 + 0.5, 0, 1).astype(np.float32)
+    pixels = random.integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    seen = Frame(Region.whole(120, 160), 60, 80, 120, 160)
+    changed = sharpened(pixels, seen, view, threshold) != seen.above(view, threshold)
+    probability = seen.paste(view)[changed]
+    assert ((probability > DOUBT - 1e-2) & (probability < 1 - DOUBT + 1e-2)).all()
+
+
+def test_a_part_of_a_photo_is_sharpened_where_it_lies():
+    view = soft(2.0)[50:150, 100:200]
+    seen = Frame(Region(50, 149, 100, 199), 100, 100, HEIGHT, WIDTH)
+    found = sharpened(photo(), seen, view, 0.5)
+    assert not found[:50].any()
+    assert not found[150:].any()
+    assert (found[50:150, 100:200] != TRUTH[50:150, 100:200]).mean() < 0.01
+
+
+def test_nothing_and_everything():
+    view = np.zeros((40, 60), np.float32)
+    assert not sharpened(photo(), frame(view), view, 0.5).any()
+    assert sharpened(photo(), frame(view), view + 1, 0.5).all()
+
+
+def test_who_is_sharpened():
+    assert product("mobilenetv2").local_colours
+    assert not product("hrnet18").local_colours
+    assert not parity().local_colours
+    assert not Protocol().with_local_colours(None).local_colours
+    assert Protocol().with_local_colours(True).local_colours
+
+
+def test_the_network_sees_nothing_of_it(tiny_model, photo):
+    sharp = Predictor(tiny_model, protocol=tiny_model.protocol.with_local_colours(True))
+    plain = Predictor(tiny_model)
+    clicks = [(70, 40), (20, 20, False), (75, 50)]
+    one, other = sharp.segment(photo, clicks), plain.segment(photo, clicks)
+    assert np.array_equal(one.probability, other.probability)
+    assert one.confidence == other.confidence
