@@ -64,7 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tuning.add_argument(
         "--data",
         metavar="EXPORT",
-        help="Label Studio JSON, CVAT XML or COCO JSON export, or a folder with images/ and masks/",
+        help="Label Studio JSON, CVAT XML, COCO, LabelMe or Datumaro JSON, a YOLO-seg folder, or a folder "
+        "with images/ and masks/",
     )
     tuning.add_argument("--images", metavar="DIR", help="folder of the export's photos (default: beside it)")
     tuning.add_argument(

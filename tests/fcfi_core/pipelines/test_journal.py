@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcfi_core.errors import SettingsError
+from fcfi_core.pipelines import journal as module
 from fcfi_core.pipelines.journal import Journal
 
 RUN = {"model": "a", "options": {"clean": True}}
@@ -48,6 +49,33 @@ def test_killed_at_any_byte(tmp_path_factory, data) -> None:
         for index in range(survivors, 4):
             journal.append(index, {"image": "é" * index})
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"index":1,"image":"\0\0\0"}\n', b'{"index":1,"im\n', b'{"in":2}\n', b"[]\n"]
+)
+def test_a_line_that_is_no_entry_ends_the_journal(tmp_path, line) -> None:
+    with Journal(tmp_path / "j", RUN) as journal:
+        journal.append(0, {"image": "a"})
+    whole = (tmp_path / "j").read_bytes()
+    (tmp_path / "j").write_bytes(whole + line + b'{"index":2,"image":"c"}\n')
+    with Journal(tmp_path / "j", RUN) as journal:
+        assert [index for index, _ in journal.entries()] == [0]
+    assert (tmp_path / "j").read_bytes() == whole
+
+
+def test_the_disk_is_waited_for_each_second_and_at_the_end(tmp_path, monkeypatch) -> None:
+    synced: list[int] = []
+    now = [100.0]
+    monkeypatch.setattr(module.os, "fsync", synced.append)
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    with Journal(tmp_path / "j", RUN) as journal:
+        for index in range(10):
+            now[0] += 0.3
+            journal.append(index, {"image": "a"})
+            assert json.loads((tmp_path / "j").read_bytes().splitlines()[-1])["index"] == index
+        assert len(synced) == 2
+    assert len(synced) == 3
 
 
 def test_another_run_is_refused(tmp_path) -> None:

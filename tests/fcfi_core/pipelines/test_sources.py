@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from types import SimpleNamespace
 
@@ -257,3 +258,29 @@ def test_readers_of_the_earlier_groups_are_asked(write, photos, monkeypatch) -> 
     prompts = sources.PromptSource("p", "d", (), {})
     announced["prompts"] = [lambda path, images: prompts]
     assert open_source(path) is prompts
+
+
+def test_a_unit_of_work_is_small_and_stands_alone(write) -> None:
+    polygon = [10.5, 10, 30, 10, 30, 30, 10, 30]
+    annotations = [{"id": n, "image_id": 7, "category_id": 3, "segmentation": [polygon]} for n in range(20)]
+    elsewhere = [{**one, "id": 100 + number, "image_id": 8} for number, one in enumerate(annotations * 500)]
+    unit = open_source(write("many.json", coco(*annotations, *elsewhere))).images[0]
+    packed = pickle.dumps(unit)
+    assert len(packed) < 10_000
+    opened = pickle.loads(packed).read()
+    assert [prompt.mask.sum() for prompt in asked(opened) if prompt.mask is not None] == [400] * 20
+
+
+def test_a_mask_of_a_folder_travels_without_the_others(photos, tmp_path) -> None:
+    root = tmp_path / "set"
+    (root / "masks").mkdir(parents=True)
+    shutil.copytree(photos, root / "images")
+    for index in range(3):
+        cv2.imwrite(str(root / "masks" / f"{index}.png"), np.full((90, 120), index + 1, np.uint8))
+    source = open_source(root)
+    for unit in source.images:
+        unit.read()
+    packed = pickle.dumps(source.images[1])
+    assert len(packed) < 10_000
+    (one,) = pickle.loads(packed).read().objects
+    assert (one.name, one.prompt(nothing_noted).mask.sum()) == ("2", 90 * 120)
