@@ -72,6 +72,7 @@ class Editor:
         self.driver.find_element(By.NAME, "email").send_keys(email)
         self.driver.find_element(By.NAME, "password").send_keys(password)
         self.driver.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+        self.hands += 3
         self.until(lambda: "/user/login" not in self.driver.current_url)
 
     def until(self, condition, seconds=30.0):
@@ -84,6 +85,29 @@ class Editor:
         self.until(lambda: self.all(".konvajs-content") and self.picture()[2] > 50)
         time.sleep(1.0)  # the editor lays itself out once more after the picture is there
         self.posted()
+
+    def label_all(self, project):
+        """Open a project, press *Label All Tasks*, and wait for the first picture."""
+        self.driver.get(f"{self.url}/projects/{project}/data")
+        self._press_button("Label All Tasks")
+        self.until(lambda: self.all("[data-testid=bottombar-auto-annotation-toggle]"))
+        self.until(lambda: self.all(".konvajs-content") and self.picture()[2] > 50)
+        time.sleep(1.0)
+        self.posted()
+
+    def _press_button(self, *texts):
+        """Click the button with one of these texts as soon as it is there."""
+
+        def pressed():
+            return self.driver.execute_script(
+                "const wanted = [...document.querySelectorAll('button, a')].find(one =>"
+                " one.offsetParent && !one.disabled && arguments[0].includes(one.innerText.trim()));"
+                "if (wanted) wanted.click(); return Boolean(wanted)",
+                list(texts),
+            )
+
+        self.until(pressed)
+        self.hands += 1
 
     def all(self, selector):
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
@@ -202,13 +226,7 @@ class Editor:
     def submit(self):
         """Press Submit or Update and return the results that were saved."""
         self.posted()
-        button = next(
-            one
-            for one in self.driver.find_elements(By.TAG_NAME, "button")
-            if one.text.strip() in ("Submit", "Update") and one.is_displayed()
-        )
-        button.click()
-        self.hands += 1
+        self._press_button("Submit", "Update")
         until = time.monotonic() + 15
         while time.monotonic() < until:
             for path, body in self.posted():

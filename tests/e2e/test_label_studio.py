@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import socket
@@ -25,10 +26,16 @@ from PIL import Image
 
 from fcfi_core import Click, Predictor
 from fcfi_core.cli import main
+from fcfi_core.masks import coco
 from fcfi_core.masks import label_studio as code
+from fcfi_core.masks.finish import Finish
 from fcfi_core.settings import CORE_VARIABLES, read
+from label_studio_backend.answers import Place, regions
 from label_studio_backend.image_resolver import ImageResolver
 from label_studio_backend.label_studio import LabelStudio
+from label_studio_backend.labelling_config import LabellingConfig
+from label_studio_backend.labelling_templates import labelling_config
+from label_studio_backend.prompts import from_context
 from label_studio_backend.settings import Settings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -205,6 +212,7 @@ def annotator(label_studio, backend, photo, tmp_path, capsys):
     (tmp_path / "images" / "disk.png").write_bytes(photo)
     backend()
     words = ["label-studio", "setup", str(tmp_path / "images"), "--labels", "cell,nucleus & co"]
+    words += ["--title", tmp_path.name]
     address = ["--url", label_studio.url, "--token", TOKEN, "--backend", backend.url]
     assert main([*words, *address]) == 0
     said = capsys.readouterr().out
@@ -276,3 +284,206 @@ def test_personal_access_tokens_are_exchanged(label_studio, backend, annotator):
     resolver = ImageResolver(Settings(label_studio_url=label_studio.url, label_studio_token=personal))
     image, _ = resolver.load(annotator.task["data"]["image"], annotator.task["id"])
     assert (image.width, image.height) == (WIDTH, HEIGHT)
+
+
+def ground_of(width, height):
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([110 + 30 * np.sin(columns / 17), 120 + 30 * np.cos(rows / 23), 90 + 0 * rows], 2)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """A photo as PNG of a red disk and a blue square, with the mask of each."""
+    rows, columns = np.mgrid[:480, :640]
+    disk = (columns - 180) ** 2 + (rows - 240) ** 2 <= 90**2
+    square = (abs(columns - 470) <= 80) & (abs(rows - 250) <= 80)
+    pixels = np.where(disk[..., None], (225, 60, 40), ground_of(640, 480))
+    pixels = np.where(square[..., None], (40, 80, 220), pixels).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue(), {"disk": disk, "square & co": square}
+
+
+@pytest.fixture
+def project(label_studio, backend, scene, tmp_path, capsys):
+    """A function that sets a project up with the photo, and returns its number."""
+    backend()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "scene.png").write_bytes(scene[0])
+
+    def set_up(*options):
+        words = ["label-studio", "setup", str(tmp_path / "images"), "--labels", "disk,square & co", *options]
+        address = ["--url", label_studio.url, "--token", TOKEN, "--backend", backend.url]
+        assert main([*words, *address, "--title", tmp_path.name]) == 0
+        return int(capsys.readouterr().out.split("project ")[1].split(":")[0])
+
+    return set_up
+
+
+def overlap(one, other):
+    return (one & other).sum() / (one | other).sum()
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        (("--output", "brush"), (1400, 900)),
+        (("--output", "brush", "--background", "background"), (1024, 700)),
+        (("--output", "polygon"), (1366, 768)),
+        (("--output", "rectangle"), (1920, 1080)),
+        (("--output", "bitmask"), (1280, 800)),
+        (("--output", "brush", "--boxes"), (1600, 900)),
+    ],
+)
+def test_in_the_editor_as_a_person_does(
+    label_studio, open_editor, project, scene, tmp_path, capsys, options, size
+):
+    """Log in, Label All Tasks, keys and clicks of the guide, submit, export."""
+    number = project(*options)
+    pictures = Path(os.environ.get("FCFI_SCREENSHOTS") or tmp_path)
+    name = f"{'-'.join(options).strip('-')}-{size[0]}".replace("--", "")
+    with open_editor(label_studio.url, *size) as editor:
+        start = time.monotonic()
+        editor.log_in("annotator@example.com", "a-long-password-1")
+        editor.label_all(number)
+        editor.switch()
+        editor.press("m")
+        editor.press("1")
+        assert editor.selected_labels() == ["disk"]
+        (context,) = editor.click(180 / 640, 240 / 480)
+        assert [entry["is_positive"] for entry in context] == [True, True]
+        first = editor.hands, time.monotonic() - start
+        assert editor.selected_labels() == ["disk"], "the label stays chosen"
+        if "--background" in options:
+            editor.press("3")
+            (disk,) = editor.click(470 / 640, 250 / 480)
+            assert disk[-1]["value"]["labels"] == ["background"]
+            editor.press("3")
+        else:
+            (disk,) = editor.click(470 / 640, 250 / 480, negative=True)
+            assert disk[-1]["is_positive"] is False
+        editor.shot(pictures / f"{name}-negative.png")
+        editor.tick()
+        assert len(editor.regions()) == 1
+        editor.press("2")
+        (square,) = editor.click(470 / 640, 250 / 480)
+        assert len(square) == 2, "a new object has clicks of its own"
+        editor.shot(pictures / f"{name}-second.png")
+        editor.tick()
+        saved = editor.submit()
+        editor.shot(pictures / f"{name}-submitted.png")
+    print(f"{name}: first mask after {first[0]} clicks and keys, {first[1]:.1f} s; all {editor.hands}")
+
+    # what was saved is exported
+    export = tmp_path / "export.json"
+    export.write_bytes(label_studio.ask("GET", f"/api/projects/{number}/export?exportType=JSON").body)
+    assert main(["label-studio", "export", str(export), "--to", "coco", "--out", str(tmp_path / "coco")]) == 0
+    content = json.loads((tmp_path / "coco" / "instances.json").read_text())
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    assert content["images"][0]["file_name"] == "scene.png"
+    found = {name: np.zeros((480, 640), bool) for name in names.values()}
+    for one in content["annotations"]:
+        found[names[one["category_id"]]] |= coco.decode(one["segmentation"])
+    assert set(found) == {"disk", "square & co"}
+    predictor = Predictor.from_settings(read(CORE_VARIABLES, os.environ))
+    for label, context in (("disk", disk), ("square & co", square)):
+        (prompt,) = from_context(context, "background")
+        answer = predictor.answer(scene[0], prompt.pixels(640, 480, 640, 480)).finished(Finish())
+        if "rectangle" in options:
+            box = answer.mask.any(0).nonzero()[0][[0, -1]], answer.mask.any(1).nonzero()[0][[0, -1]]
+            wanted = np.zeros_like(answer.mask)
+            wanted[box[1][0] : box[1][1] + 1, box[0][0] : box[0][1] + 1] = True
+            assert (found[label] == wanted).all()
+        elif "polygon" in options:
+            assert overlap(found[label], answer.mask) > 0.98
+        else:
+            assert (found[label] == answer.mask).all()
+    assert overlap(found["disk"], scene[1]["disk"]) > (0.75 if "rectangle" in options else 0.9)
+    # each mask carries the class it was clicked with, and nothing else
+    rows = [entry["value"]["labels"] for entry in saved if entry["type"] == "labels"]
+    assert sorted(map(tuple, rows))[:1] == [("disk",)]
+    assert {label for row in rows for label in row} == {"disk", "square & co"}
+    assert all(len(row) == 1 for row in rows)
+
+
+def objects_in(kind, content):
+    """Return how many objects an export holds; None if it is no archive."""
+    if content[:4] != b"PK\x03\x04":
+        return 1 if content[:4] == b"\x89PNG" else None
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist() if not name.startswith("images/")}
+    if "COCO" in kind:
+        (text,) = (text for name, text in files.items() if name.endswith(".json"))
+        return len(json.loads(text)["annotations"])
+    if kind == "YOLO":
+        return sum(len(text.splitlines()) for name, text in files.items() if name.startswith("labels/"))
+    if kind == "VOC":
+        return sum(text.count(b"<object>") for text in files.values())
+    return len(files)
+
+
+def exports_table():
+    """Return {config: {column: cell}} of the documentation's table of exports."""
+    page = (ROOT / "docs" / "label-studio.md").read_text(encoding="utf-8")
+    lines = [
+        line for line in page.split("## Exports")[1].split("## ")[0].splitlines() if line.startswith("|")
+    ]
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0].replace("`", ""): dict(zip(head[1:], row[1:], strict=True)) for row in rows}
+
+
+def config_called(name):
+    classes = [f'<Label value="{label}"/>' for label in ("disk", "square")]
+
+    def tag(kind, name, more=""):
+        return f'<{kind} name="{name}" toName="image" {more}>{"".join(classes)}</{kind}>'
+
+    image = '<Image name="image" value="$image"/>'
+    clicks = tag("KeyPointLabels", "click", 'smart="true"')
+    if name.startswith("setup"):
+        return labelling_config(["disk", "square"], shape=name.split()[-1])
+    if name == "Labels, hidden BrushLabels":
+        point = '<KeyPoint name="click" toName="image" smart="true"/>'
+        hidden = f'<View style="display:none">{tag("BrushLabels", "mask")}</View>'
+        return f"<View>{tag('Labels', 'label')}{image}{hidden}{point}</View>"
+    return f"<View>{image}{tag(name.split(',')[0], 'mask')}{clicks}</View>"
+
+
+@pytest.mark.parametrize("name", sorted(exports_table()))
+def test_what_label_studio_exports_is_what_the_documentation_says(label_studio, photo, name):
+    config = config_called(name)
+    number = label_studio.post("/api/projects", {"title": name[:50], "label_config": config})["id"]
+    label_studio.upload(number, [("disk.png", photo)])
+    task = label_studio.get(f"/api/tasks?project={number}")["tasks"][0]["id"]
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    results = []
+    for label, x in (("disk", 80), ("square", 240)):
+        output = LabellingConfig.parse(config).output("image", [label])
+        drawn = regions(
+            (columns - x) ** 2 + (rows - 120) ** 2 <= 50**2, Place("image", WIDTH, HEIGHT), output, 0.9
+        )
+        if "<Labels" in config and not output.named:
+            # as the editor does when a suggestion is accepted: the chosen label of each row is put on it
+            shape = {key: value for key, value in drawn[0]["value"].items() if not key.endswith("labels")}
+            value = {**shape, "labels": [label]}
+            drawn += [{**drawn[0], "type": "labels", "from_name": "label", "value": value}]
+        results += drawn
+    label_studio.post(f"/api/tasks/{task}/annotations", {"result": results})
+    offered = label_studio.get(f"/api/projects/{number}/export/formats")
+    offered = {one["name"] for one in offered if not one.get("disabled")}
+    kinds = {
+        "COCO": "COCO",
+        "YOLO": "YOLO",
+        "Pascal VOC": "VOC",
+        "PNG": "BRUSH_TO_PNG",
+        "NumPy": "BRUSH_TO_NUMPY",
+        "Brush to COCO": "BRUSH_TO_COCO",
+    }
+    found = {}
+    for column, kind in kinds.items():
+        found[column] = "no"
+        if kind in offered:
+            route = f"/api/projects/{number}/export?exportType={kind}&download_all_tasks=false"
+            count = objects_in(kind, label_studio.ask("GET", route).body)
+            found[column] = {0: "empty", 2: "yes", 4: "twice"}[count]
+    assert found == exports_table()[name]
