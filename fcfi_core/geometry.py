@@ -83,6 +83,18 @@ class Region:
         left, right = _expanded(self.left, self.right, ratio, smallest, width)
         return Region(top, bottom, left, right)
 
+    def aligned(self, step: int, height: int, width: int) -> Region:
+        """Return the smallest region around this one with edges at multiples of ``step``, cut at the border.
+
+        Args:
+            step: pixels.
+            height, width: size of the image.
+        """
+        top, left = self.top // step * step, self.left // step * step
+        bottom = min(height, -(-(self.bottom + 1) // step) * step) - 1
+        right = min(width, -(-(self.right + 1) // step) * step) - 1
+        return Region(top, bottom, left, right)
+
     def overlap(self, other: Region) -> float:
         """Return the product of the two one-dimensional overlaps (intersection over hull), 0..1."""
         rows = _overlap(self.top, self.bottom, other.top, other.bottom)
@@ -121,6 +133,13 @@ def _around(place: int, extent: int, length: int) -> tuple[int, int]:
 
 def _overlap(a: int, b: int, c: int, d: int) -> float:
     return max(0, min(b, d) - max(a, c) + 1) / (max(b, d) - min(a, c) + 1)
+
+
+REDUCTION = 4
+"""Image pixels along each side of a pixel of the reduced copy of an image."""
+
+COARSE = 2 * REDUCTION
+"""Image pixels along a pixel of a frame from which the reduced copy shows as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +208,30 @@ class Frame:
         if self.align_corners:
             return self._resized(crop.astype(np.float32) / np.float32(255))
         return np.asarray(self._resized(crop), np.float32) / np.float32(255)
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether it shows so little that a copy of the image, reduced by 4, serves as well."""
+        region = self.region
+        edges = (region.top, region.left, region.height, region.width)
+        shrinks = min(region.height / self.height, region.width / self.width)
+        return not self.align_corners and shrinks >= COARSE and not any(edge % REDUCTION for edge in edges)
+
+    def apply_reduced(self, reduced: NDArray[np.uint8]) -> Map:
+        """Return the view of a :attr:`is_coarse` frame from a reduced copy of the image.
+
+        A grey level or two from :meth:`apply` (more along the hardest edges), at a small part of its cost.
+
+        Args:
+            reduced: (H // 4, W // 4, 3) uint8, each pixel the mean of 4 x 4 of the image.
+
+        Returns:
+            (height, width, 3) float32, 0..1.
+        """
+        rows, columns = (
+            slice(part.start // REDUCTION, part.stop // REDUCTION) for part in self.region.slices
+        )
+        return np.asarray(self._resized(reduced[rows, columns]), np.float32) / np.float32(255)
 
     def apply_clicks(self, clicks: Sequence[Click]) -> list[tuple[float, float]]:
         """Return the (row, column) of each click in network pixels, fractional."""

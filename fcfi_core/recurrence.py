@@ -215,6 +215,7 @@ class Recurrence:
         key = ("encoded", self.model.key, image.digest, frame, self.protocol.flip)
         encoded: Encoded | None = self.memo.get(key)
         if encoded is None:
-            encoded = self.model.engine.encode(layout.of(frame.apply(image.pixels), self.protocol.flip))
+            view = frame.apply_reduced(image.quarter) if frame.is_coarse else frame.apply(image.pixels)
+            encoded = self.model.engine.encode(layout.of(view, self.protocol.flip))
             self.memo.put(key, encoded, encoded.size)
         return encoded

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click
-from fcfi_core.geometry import Frame, Region, first_region, next_region
+from fcfi_core.geometry import COARSE, REDUCTION, Frame, Region, first_region, next_region
 from fcfi_core.images import LoadedImage
 from fcfi_core.prompt import Prompt
 from fcfi_core.protocol import LONGEST, Protocol
@@ -173,6 +173,12 @@ class ProductRules(Rules):
         """Everything, but of a very long image the surroundings of the newest positive click only."""
         newest = next((click for click in reversed(clicks) if click.positive), None)
         return first_region(newest, size, LONGEST, self.protocol.first_aspect)
+
+    def _frame(self, region: Region, size: Size, target: int | None) -> Frame:
+        """Let the edges of a large part fall together with pixels of the image's reduced copy."""
+        if target is not None and max(region.height, region.width) >= COARSE * target:
+            region = region.aligned(REDUCTION, *size)
+        return super()._frame(region, size, target)
 
     def first_pass(self, prompt: Prompt) -> int:
         """A box has a pass of its own; negative clicks wait until there is an object."""

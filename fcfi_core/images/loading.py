@@ -20,8 +20,10 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, BinaryIO, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import (
@@ -94,6 +96,15 @@ class LoadedImage:
     def height(self) -> int:
         """Number of pixel rows."""
         return int(self.pixels.shape[0])
+
+    @cached_property
+    def quarter(self) -> NDArray[np.uint8]:
+        """(H // 4, W // 4, 3) uint8, read-only: each pixel the mean of 4 x 4; made when asked for."""
+        height, width = self.height // 4, self.width // 4
+        whole = self.pixels[: 4 * height, : 4 * width]
+        quarter = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        quarter.flags.writeable = False
+        return quarter
 
 
 Source = (
