@@ -1,0 +1,200 @@
+"""A running CVAT with our functions: over REST, by our commands, and in the interface as a person uses it."""
+
+from __future__ import annotations
+
+import json
+import time
+import zipfile
+
+import numpy as np
+import pytest
+
+from fcfi_core.cli import main
+from fcfi_core.evaluation.metrics import iou
+from fcfi_core.masks import cvat
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+CUP = (270, 150)  # in coffee.jpg, the second photo, 600 x 400
+AROUND_CUP = (150.0, 40.0, 480.0, 360.0)
+SIZE = (600, 400)
+FRAME = 1
+
+
+def mask_of(answer, size=SIZE):
+    (shape,) = answer["shapes"]
+    return cvat.decode(shape["points"], *size)
+
+
+def saved(client, task):
+    """The shapes of the photo, latest last."""
+    return [one for one in task.get_annotations().shapes if one.frame == FRAME]
+
+
+def wait_for_shape(client, task, count, seconds=30):
+    end = time.monotonic() + seconds
+    while len(found := saved(client, task)) < count:
+        assert time.monotonic() < end, "nothing was saved"
+        time.sleep(0.3)
+    return found
+
+
+def test_the_server_lists_our_functions_as_they_are_meant(client, functions):
+    text = client.api_client.lambda_api.list_functions(_parse_response=False)[1].data
+    listed = {one["id"]: one for one in json.loads(text)}
+    clicks, boxes, tracker = listed["fcfi"], listed["fcfi-box"], listed["fcfi-tracker"]
+    assert (clicks["min_pos_points"], clicks["min_neg_points"]) == (1, 0)
+    assert not clicks["startswith_box"]
+    assert not clicks["startswith_box_optional"]
+    assert (boxes["min_pos_points"], boxes["startswith_box_optional"]) == (0, True)
+    assert tracker["supported_shape_types"] == ["mask", "polygon", "rectangle"]
+
+
+def test_clicks_boxes_undo_and_regions_over_rest(ask, task):
+    where = {"task": task.id, "frame": FRAME}
+    first = ask("fcfi", **where, pos_points=[CUP], neg_points=[], obj_bbox=[])
+    assert mask_of(first)[CUP[1], CUP[0]]
+    second = ask("fcfi", **where, pos_points=[CUP], neg_points=[[20, 20]], obj_bbox=[])
+    assert not mask_of(second)[20, 20]
+    assert ask("fcfi", **where, pos_points=[CUP], neg_points=[], obj_bbox=[]) == first, "undo is exact"
+    corners = [AROUND_CUP[:2], AROUND_CUP[2:]]
+    boxed = ask("fcfi-box", **where, pos_points=[], neg_points=[], obj_bbox=corners)
+    assert mask_of(boxed).any()
+    two = ask("fcfi-box", **where, pos_points=[], neg_points=[], obj_bbox=[*corners, [0, 0], [100, 100]])
+    assert len(two["shapes"]) == 2
+    assert ask("fcfi-box", **where, pos_points=[], neg_points=[[20, 20]], obj_bbox=[]) == {"shapes": []}
+
+
+def test_the_tracker_over_rest(ask, task):
+    """One and the same photo twice: the object stays where it is, and the state stays small."""
+    where = {"task": task.id, "frame": FRAME}
+    first = ask("fcfi", **where, pos_points=[CUP], neg_points=[], obj_bbox=[])["shapes"][0]
+    drawn = [
+        {"type": "mask", "points": first["points"]},
+        {"type": "rectangle", "points": list(AROUND_CUP)},
+    ]
+    begun = ask("fcfi-tracker", **where, shapes=drawn)
+    assert [len(state) < 2500 for state in begun["states"]] == [True, True]
+    followed = ask("fcfi-tracker", **where, states=begun["states"])
+    assert [one["type"] for one in followed["shapes"]] == ["mask", "rectangle"]
+    assert iou(cvat.decode(followed["shapes"][0]["points"], *SIZE), mask_of({"shapes": [first]})) > 0.8
+
+
+def test_boxes_are_upgraded_with_their_score(server, client, task, tmp_path, monkeypatch, capsys):
+    from cvat_sdk import models
+
+    label = task.get_labels()[0].id
+    box = models.LabeledShapeRequest(type="rectangle", frame=FRAME, label_id=label, points=[*AROUND_CUP])
+    task.set_annotations(models.LabeledDataRequest(shapes=[box]))
+    monkeypatch.chdir(tmp_path)
+    words = ["cvat", "upgrade-task", "--task", str(task.id), "--server-host", server.url]
+    words += ["--user", f"{server.user}:{server.password}"]
+    assert main(words) == 0
+    assert "1 shapes upgraded." in capsys.readouterr().out
+    (shape,) = saved(client, task)
+    assert str(shape.type) == "mask"
+    assert 0 < shape.score < 1
+    assert main(words) == 0
+    assert "Nothing was left to do" in capsys.readouterr().out
+
+
+def test_the_doctor_makes_a_real_click(server, functions, capsys):
+    words = ["doctor", "cvat", "--server-host", server.url, "--user", f"{server.user}:{server.password}"]
+    assert main(words) == 0, capsys.readouterr().out
+    assert "CVAT and the function work together" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("form", "inside"),
+    [
+        ("CVAT for images 1.1", "annotations.xml"),
+        ("COCO 1.0", "annotations/instances_default.json"),
+        ("Segmentation mask 1.1", "SegmentationObject/coffee.png"),
+        ("Ultralytics YOLO Segmentation 1.0", "labels/train/coffee.txt"),
+    ],
+)
+def test_masks_survive_the_export(form, inside, client, ask, task, tmp_path):
+    """What the exports hold of a mask that was clicked here; the guide says which one to take."""
+    from cvat_sdk import models
+
+    forms = json.loads(
+        client.api_client.server_api.retrieve_annotation_formats(_parse_response=False)[1].data
+    )
+    if form not in {one["name"] for one in forms["exporters"]}:
+        pytest.skip(f"this server does not offer {form}")
+    answer = ask("fcfi", task=task.id, frame=FRAME, pos_points=[CUP], neg_points=[], obj_bbox=[])
+    shape = models.LabeledShapeRequest(
+        type="mask",
+        frame=FRAME,
+        label_id=task.get_labels()[0].id,
+        points=[float(number) for number in answer["shapes"][0]["points"]],
+    )
+    task.set_annotations(models.LabeledDataRequest(shapes=[shape]))
+    file = tmp_path / "export.zip"
+    task.export_dataset(form, file, include_images=True)
+    with zipfile.ZipFile(file) as archive:
+        assert inside in archive.namelist()
+
+
+def test_the_first_left_click_gives_a_mask(person, client, task, functions):
+    """Log in, AI tools, left click, right click, undo, finish, save: the saved mask is the function's answer."""
+    person.log_in()
+    began, hands = time.monotonic(), person.hands
+    person.open(task.id, task.get_jobs()[0].id, FRAME, SIZE)
+    assert person.interact("FCFI", shot="tools") is None, "no switch stands in the way of the first click"
+    person.click(*CUP)
+    assert person.shown == 1
+    person.shot("first-click")
+    person.click(20, 20, negative=True)
+    person.shot("right-click")
+    before = functions["fcfi"][-1][1]
+    person.click(330, 250)
+    person.remove(330, 250)
+    body, after = functions["fcfi"][-1]
+    assert (len(body["pos_points"]), len(body["neg_points"])) == (1, 1)
+    assert after == before, "undo is exact"
+    person.finish()
+    (shape,) = wait_for_shape(client, task, 1)
+    person.shot("saved")
+    assert [int(number) for number in shape.points] == after["shapes"][0]["points"]
+    assert str(shape.source) == "semi-auto"
+    print(f"{person.hands - hands} clicks and keys, {time.monotonic() - began:.1f} s to the saved mask")
+
+
+def test_a_box_alone_gives_a_mask(person, client, task, functions):
+    person.log_in()
+    person.open(task.id, task.get_jobs()[0].id, FRAME, SIZE)
+    assert person.interact("FCFI with boxes", shot="tools-box") is True, "CVAT begins with a box"
+    person.box(*AROUND_CUP)
+    assert person.shown == 1
+    person.shot("box")
+    person.finish()
+    (shape,) = wait_for_shape(client, task, 1)
+    body, answer = functions["fcfi-box"][-1]
+    assert body["pos_points"] == []
+    assert [int(number) for number in shape.points] == answer["shapes"][0]["points"]
+
+
+@pytest.mark.parametrize("function", ["FCFI", "FCFI with boxes"])
+def test_a_right_click_first_waits_for_the_object(function, person, task):
+    """Nothing says where the object is yet: no mask and no error; the left click then counts both."""
+    person.log_in()
+    person.open(task.id, task.get_jobs()[0].id, FRAME, SIZE)
+    person.interact(function, box=False)
+    person.click(20, 20, negative=True)
+    assert person.shown == 0
+    person.click(*CUP)
+    assert person.shown == 1
+
+
+def test_a_mask_of_low_confidence_is_shown(person, task, functions):
+    """A click on a spot of plain background: whatever the function answers is drawn."""
+    person.log_in()
+    person.open(task.id, task.get_jobs()[0].id, FRAME, SIZE)
+    person.interact("FCFI")
+    for place in ((560, 30), (40, 370), (575, 380)):
+        person.click(*place)
+        (shape,) = functions["fcfi"][-1][1]["shapes"]
+        assert np.array(shape["points"]).size >= 6
+        assert person.shown == 1
+    assert not person.seen(".ant-message", "No shapes to display")
