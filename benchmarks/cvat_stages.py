@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from cvat_function import main as function
+from cvat_function.settings import FORMS
 from cvat_function.stages import Stages
 from fcfi_core.predictor import Predictor
 
@@ -105,7 +106,7 @@ def main() -> None:
     os.environ.update(FCFI_MODEL=arguments.model, FCFI_THREADS=arguments.threads)
     print(f"| frame | form | {' | '.join(STAGES)} | all but the network | answer, bytes |")
     print(f"| --- | --- |{' --- |' * (len(STAGES) + 2)}")
-    for form in ("shapes", "mask"):
+    for form in FORMS:
         os.environ["FCFI_CVAT_RESPONSE"] = form
         context = Context()
         function.init_context(context)
