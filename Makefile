@@ -83,7 +83,7 @@ coverage: $(READY) ## lines and branches that the tests reach, started processes
 changelog: $(READY) ## collect changes/*.md into CHANGELOG.md under the present version
 	$(BIN)/python -m scriv collect
 
-dist: $(READY) ## wheel, sdist and list of parts in dist/, tried in environments of their own
+dist: $(READY) ## wheel, sdist and list of parts in dist/, tried in an environment of its own
 	$(BIN)/python -c 'import build, twine, cyclonedx_py' 2>/dev/null || \
 	  $(PIP) install --quiet --constraint $(CONSTRAINTS) build twine cyclonedx-bom
 	BIN=$(BIN) sh packaging/check_dist.sh

@@ -5,11 +5,10 @@
 #
 # buildah runs every instruction, in a chroot. The base image comes from a registry that may be out of reach; in
 # its place stands Debian 12 made by debootstrap, with Debian's Python 3.11. Needs Debian or Ubuntu, root, the
-# packages debootstrap and buildah, some 8 GB in STORE, and minutes. This machine's configuration of pip (indexes,
+# packages debootstrap and buildah, some 6 GB in STORE, and minutes. This machine's configuration of pip (indexes,
 # certificates, folders of wheels) is lent to the steps and does not stay in the images.
 #
 #   STORE         folder for images and containers (default /var/tmp/fcfi-docker-steps); the base is kept there
-#   TORCH_INDEX   where torch comes from, instead of what the Dockerfile says
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -71,7 +70,7 @@ build() { # NAME TAG
   echo "== docker/$1.Dockerfile, target cpu"
   # shellcheck disable=SC2086  # several words are meant
   storage build --isolation chroot --pull-never --layers=false --format docker $lent \
-    ${TORCH_INDEX:+--build-arg TORCH_INDEX="$TORCH_INDEX"} --target cpu --file "docker/$1.Dockerfile" --tag "$2" . \
+    --target cpu --file "docker/$1.Dockerfile" --tag "$2" . \
     > "$work/build.log" 2>&1 || { tail -n 30 "$work/build.log"; exit 1; }
   grep -c '^\[' "$work/build.log" | sed 's/$/ instructions run/'
   container=$(storage from --pull-never "$2")

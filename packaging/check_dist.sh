@@ -4,7 +4,6 @@
 #
 #   BIN       folder of the Python that has the extra "release" (default .venv/bin)
 #   EXTRAS    extras to install the wheel with (default serve)
-#   TORCH     what to install before the wheel (default: torch as pinned, for the CPU where there is such a build)
 set -eu
 cd "$(dirname "$0")/.."
 bin=$(cd "${BIN:-.venv/bin}" && pwd)
@@ -24,15 +23,14 @@ wheel=$(ls "$root"/dist/*.whl)
 echo "== an environment of its own, with the extras: $extras"
 "$bin/python" -m venv "$work/venv"
 pip() { "$work/venv/bin/python" -m pip --disable-pip-version-check "$@"; }
-if [ "${TORCH-default}" = default ]; then
+case ",$extras," in *,torch,* | *,train,*) # the build for the CPU, where there is one
   pip install --quiet --constraint "$work/constraints.txt" "torch==$pin+cpu" 2> "$work/torch.log" ||
     pip install --quiet --constraint "$work/constraints.txt" "torch==$pin" --extra-index-url https://download.pytorch.org/whl/cpu
-elif [ -n "$TORCH" ]; then
-  # shellcheck disable=SC2086  # may be several words
-  pip install --quiet --constraint "$work/constraints.txt" $TORCH
-fi
+  ;;
+esac
 pip install --quiet --constraint "$work/constraints.txt" "$wheel${extras:+[$extras]}"
 pip check
+du -sm "$work/venv" | cut -f 1 | sed 's/$/ MB installed/'
 
 echo "== from an empty folder"
 mkdir "$work/empty"
