@@ -25,9 +25,16 @@ done
 storage() { buildah --root "$store/images" --runroot "$store/run" --storage-driver vfs "$@"; }
 in_container() { storage run --isolation chroot "$@"; }
 
+descendants() { for child in $(pgrep -P "$1"); do echo "$child"; descendants "$child"; done; }
+
 server=
+stop_server() { # by the signal that Docker sends, to the process that Docker would send it to
+  [ -z "$server" ] || kill "$(descendants "$server" | tail -n 1)" && wait "$server" || true
+  server=
+}
+
 finish() {
-  [ -z "$server" ] || kill "$server" 2> /dev/null || true
+  stop_server 2> /dev/null
   [ -z "$container" ] || storage rm "$container" > /dev/null 2>&1 || true
   rm -rf "$work"
 }
@@ -76,13 +83,25 @@ build() { # NAME TAG
   container=$(storage from --pull-never "$2")
 }
 
+config() { # KEY...: of the image's configuration; lists as words
+  python3 - "$work/image.json" "$@" <<'PYTHON'
+import json, sys
+value = json.load(open(sys.argv[1]))["Docker"]["config"]
+for key in sys.argv[2:]:
+    value = value[key]
+print(*value) if isinstance(value, list) else print(value)
+PYTHON
+}
+
 try_label_studio() {
   build label-studio fcfi-label-studio:steps
-  user=$(storage inspect --type image --format '{{.Docker.Config.User}}' fcfi-label-studio:steps)
-  health=$(storage inspect --type image --format '{{join .Docker.Config.Healthcheck.Test " "}}' fcfi-label-studio:steps)
-  command=$(storage inspect --type image --format '{{join .Docker.Config.Cmd " "}}' fcfi-label-studio:steps)
+  storage inspect --type image fcfi-label-studio:steps > "$work/image.json"
+  user=$(config User)
+  health=$(config Healthcheck Test)
+  command=$(config Cmd)
   echo "user $user, command $command, health check $health"
-  [ "$(in_container "$container" -- id -u)" = "$user" ] && [ "$user" != 0 ]
+  case $user in '' | 0 | root) echo "the image runs as root" >&2; exit 1 ;; esac
+  [ "$(in_container "$container" -- id -u)" = "$user" ] || { echo "it does not run as $user" >&2; exit 1; }
   in_container "$container" -- sh -c '! touch /here 2> /dev/null && ! touch "$(python -c "import fcfi_core; print(fcfi_core.__file__)")" 2> /dev/null'
   echo "it cannot write to its root file system"
   port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
@@ -108,9 +127,12 @@ answer = post(f"/playground/images/{image}/mask", json.dumps({"clicks": [{"x": 3
 assert 0 < answer["confidence"] <= 1, answer
 print(f"a click is answered with a confidence of {answer['confidence']:.2f}")
 PYTHON
-  kill "$server" && wait "$server" || true
-  server=
-  ! in_container --env "FCFI_PORT=$port" "$container" -- ${health#CMD } 2> /dev/null
+  stop_server
+  # shellcheck disable=SC2086
+  if in_container --env "FCFI_PORT=$port" "$container" -- ${health#CMD } 2> /dev/null; then
+    echo "it still answers after the signal to stop" >&2
+    exit 1
+  fi
   echo "stopped by a signal; the health check says so"
   storage rm "$container" > /dev/null
   container=
