@@ -145,9 +145,8 @@ try_cvat() {
     --volume "$root/fcfi_core/serving/playground/assets/samples:/samples:ro" "$container" -- python - <<'PYTHON'
 import base64, json, pathlib, types
 import main
-import nuclio_sdk
 quiet = types.SimpleNamespace(**{name: lambda *words, **fields: None for name in ("info_with", "warn_with", "error_with", "warn", "error", "info")})
-context = types.SimpleNamespace(user_data=types.SimpleNamespace(), logger=quiet, Response=nuclio_sdk.Response)
+context = types.SimpleNamespace(user_data=types.SimpleNamespace(), logger=quiet, Response=types.SimpleNamespace)  # nuclio brings its own
 main.init_context(context)
 photo = base64.b64encode(pathlib.Path("/samples/coffee.jpg").read_bytes()).decode()
 body = json.dumps({"image": photo, "pos_points": [[300, 150]], "neg_points": []}).encode()
