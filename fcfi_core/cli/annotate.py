@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fcfi_core import outputs
-from fcfi_core.cli._common import add_model_arguments, core_settings, load_predictor, print_json
+from fcfi_core import allowance, outputs
+from fcfi_core.cli._common import add_model_arguments, core_settings, print_json
 from fcfi_core.errors import SettingsError
 from fcfi_core.masks.finish import RAW
-from fcfi_core.settings import finish_of
+from fcfi_core.settings import MEGABYTE, finish_of
 
 if TYPE_CHECKING:
     from fcfi_core.pipelines.annotate import Options
     from fcfi_core.pipelines.review import Summary
+    from fcfi_core.predictor import Predictor
 
 HELP = "turn prompts on many images into masks, resumable"
 
@@ -73,7 +76,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.7,
         help="list objects of lower confidence for review (default: %(default)s)",
     )
-    parser.add_argument("--workers", metavar="N", type=int, default=2, help="threads (default: %(default)s)")
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=int,
+        help="processes with a network each on a processor, threads beside a GPU (default: as many as the "
+        "processor's share has room for with --threads each; 2)",
+    )
     parser.add_argument("--restart", action="store_true", help="forget what OUT holds of an earlier run")
     parser.add_argument("--retry-errors", action="store_true", help="do failed images again")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -83,19 +92,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Annotate, write the outputs, and say what was done."""
+    from fcfi_core.engines.devices import has_cuda
+    from fcfi_core.engines.threads import container_share
     from fcfi_core.pipelines import review
     from fcfi_core.pipelines.annotate import JOURNAL, annotate
     from fcfi_core.pipelines.outputs import write_coco, write_id_masks
     from fcfi_core.pipelines.sources import open_source
+    from fcfi_core.predictor import Predictor
 
     if not 0 <= arguments.review_below <= 1:
         raise SettingsError(f"--review-below is {arguments.review_below}; give a confidence from 0 to 1.")
     options = _options(arguments)
     _require_own_folder(arguments)
-    source = open_source(
-        arguments.source, arguments.images, int(core_settings(arguments)["FCFI_MAX_MEGAPIXELS"] * 1e6)
-    )
-    predictor = load_predictor(arguments)
+    values = core_settings(arguments)
+    source = open_source(arguments.source, arguments.images, int(values["FCFI_MAX_MEGAPIXELS"] * MEGABYTE))
+    # One thread for each network, however many workers there are: the bits of a mask depend on it.
+    on_processor = values["FCFI_DEVICE"] == "cpu" or (values["FCFI_DEVICE"] == "auto" and not has_cuda())
+    if on_processor:
+        values["FCFI_THREADS"] = values["FCFI_THREADS"] or 1
+    workers = arguments.workers
+    if workers is None:
+        workers = max(container_share() // values["FCFI_THREADS"], 1) if on_processor else 2
+    predictor = Predictor.from_settings(values)
     out: Path = arguments.out
     if arguments.restart:
         (out / JOURNAL).unlink(missing_ok=True)
@@ -104,7 +122,8 @@ def run(arguments: argparse.Namespace) -> int:
         source,
         out,
         options=options,
-        workers=arguments.workers,
+        workers=workers,
+        make_predictor=partial(_predictor, values, workers) if on_processor else None,
         retry_errors=arguments.retry_errors,
         progress=not arguments.quiet,
     ) as journal:
@@ -120,6 +139,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(_told(summary, out))
     return 1 if summary.errors else 0
+
+
+def _predictor(values: Mapping[str, Any], workers: int) -> Predictor:
+    """Return the predictor of one of several worker processes, which share the memory that work may take."""
+    from fcfi_core.predictor import Predictor
+
+    allowance.PROCESS.limit(allowance.capacity_of(values["FCFI_MEMORY_MEGABYTES"]) // workers)
+    return Predictor.from_settings({**values, "FCFI_MEMO_MEGABYTES": values["FCFI_MEMO_MEGABYTES"] / workers})
 
 
 def _require_own_folder(arguments: argparse.Namespace) -> None:

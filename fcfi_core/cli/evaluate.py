@@ -28,7 +28,7 @@ _EPILOG = """examples:
 
 A data set is DIR/images/NAME.jpg with DIR/masks/NAME.png (0 background, 1..n objects, 255 or 65535
 ignored), COCO, LabelMe or Datumaro JSON with polygons or masks, a YOLO-seg folder or its YAML file, or
-the export of an annotation platform. What cannot be used is left out, counted and told."""
+an export of Label Studio (JSON) or CVAT (XML). What cannot be used is left out, counted and told."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -51,6 +51,11 @@ class Annotations:
         """The file's suffix in small letters; "" for a folder."""
         return "" if self.path.is_dir() else self.path.suffix.lower()
 
+    def forget(self) -> None:
+        """Let go of what was parsed: for a reader that has taken it apart; it would fill the memory twice."""
+        for kept in ("content", "json", "xml"):
+            self.__dict__.pop(kept, None)
+
     def photos(self, subset: str = "") -> Photos:
         """Return the photos that may be meant; see :meth:`Photos.of`."""
         if subset not in self._photos:
@@ -88,7 +93,10 @@ class Annotations:
         if self.path.is_dir() or _first_sign(self.content) not in (b"{", b"["):
             return None
         try:
-            return json.loads(self.text)
+            text = self.text
+            if self.digest:
+                del self.content  # read again in the rare case that another reader wants it
+            return json.loads(text)
         except ValueError as error:
             raise DataError(f"{self.path} is damaged ({error}); export it again.") from None
         except RecursionError:

@@ -144,6 +144,9 @@ class _Reader:
                 self.left_out.add("annotations of no image in the file", f"annotation {one.get('id')}")
         self._crowds = Crowds(content, annotations)
         self._number_of, self.categories = self._categories(_listed(content.get("categories")), annotations)
+        place = str(source.path)
+        del content, annotations
+        source.forget()
         names = _short_names([image["file_name"] for image in images.values()])
         paths = source.photos(_subset(source.path)).find_all([[one["file_name"]] for one in images.values()])
         self.photos = tuple(
@@ -152,9 +155,9 @@ class _Reader:
                 image["file_name"],
                 *located(path),
                 size=_size(image),
-                annotated=self._objects(by_image[key]),
+                annotated=self._objects(by_image.pop(key, ())),
                 id=whole_number(image["id"]),
-                source=str(source.path),
+                source=place,
             )
             for (key, image), name, path in zip(images.items(), names, paths, strict=True)
         )

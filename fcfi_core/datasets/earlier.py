@@ -71,7 +71,7 @@ def reader(
     return read
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Photo(AnnotatedPhoto):
     """A photo that the earlier data set reads."""
 

@@ -110,7 +110,7 @@ class Folder(Dataset):
             )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class MaskedPhoto(AnnotatedPhoto):
     """A photo whose objects are numbers in one picture, so they never overlap.
 

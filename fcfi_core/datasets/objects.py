@@ -97,7 +97,7 @@ class AnnotatedObject:
             object.__setattr__(self, "name", str(self.number))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedPhoto:
     """One photo with its objects. Holds nothing of the rest of its source.
 

@@ -85,7 +85,7 @@ def mask_of_segmentation(
             raise DataError(
                 f"a COCO segmentation has size {list(size)!r:.60}, its image [{height}, {width}]."
             )
-        return coco.decode(segmentation)
+        return coco.decode(segmentation, unfinished=True)
     if not isinstance(segmentation, list | tuple):
         raise DataError(
             "a COCO segmentation is neither a list of polygons [x, y, x, y, ...] nor {'size', 'counts'}."

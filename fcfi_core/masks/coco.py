@@ -41,12 +41,14 @@ def encode(mask: Mask, *, compressed: bool = True) -> dict[str, Any]:
     return {"size": [height, width], "counts": _to_text(runs) if compressed else runs.tolist()}
 
 
-def decode(segmentation: Mapping[str, Any]) -> Mask:
+def decode(segmentation: Mapping[str, Any], *, unfinished: bool = False) -> Mask:
     """Return the (H, W) bool mask of a COCO segmentation, compressed (str or bytes) or not.
 
+    Args:
+        unfinished: accept codes without their last run, outside the object, as some writers leave them.
+
     Raises:
-        DataError: if size and counts do not belong together, or are not of this form. A last run outside the
-            object may be missing.
+        DataError: if size and counts do not belong together, or are not of this form.
     """
     try:
         (height, width), counts = segmentation["size"], segmentation["counts"]
@@ -64,8 +66,8 @@ def decode(segmentation: Mapping[str, Any]) -> Mask:
         if runs.ndim != 1 or (runs.size and runs.dtype.kind not in "iu"):
             raise DataError("COCO counts must be text or a list of whole numbers.")
     size = width * height
-    if runs.size and runs.size % 2 == 0 and runs.min() >= 0 and runs.max() <= size and runs.sum() < size:
-        # Some writers leave out the last run if it lies outside the object.
+    ends_inside = runs.size > 0 and runs.size % 2 == 0
+    if unfinished and ends_inside and runs.min() >= 0 and runs.max() <= size and runs.sum() < size:
         runs = np.append(runs, size - runs.sum())
     if runs.size == 0 or runs.min() < 0 or runs.max() > size or int(runs.sum()) != size:
         raise DataError(f"COCO counts do not cover exactly the {size} pixels of size [{height}, {width}].")

@@ -8,9 +8,10 @@ the source, so they are the same bytes whatever was interrupted, and however man
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import pickle
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,9 +23,12 @@ from fcfi_core.images import LoadedImage
 from fcfi_core.masks.finish import RAW, USUAL, Finish
 from fcfi_core.pipelines.journal import Journal
 from fcfi_core.pipelines.prompts import ImagePrompts, PromptSource, Use, Wanted, narrowed
+from fcfi_core.pipelines.workers import Workers
 from fcfi_core.predictor import Predictor
 
 JOURNAL = "journal.jsonl"
+_FEWEST = 8
+"""Images for each worker below which starting processes costs more than it saves."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +71,27 @@ def annotate(
     *,
     options: Options | None = None,
     workers: int = 2,
+    make_predictor: Callable[[], Predictor] | None = None,
     retry_errors: bool = False,
     progress: bool = False,
 ) -> Journal:
     """Cut out every object of ``source`` and return the journal of the finished run, open.
 
     Args:
-        predictor: shared by all threads.
+        predictor: shared by all threads of this process.
         source: images and prompts.
         out: folder of the journal; made if needed. An unfinished journal in it is continued.
         options: None: the defaults.
-        workers: threads that read and encode images; the network runs one pass at a time.
+        workers: threads that read and encode images, while the network runs one pass at a time; or processes
+            with a network each.
+        make_predictor: makes a predictor like ``predictor`` in each worker process; None: threads. A run of
+            few images, or of a source that cannot be sent to a process, takes threads whatever is given.
         retry_errors: do images again that failed, or that hold an object that failed.
         progress: show a bar on standard error.
 
     Raises:
         SettingsError: if the folder holds another run, or cannot be written.
+        WorkerError: if a worker process ended in the middle of its work.
     """
     options = options or Options()
     if workers < 1:
@@ -93,13 +102,22 @@ def annotate(
         raise SettingsError(f"cannot make the folder {out}: {error.strerror}; give another one.") from None
     journal = Journal(out / JOURNAL, describe_run(predictor, source, options))
     try:
-        done = {index for index, entry in journal.entries() if not (retry_errors and failed(entry))}
+        done = journal.indices
+        if retry_errors:
+            done = {index for index, entry in journal.entries() if not failed(entry)}
         pending = [index for index in range(len(source.images)) if index not in done]
+        team: Workers[ImagePrompts, dict[str, Any]] = Workers(
+            workers,
+            partial(_annotated, predictor, options),
+            partial(_annotator, make_predictor, options)
+            if make_predictor and len(pending) >= _FEWEST * workers > _FEWEST and _travels(source)
+            else None,
+        )
         total = len(source.images)
         with tqdm(
             total=total, initial=len(done), unit="image", disable=not progress, dynamic_ncols=True
         ) as bar:
-            for index, entry in _finished(predictor, source.images, pending, options, workers):
+            for index, entry in team.finished(source.images, pending):
                 journal.append(index, entry)
                 bar.update()
     except BaseException:
@@ -125,27 +143,24 @@ def failed(entry: Mapping[str, Any]) -> bool:
     return "error" in entry or any("error" in one for one in entry["objects"])
 
 
-def _finished(
-    predictor: Predictor,
-    sources: Sequence[ImagePrompts],
-    pending: Sequence[int],
-    options: Options,
-    workers: int,
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield ``(index, entry)`` as images are finished; at most two per worker are under way."""
-    waiting = iter(pending)
-    running: dict[Future[dict[str, Any]], int] = {}
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="annotate")
+def _annotator(
+    make_predictor: Callable[[], Predictor], options: Options
+) -> Callable[[ImagePrompts], dict[str, Any]]:
+    """Return the work of a process."""
+    return partial(_annotated, make_predictor(), options)
+
+
+def _annotated(predictor: Predictor, options: Options, source: ImagePrompts) -> dict[str, Any]:
+    return annotate_image(predictor, source, options)
+
+
+def _travels(source: PromptSource) -> bool:
+    """Return whether an image of the source can be sent to a process; those of earlier plugins need not."""
     try:
-        while True:
-            while len(running) < 2 * workers and (index := next(waiting, None)) is not None:
-                running[pool.submit(annotate_image, predictor, sources[index], options)] = index
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+        pickle.dumps(source.images[0])
+    except Exception:  # whatever an object that is no plain value raises
+        return False
+    return True
 
 
 def annotate_image(predictor: Predictor, source: ImagePrompts, options: Options) -> dict[str, Any]:

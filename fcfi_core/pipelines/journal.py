@@ -11,7 +11,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -70,6 +70,11 @@ class Journal:
 
     def __len__(self) -> int:
         return len(self._offsets)
+
+    @property
+    def indices(self) -> Set[int]:
+        """The images that have an entry."""
+        return self._offsets.keys()
 
     def append(self, index: int, entry: Mapping[str, Any]) -> None:
         """Add what became of image ``index``.

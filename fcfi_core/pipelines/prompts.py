@@ -133,7 +133,7 @@ class OpenedImage:
     objects: Sequence[Wanted]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class ImagePrompts:
     """One image of a source, not yet opened.
 

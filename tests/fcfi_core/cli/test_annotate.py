@@ -137,3 +137,25 @@ def test_results_do_not_go_among_the_prompts(annotate, make_folder, tmp_path, ca
     assert annotate(tmp_path / "out", "--png") == 2
     assert "SOURCE" in capsys.readouterr().err
     assert (tmp_path / "out" / "masks" / "photo0.png").read_bytes() == masks
+
+
+def test_processes_and_threads_give_the_same_bytes(annotate, tmp_path, monkeypatch) -> None:
+    import fcfi_core.pipelines.annotate as pipeline
+
+    random = np.random.default_rng(0)
+    lines = ["image,x,y,label"]
+    for index in range(5):
+        pixels = random.integers(0, 255, (48, 64, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / f"{index}.png"), pixels)
+        lines.append(f"{index}.png,{10 + 8 * index},20,cat")
+    path = tmp_path / "clicks.csv"
+    path.write_text("\n".join(lines))
+    assert annotate(path, "--workers", 2) == 0
+    alone = (tmp_path / "out" / "annotations.json").read_bytes()
+    monkeypatch.setattr(pipeline, "_FEWEST", 1)
+    begun = []
+    whole = pipeline.Workers
+    monkeypatch.setattr(pipeline, "Workers", lambda *given: begun.append(given[2]) or whole(*given))
+    assert annotate(path, "--workers", 2, "--restart") == 0
+    assert begun[0] is not None
+    assert (tmp_path / "out" / "annotations.json").read_bytes() == alone

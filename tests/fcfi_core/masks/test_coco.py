@@ -56,6 +56,7 @@ def test_any_run_lengths(runs):
         {"size": [2], "counts": "13"},
         {"size": [0, 2], "counts": "13"},
         {"size": [2, "2"], "counts": "13"},
+        {"size": [2, 3], "counts": "13"},
         {"size": [2, 1], "counts": "13"},
         {"size": [2, 3], "counts": [1, 2, 1]},
         {"size": [2, 2], "counts": ""},
@@ -76,7 +77,10 @@ def test_bad_segmentation(segmentation):
 
 @pytest.mark.parametrize("counts", ["13", [1, 3]])
 def test_a_last_run_outside_may_be_missing(counts):
-    assert coco.decode({"size": [2, 3], "counts": counts}).tolist() == [
+    segmentation = {"size": [2, 3], "counts": counts}
+    with pytest.raises(DataError):
+        coco.decode(segmentation)
+    assert coco.decode(segmentation, unfinished=True).tolist() == [
         [False, True, False],
         [True, True, False],
     ]
