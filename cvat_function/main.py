@@ -14,6 +14,7 @@ from cvat_function.frames import Frames
 from cvat_function.settings import Settings
 from cvat_function.stages import Stages
 from fcfi_core.ordering import ordered
+from fcfi_core.results import exclusive
 
 
 def init_context(context: Any) -> None:
@@ -34,7 +35,8 @@ def handler(context: Any, event: Any) -> Any:
         stages.done("image")
         objects = [one for one in asked.objects(image.width, image.height) if one.asks]
         prompts = [ordered(predictor.recurrence, image, one) for one in objects]
-        found = [predictor.answer(image, one).finished(settings.finish).mask for one in prompts]
+        results = [predictor.answer(image, one).finished(settings.finish) for one in prompts]
+        found = [one.mask for one in exclusive(results)]
         stages.done("clicks")
         status, body = 200, response.encode(found, image.width, image.height, settings.form)
         stages.done("answer")

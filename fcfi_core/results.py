@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from fcfi_core.errors import SettingsError
 from fcfi_core.geometry import Frame, Region
 from fcfi_core.masks import Polygons, coco, cvat, label_studio
 from fcfi_core.masks.finish import USUAL, Finish
+from fcfi_core.masks.partition import partition
 
 _CODES: Mapping[str, Callable[[NDArray[np.bool_]], Any]] = {
     "coco": coco.encode,
@@ -97,6 +98,17 @@ class Result:
         if self.frame.region.including([click]) != self.frame.region:
             return 0.0
         return float(self.frame.invert(self.view, pixel)[0, 0])
+
+    def probability_in(self, part: Box) -> Map:
+        """Return the probability in ``part`` of the image, its size, float32; 0 outside the frame."""
+        seen = self.frame.region
+        top, bottom = max(part.y1, seen.top), min(part.y2, seen.bottom)
+        left, right = max(part.x1, seen.left), min(part.x2, seen.right)
+        found = np.zeros((part.height, part.width), np.float32)
+        if top <= bottom and left <= right:
+            window = np.s_[top - part.y1 : bottom - part.y1 + 1, left - part.x1 : right - part.x1 + 1]
+            found[window] = self.frame.invert(self.view, Region(top, bottom, left, right))
+        return found
 
     def depth_at(self, click: Click) -> float:
         """Return how far ``click`` lies from the mask's edge, in pixels of the image.
@@ -197,3 +209,19 @@ class Result:
         if code not in _CODES:
             raise SettingsError(f"run-length code is {code!r}; give one of {', '.join(_CODES)}.")
         return _CODES[code](self.mask)
+
+
+def exclusive(results: Sequence[Result]) -> tuple[Result, ...]:
+    """Return results of one image with masks that do not overlap: a disputed pixel goes to the likeliest.
+
+    See :func:`fcfi_core.masks.partition.partition`. Probabilities and confidences stay the network's. One
+    result alone stays as it is.
+    """
+    if len(results) < 2:
+        return tuple(results)
+
+    def likelihood(number: int, part: Box) -> Map:
+        return results[number].probability_in(part)
+
+    parts = partition([result.mask for result in results], likelihood)
+    return tuple(replace(result, cleaned_mask=part) for result, part in zip(results, parts, strict=True))

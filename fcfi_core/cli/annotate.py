@@ -70,6 +70,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--raw", action="store_true", help="keep specks and pinholes")
     parser.add_argument("--png", action="store_true", help="also write masks/NAME.png with object numbers")
     parser.add_argument(
+        "--exclusive",
+        action="store_true",
+        help="objects of an image do not overlap: a disputed pixel goes to the likeliest",
+    )
+    parser.add_argument(
+        "--panoptic",
+        action="store_true",
+        help="also write panoptic.json and panoptic/NAME.png (COCO's panoptic form; implies --exclusive)",
+    )
+    parser.add_argument(
         "--review-below",
         metavar="C",
         type=float,
@@ -96,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fcfi_core.engines.threads import container_share
     from fcfi_core.pipelines import review
     from fcfi_core.pipelines.annotate import JOURNAL, annotate
-    from fcfi_core.pipelines.outputs import write_coco, write_id_masks
+    from fcfi_core.pipelines.outputs import write_coco, write_id_masks, write_panoptic
     from fcfi_core.pipelines.sources import open_source
     from fcfi_core.predictor import Predictor
 
@@ -131,6 +141,8 @@ def run(arguments: argparse.Namespace) -> int:
         write_coco(journal, source, out / "annotations.json")
         if arguments.png:
             write_id_masks(journal, out / "masks")
+        if arguments.panoptic:
+            write_panoptic(journal, source, out)
         review.write_review(journal, source, summary, out / "review.html")
     with outputs.replaced(out / "report.json") as file:
         json.dump(summary.to_dict(), file, indent=1)
@@ -178,6 +190,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         tolerance=arguments.tolerance,
         max_points=arguments.max_points,
         finish=RAW if arguments.raw else finish_of(core_settings(arguments)),
+        exclusive=arguments.exclusive or arguments.panoptic,
     )
 
 

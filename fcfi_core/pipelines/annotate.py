@@ -25,6 +25,7 @@ from fcfi_core.pipelines.journal import Journal
 from fcfi_core.pipelines.prompts import ImagePrompts, PromptSource, Use, Wanted, narrowed
 from fcfi_core.pipelines.workers import Workers
 from fcfi_core.predictor import Predictor
+from fcfi_core.results import Result, exclusive
 
 JOURNAL = "journal.jsonl"
 _FEWEST = 8
@@ -41,6 +42,7 @@ class Options:
         tolerance: of polygons, pixels.
         max_points: of polygons, for one object.
         finish: what becomes of specks and pinholes.
+        exclusive: whether the objects of an image may not overlap; a disputed pixel goes to the likeliest.
     """
 
     use: Use = "auto"
@@ -48,6 +50,7 @@ class Options:
     tolerance: float = 1.0
     max_points: int = 200
     finish: Finish = USUAL
+    exclusive: bool = False
 
     def __post_init__(self) -> None:
         if not self.tolerance >= 0:
@@ -59,6 +62,8 @@ class Options:
         """Return the options as they stand in a journal."""
         fields = {**vars(self), "clean": not self.finish.changes_nothing}
         finish = fields.pop("finish")
+        if not self.exclusive:
+            del fields["exclusive"]  # as journals of runs without it have it
         if finish not in (USUAL, RAW):
             fields |= {"min_area": finish.min_area, "max_hole": finish.max_hole}
         return fields
@@ -175,28 +180,39 @@ def annotate_image(predictor: Predictor, source: ImagePrompts, options: Options)
     if loaded.notes:
         entry["notes"] = list(loaded.notes)
     left_out = LeftOut()
+    found = [
+        _cut_out(predictor, loaded, wanted, options, left_out.at(source.name)) for wanted in opened.objects
+    ]
+    if options.exclusive:
+        apart = iter(exclusive([one for one in found if isinstance(one, Result)]))
+        found = [next(apart) if isinstance(one, Result) else one for one in found]
     entry["objects"] = [
-        _annotate_object(predictor, loaded, wanted, options, left_out.at(source.name))
-        for wanted in opened.objects
+        _object_entry(wanted, one, options) for wanted, one in zip(opened.objects, found, strict=True)
     ]
     if left_out:
         entry["left_out"] = dict(left_out)
     return entry
 
 
-def _annotate_object(
+def _cut_out(
     predictor: Predictor, loaded: LoadedImage, wanted: Wanted, options: Options, note: Note
-) -> dict[str, Any]:
+) -> Result | FcfiError:
+    """Return what the object looks like, or why that cannot be said."""
+    try:
+        prompt = narrowed(wanted.prompt(note), options.use)
+        return predictor.answer(loaded, prompt).finished(options.finish)
+    except FcfiError as error:
+        return error
+
+
+def _object_entry(wanted: Wanted, result: Result | FcfiError, options: Options) -> dict[str, Any]:
     entry: dict[str, Any] = {"object": wanted.name, "label": wanted.label}
     if wanted.id is not None:
         entry["id"] = wanted.id
     if wanted.category is not None:
         entry["category"] = wanted.category
-    try:
-        prompt = narrowed(wanted.prompt(note), options.use)
-        result = predictor.answer(loaded, prompt).finished(options.finish)
-    except FcfiError as error:
-        return {**entry, "error": str(error)}
+    if isinstance(result, FcfiError):
+        return {**entry, "error": str(result)}
     box = result.box
     if box is None:
         return {**entry, "error": "the mask is empty; give this object other clicks."}

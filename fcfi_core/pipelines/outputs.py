@@ -14,14 +14,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from fcfi_core.datasets.coco import decode_segmentation
+from fcfi_core.masks import box_of
 from fcfi_core.outputs import replaced, write
 from fcfi_core.pipelines.journal import Journal
 from fcfi_core.pipelines.prompts import PromptSource
 
-WRITTEN = ("annotations.json", "report.json", "review.html", "masks")
+WRITTEN = ("annotations.json", "report.json", "review.html", "masks", "panoptic", "panoptic.json")
 """Everything that appears in the folder of a finished run, beside its journal."""
 
 
@@ -78,17 +80,66 @@ def write_id_masks(journal: Journal, folder: Path) -> None:
         if "error" in entry:
             continue
         depth = np.uint8 if len(entry["objects"]) < 255 else np.uint16
-        ids = np.zeros((entry["height"], entry["width"]), depth)
-        numbered = [
-            (one["area"], number, one) for number, one in enumerate(entry["objects"], 1) if "error" not in one
-        ]
-        for _, number, one in sorted(numbered, key=lambda item: (-item[0], item[1])):
-            ids[decode_segmentation(one["segmentation"], *ids.shape)] = number
+        ids = _ids(entry, depth)
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         Image.fromarray(ids).save(buffer, "PNG")
         write(path, buffer.getvalue())
+
+
+def write_panoptic(journal: Journal, source: PromptSource, folder: Path) -> None:
+    """Write COCO's panoptic form: ``panoptic.json``, and ``panoptic/NAME.png`` with a segment's id per pixel.
+
+    The id is R + 256 G + 65536 B, 0 where there is no object; every object is a segment, and every label
+    counts as one of things. A segment of which nothing is seen is left out.
+    """
+    known = _categories(journal, source)
+    number_of = {label: number for number, label in reversed(known.items())}
+    image_ids = _numbers([image.id for image in source.images])
+    names = mask_names([entry["image"] for _, entry in journal.entries()])
+    images, annotations = [], []
+    for (index, entry), name in zip(journal.entries(), names, strict=True):
+        if "error" in entry:
+            continue
+        ids = _ids(entry, np.uint32)
+        path = folder / "panoptic" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        colours = np.dstack([ids >> shift & 255 for shift in (0, 8, 16)]).astype(np.uint8)
+        Image.fromarray(colours).save(buffer, "PNG")
+        write(path, buffer.getvalue())
+        common = {"id": image_ids[index], "file_name": entry["image"]}
+        images.append({**common, "width": entry["width"], "height": entry["height"]})
+        segments = []
+        for number, one in enumerate(entry["objects"], 1):
+            box = box_of(ids == number)
+            if box is None:
+                continue
+            segments.append(
+                {
+                    "id": number,
+                    "category_id": one["category"] if "category" in one else number_of[one["label"]],
+                    "area": int(np.count_nonzero(ids == number)),
+                    "bbox": [box.x1, box.y1, box.width, box.height],
+                    "iscrowd": 0,
+                }
+            )
+        annotations.append({"image_id": image_ids[index], "file_name": name, "segments_info": segments})
+    categories = [{"id": number, "name": label, "isthing": 1} for number, label in known.items()]
+    with replaced(folder / "panoptic.json") as file:
+        json.dump({"images": images, "annotations": annotations, "categories": categories}, file)
+
+
+def _ids(entry: dict[str, Any], depth: type[np.unsignedinteger[Any]]) -> NDArray[Any]:
+    """Return (H, W) object numbers, 1..n in the order of the source; the smaller object lies in front."""
+    ids = np.zeros((entry["height"], entry["width"]), depth)
+    numbered = [
+        (one["area"], number, one) for number, one in enumerate(entry["objects"], 1) if "error" not in one
+    ]
+    for _, number, one in sorted(numbered, key=lambda item: (-item[0], item[1])):
+        ids[decode_segmentation(one["segmentation"], *ids.shape)] = number
+    return ids
 
 
 def mask_names(image_names: Sequence[str]) -> list[str]:

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from fcfi_core.clicks import Box, Click
 from fcfi_core.datasets.coco import CocoDataset, decode_segmentation
 from fcfi_core.datasets.folder import read_ids
 from fcfi_core.errors import SettingsError
+from fcfi_core.masks import coco
 from fcfi_core.masks.finish import RAW
 from fcfi_core.pipelines import outputs, review
 from fcfi_core.pipelines.annotate import JOURNAL, Options, annotate
@@ -264,3 +266,39 @@ def test_impossible_options(predictor, source, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="cannot make the folder"):
         annotate(predictor, source, tmp_path / "file" / "out")
+
+
+def test_objects_may_be_kept_apart(predictor, source, tmp_path):
+    def masks(**options):
+        with annotate(predictor, source, tmp_path / str(options), options=Options(**options)) as journal:
+            (entry,) = [entry for index, entry in journal.entries() if index == 0]
+        return [coco.decode(one["segmentation"]) for one in entry["objects"] if "error" not in one]
+
+    together, apart = np.array(masks()), np.array(masks(exclusive=True))
+    assert (together.sum(axis=0) > 1).any()
+    assert (apart.sum(axis=0) <= 1).all()
+    assert np.array_equal(apart.any(axis=0), together.any(axis=0))
+
+
+def test_the_panoptic_form_says_what_each_pixel_is(predictor, source, tmp_path):
+    with annotate(predictor, source, tmp_path, options=Options(exclusive=True)) as journal:
+        outputs.write_panoptic(journal, source, tmp_path)
+    written = json.loads((tmp_path / "panoptic.json").read_text())
+    assert [one["file_name"] for one in written["annotations"]] == ["0.png", "1.png", "2.png"]
+    images = {one["id"]: one for one in written["images"]}
+    for annotation in written["annotations"]:
+        image = images[annotation["image_id"]]
+        colours = np.asarray(Image.open(tmp_path / "panoptic" / annotation["file_name"])).astype(np.uint32)
+        assert colours.shape == (image["height"], image["width"], 3)
+        ids = colours[..., 0] + 256 * colours[..., 1] + 65536 * colours[..., 2]
+        segments = {one["id"]: one for one in annotation["segments_info"]}
+        assert set(np.unique(ids)) - {0} == set(segments)
+        for number, segment in segments.items():
+            rows, columns = np.nonzero(ids == number)
+            assert segment["area"] == len(rows)
+            x, y, width, height = segment["bbox"]
+            assert (columns.min(), rows.min()) == (x, y)
+            assert (columns.max(), rows.max()) == (x + width - 1, y + height - 1)
+    assert {one["category_id"] for a in written["annotations"] for one in a["segments_info"]} <= {
+        one["id"] for one in written["categories"]
+    }

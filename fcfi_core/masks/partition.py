@@ -1,0 +1,58 @@
+"""Masks of one image that may not overlap: each pixel belongs to one object at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcfi_core.clicks import Box
+from fcfi_core.masks.extent import Mask, box_of, crop
+
+Likelihood = Callable[[int, Box], NDArray[np.float32]]
+"""(number of the object, part of the image) -> how likely each pixel of the part belongs to it, 0..1."""
+
+
+def partition(masks: Sequence[Mask], likelihood: Likelihood) -> tuple[Mask, ...]:
+    """Return ``masks`` without overlaps: a disputed pixel goes to the likeliest object.
+
+    At equal likelihood it goes to the smaller object, which lies in front as a rule, and of equally large
+    ones to the first.
+
+    Args:
+        masks: (H, W) bool each, of one size.
+        likelihood: asked only for parts where two masks meet.
+
+    >>> left, right = np.array([[True, True, False]]), np.array([[False, True, True]])
+    >>> parts = partition([left, right], lambda number, part: np.full((1, 1), (0.6, 0.9)[number]))
+    >>> [part.astype(int).tolist() for part in parts]
+    [[[1, 0, 0]], [[0, 1, 1]]]
+    """
+    boxes = [box_of(mask) for mask in masks]
+    areas = [int(np.count_nonzero(mask)) for mask in masks]
+    parts = list(masks)
+    for one in range(len(masks)):
+        for other in range(one + 1, len(masks)):
+            shared = _shared(boxes[one], boxes[other])
+            if shared is None:
+                continue
+            disputed = crop(masks[one], shared) & crop(masks[other], shared)
+            if not disputed.any():
+                continue
+            mine, theirs = likelihood(one, shared), likelihood(other, shared)
+            other_wins = (theirs > mine) | ((theirs == mine) & (areas[other] < areas[one]))
+            for number, lost in ((one, disputed & other_wins), (other, disputed & ~other_wins)):
+                if parts[number] is masks[number]:
+                    parts[number] = masks[number].copy()
+                crop(parts[number], shared)[lost] = False
+    return tuple(parts)
+
+
+def _shared(one: Box | None, other: Box | None) -> Box | None:
+    """Return the part of the image that lies in both boxes, or None."""
+    if one is None or other is None:
+        return None
+    x1, y1 = max(one.x1, other.x1), max(one.y1, other.y1)
+    x2, y2 = min(one.x2, other.x2), min(one.y2, other.y2)
+    return Box(x1, y1, x2, y2) if x1 <= x2 and y1 <= y2 else None
