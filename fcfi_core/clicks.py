@@ -140,6 +140,23 @@ class Box:
         return Box(max(self.x1, 0), max(self.y1, 0), min(self.x2, width - 1), min(self.y2, height - 1))
 
     @classmethod
+    def of(cls, value: object) -> Box:
+        """Return the box written as a Box, or as x1, y1, x2, y2 in a tuple, list, array or tensor.
+
+        Raises:
+            PromptError: for anything else.
+
+        >>> Box.of((10, 20, 30, 40))
+        Box(x1=10, y1=20, x2=30, y2=40)
+        """
+        if isinstance(value, Box):
+            return value
+        corners = _plain(value)
+        if not isinstance(corners, tuple | list) or len(corners) != 4:
+            raise PromptError(f"box is {value!r}; give Box(x1, y1, x2, y2) or (x1, y1, x2, y2).")
+        return cls(*map(_plain, corners))  # type: ignore[arg-type]
+
+    @classmethod
     def parse(cls, text: str) -> Box:
         """Return the box written as ``X1,Y1,X2,Y2`` (the command line's form)."""
         try:
@@ -156,22 +173,39 @@ class Box:
         return cls(_pixel(x1, "box x1"), _pixel(y1, "box y1"), _pixel(x2, "box x2"), _pixel(y2, "box y2"))
 
 
-def ordered(
-    clicks: Iterable[Click | tuple[Number, Number] | tuple[Number, Number, bool]],
-) -> tuple[Click, ...]:
+def ordered(clicks: object) -> tuple[Click, ...]:
     """Return ``clicks`` as a tuple of :class:`Click`, in the given order.
 
-    Accepts Click objects and plain ``(x, y)`` or ``(x, y, positive)`` tuples.
+    Args:
+        clicks: any number of Click objects, ``(x, y)`` or ``(x, y, positive)``; or an (N, 2) or (N, 3) array
+            or tensor of numbers, whose third column is 1 on the object and 0 on the background.
+
+    Raises:
+        PromptError: for anything else.
 
     >>> ordered([(3, 4), (5, 6, False)])
     (Click(x=3, y=4, positive=True), Click(x=5, y=6, positive=False))
+    >>> ordered(np.array([[3, 4, 1], [5, 6, 0]]))
+    (Click(x=3, y=4, positive=True), Click(x=5, y=6, positive=False))
     """
-    result = []
-    for click in clicks:
-        if isinstance(click, Click):
-            result.append(click)
-        elif isinstance(click, tuple | list) and len(click) in (2, 3):
-            result.append(Click(*click))
-        else:
-            raise PromptError(f"{click!r} is not a click; give Click(x, y, positive) or (x, y, positive).")
-    return tuple(result)
+    plain = _plain(clicks)
+    if not isinstance(plain, Iterable) or isinstance(plain, str | bytes | Click):
+        raise PromptError(f"{clicks!r} is no list of clicks; give [(x, y), (x, y, positive), ...].")
+    return tuple(click if isinstance(click, Click) else _click(click) for click in plain)
+
+
+def _click(value: object) -> Click:
+    parts = _plain(value)
+    if not isinstance(parts, tuple | list) or len(parts) not in (2, 3):
+        raise PromptError(f"{value!r} is not a click; give Click(x, y, positive) or (x, y, positive).")
+    x, y, positive = (*map(_plain, parts), True)[:3]
+    # Arrays hold numbers only: there 1 is the object and 0 is not.
+    if not isinstance(positive, bool) and isinstance(positive, int | float) and positive in (0, 1):
+        positive = bool(positive)
+    return Click(x, y, positive)  # type: ignore[arg-type]
+
+
+def _plain(value: object) -> object:
+    """Return an array, a tensor or a number of one as plain Python values; all else as it is."""
+    convert = getattr(value, "tolist", None)
+    return convert() if callable(convert) else value

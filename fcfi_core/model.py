@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fcfi_core.checkpoints import Checkpoint, catalogue, read_checkpoint, resolve
 from fcfi_core.checkpoints.files import Description, describe
@@ -29,6 +29,7 @@ class Model:
         engine: runs it.
         protocol: the rules it was trained for.
         digest: sha256 of the weights; masks are a function of it too.
+        file: where it was loaded from; None: from a network in memory.
     """
 
     name: str
@@ -37,6 +38,18 @@ class Model:
     engine: Engine
     protocol: Protocol
     digest: str
+    file: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, version={self.version!r}, engine={self.engine.name!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send the name of the file, where there is one, and how it is run; else the network itself."""
+        if self.file is None:
+            return Model, (self.name, self.version, self.variant, self.engine, self.protocol, self.digest)
+        engine = self.engine
+        opened = (self.file, engine.device, engine.name, engine.threads, getattr(engine, "fast", True))
+        return _reopened, (*opened, self.digest)
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -119,7 +132,20 @@ def load_model(
         else _plain_engine(engine, description, device, threads or None),
         protocol=protocol_of(description, path),
         digest=digest,
+        file=path.absolute(),
     )
+
+
+def _reopened(path: Path, device: str, engine: str, threads: int | None, fast: bool, digest: str) -> Model:
+    """Return the model that another process had loaded.
+
+    Raises:
+        WeightsError: if the file holds other weights by now.
+    """
+    model = load_model(path, device=device, engine=engine, threads=threads, fast=fast)
+    if model.digest != digest:
+        raise WeightsError(f"{str(path)!r} has changed since it was loaded; load the model anew.")
+    return model
 
 
 def _plain_engine(engine: str, description: Description, device: str, threads: int | None) -> Engine:

@@ -36,6 +36,9 @@ LOSSLESS: Final[Mapping[str, str]] = {
 }
 """Format of a picture whose every value must survive, by the suffix of its name."""
 
+TRANSPARENT: Final[Mapping[str, str]] = {suffix: kind for suffix, kind in LOSSLESS.items() if kind != "BMP"}
+"""Format of a picture with an alpha channel, by the suffix of its name."""
+
 PICTURES: Final[Mapping[str, str]] = {**LOSSLESS, ".jpg": "JPEG", ".jpeg": "JPEG"}
 """Format of a picture to look at, by the suffix of its name."""
 

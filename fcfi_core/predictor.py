@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core import images
-from fcfi_core.clicks import Box
+from fcfi_core.errors import FcfiError, SettingsError
 from fcfi_core.images import LoadedImage
 from fcfi_core.memo import Memo
 from fcfi_core.model import Model, load_model
-from fcfi_core.prompt import Clicks, Prompt
+from fcfi_core.prompt import Clicks, Prompt, Rectangle
 from fcfi_core.protocol import Protocol
 from fcfi_core.recurrence import Recurrence
 from fcfi_core.results import Result
 from fcfi_core.session import Session
 from fcfi_core.settings import MEGABYTE
+
+_MISSING: Any = object()
 
 
 class Predictor:
@@ -52,6 +57,22 @@ class Predictor:
         self.memo = Memo(memo_bytes, memo_seconds)
         self.recurrence = Recurrence(model, self.protocol, self.memo)
         self._max_pixels = max_pixels
+        self._memory = {"memo_bytes": memo_bytes, "memo_seconds": memo_seconds}
+
+    def __repr__(self) -> str:
+        return f"Predictor({self.model!r}, protocol={self.protocol.name!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the memory behind: another process fills its own, with the same values."""
+        return {
+            "model": self.model,
+            "protocol": self.protocol,
+            "max_pixels": self._max_pixels,
+            **self._memory,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state.pop("model"), **state)  # type: ignore[misc]
 
     @classmethod
     def from_settings(
@@ -79,13 +100,14 @@ class Predictor:
         )
 
     def open(
-        self, image: images.Source, *, box: Box | None = None, prior_mask: NDArray[Any] | None = None
+        self, image: images.Source, *, box: Rectangle | None = None, prior_mask: NDArray[Any] | None = None
     ) -> Session:
         """Return a session for one object in ``image``.
 
         Args:
             image: path, bytes, PIL image, (H, W, 3) uint8 RGB array, or what ``images.load`` returned.
-            box: around the object; cut at the image's border.
+            box: around the object: a Box, or x1, y1, x2, y2 in a tuple, list or array; cut at the image's
+                border.
             prior_mask: (H, W) bool, or numbers that are not 0 on the object: a mask to correct.
 
         Raises:
@@ -93,21 +115,22 @@ class Predictor:
             PromptError: if the box or the mask does not fit the image.
         """
         loaded, decode_time = self._timed(image)
-        start = Prompt(box=box, mask=prior_mask).within(loaded.height, loaded.width)
+        start = Prompt.of(box=box, mask=prior_mask).within(loaded.height, loaded.width)
         return Session(self.recurrence, loaded, start, decode_time)
 
     def segment(
         self,
         image: images.Source,
         clicks: Clicks = (),
-        box: Box | None = None,
+        box: Rectangle | None = None,
         prior_mask: NDArray[Any] | None = None,
     ) -> Result:
         """Return the mask for ``clicks``: the stateless form of a session, with the same value.
 
         Args:
             image, box, prior_mask: see :meth:`open`.
-            clicks: in the order they were made; may be empty if there is a box or a prior mask.
+            clicks: in the order they were made: Click objects, ``(x, y)``, ``(x, y, positive)``, or an (N, 2)
+                or (N, 3) array or tensor; may be empty if there is a box or a prior mask.
 
         Raises:
             ImageError: if the image cannot be read.
@@ -125,6 +148,49 @@ class Predictor:
         loaded, decode_time = self._timed(image)
         result = self.recurrence.result(loaded, prompt)
         return replace(result, timings={"decode": decode_time, **result.timings})
+
+    def segment_many(
+        self,
+        sources: Iterable[images.Source],
+        prompts: Iterable[Prompt | Clicks],
+        *,
+        keep_going: bool = False,
+    ) -> Iterator[Result | FcfiError]:
+        """Yield the result of each pair of an image and a prompt, in order.
+
+        The next image is read while the network works on the present one. Several prompts for one image cost
+        the least when they follow each other and the image was loaded once, with :meth:`load`.
+
+        Args:
+            sources: one image for each prompt, see :meth:`open`.
+            prompts: a Prompt, or clicks, for each image.
+            keep_going: yield the error in place of the result and go on, instead of raising it.
+
+        Raises:
+            SettingsError: if there are more images than prompts, or fewer.
+            FcfiError: what :meth:`answer` raises, unless ``keep_going``.
+        """
+        pairs = zip_longest(sources, prompts, fillvalue=_MISSING)
+        with ThreadPoolExecutor(1, thread_name_prefix="fcfi-images") as reader:
+            waiting: deque[tuple[Future[LoadedImage], Any]] = deque()
+            while True:
+                while len(waiting) < 2 and (pair := next(pairs, None)) is not None:
+                    if any(value is _MISSING for value in pair):
+                        raise SettingsError(
+                            "there are more images than prompts, or fewer; give one prompt for each image."
+                        )
+                    waiting.append((reader.submit(self.load, pair[0]), pair[1]))
+                if not waiting:
+                    return
+                image, asked = waiting.popleft()
+                try:
+                    prompt = asked if isinstance(asked, Prompt) else Prompt.of(asked)
+                    result: Result | FcfiError = self.answer(image.result(), prompt)
+                except FcfiError as error:
+                    if not keep_going:
+                        raise
+                    result = error
+                yield result
 
     def load(self, image: images.Source) -> LoadedImage:
         """Return ``image`` decoded, if it is within the limit.

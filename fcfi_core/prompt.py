@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -38,8 +38,11 @@ REPEATED = 0.0075
 NOTHING_ASKED = "there is no click, no box and no prior mask; give at least one of them."
 
 
-Clicks = Iterable[Click | tuple[Number, Number] | tuple[Number, Number, bool]]
-"""Clicks as users of the Python interface write them."""
+Clicks = Iterable[Any]
+"""Clicks as users of the Python interface write them, see :func:`fcfi_core.clicks.ordered`."""
+
+Rectangle = Box | Sequence[Number] | NDArray[Any]
+"""A box as they write it, see :meth:`fcfi_core.Box.of`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +50,8 @@ class Prompt:
     """Clicks, box and prior mask of one object. Equal prompts have equal digests.
 
     Args:
-        clicks: in the order they were made.
-        box: around the object, or None.
+        clicks: in the order they were made; see :func:`fcfi_core.clicks.ordered` for what counts as clicks.
+        box: around the object: a Box or four numbers x1, y1, x2, y2; or None.
         mask: (H, W) of bool or numbers, object where not 0: a mask to correct; or None.
 
     Raises:
@@ -63,14 +66,16 @@ class Prompt:
     mask: NDArray[np.bool_] | None = None
 
     @classmethod
-    def of(cls, clicks: Clicks = (), box: Box | None = None, mask: NDArray[Any] | None = None) -> Prompt:
-        """Return the prompt of clicks as users of the Python interface write them."""
-        return cls(ordered(clicks), box, mask)
+    def of(
+        cls, clicks: Clicks = (), box: Rectangle | None = None, mask: NDArray[Any] | None = None
+    ) -> Prompt:
+        """Return the prompt of clicks and a box as users of the Python interface write them."""
+        return cls(ordered(clicks), None if box is None else Box.of(box), mask)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "clicks", ordered(self.clicks))
         if self.box is not None and not isinstance(self.box, Box):
-            raise PromptError(f"box is {self.box!r}; give Box(x1, y1, x2, y2).")
+            object.__setattr__(self, "box", Box.of(self.box))
         if self.mask is not None:
             object.__setattr__(self, "mask", _as_mask(self.mask))
 
@@ -79,6 +84,15 @@ class Prompt:
 
     def __hash__(self) -> int:
         return hash(self.digest)
+
+    def __repr__(self) -> str:
+        parts = [f"clicks={len(self.clicks)}"]
+        if self.box is not None:
+            parts.append(f"box={(self.box.x1, self.box.y1, self.box.x2, self.box.y2)}")
+        if self.mask is not None:
+            height, width = self.mask.shape
+            parts.append(f"mask of {width} x {height}")
+        return f"Prompt({', '.join(parts)})"
 
     @property
     def starts(self) -> bool:

@@ -68,7 +68,7 @@ class Recurrence:
         state = self.state(image, self.rules.completed(prompt), watch)
         result = self.rules.answer(image, prompt, state)
         more = partial(self._alternatives, image, prompt)
-        return replace(result, timings=watch.finished(), more=more)
+        return replace(result, image=image, timings=watch.finished(), more=more)
 
     def _alternatives(self, image: LoadedImage, prompt: Prompt) -> tuple[Result, ...]:
         return self.candidates(image, prompt)[0]
@@ -116,7 +116,7 @@ class Recurrence:
         if not ends_there or not self._is_ambiguous(asked):
             return (replace(self.result(image, prompt), more=None),), 0
         states, given = self._looks(image, asked, Stopwatch())
-        results = tuple(self.rules.answer(image, prompt, state) for state in states)
+        results = tuple(replace(self.rules.answer(image, prompt, state), image=image) for state in states)
         return results, (given + len(repeated)) % len(states)
 
     def _is_ambiguous(self, prompt: Prompt) -> bool:

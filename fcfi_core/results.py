@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcfi_core import masks
+from fcfi_core import masks, outputs
 from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click
 from fcfi_core.edges import sharpened
 from fcfi_core.errors import SettingsError
 from fcfi_core.geometry import Frame, Region
-from fcfi_core.masks import Polygons, coco, cvat, label_studio
+from fcfi_core.images import LoadedImage
+from fcfi_core.masks import Polygons, coco, cutting, cvat, label_studio
 from fcfi_core.masks.finish import USUAL, Finish
 from fcfi_core.masks.partition import partition
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PictureFile
 
 _CODES: Mapping[str, Callable[[NDArray[np.bool_]], Any]] = {
     "coco": coco.encode,
     "label_studio": label_studio.encode,
     "cvat": cvat.encode,
 }
+
+SUFFIXES_OF: Mapping[str, Iterable[str]] = {
+    "mask": outputs.LOSSLESS,
+    "overlay": outputs.PICTURES,
+    "cutout": outputs.TRANSPARENT,
+}
+"""Suffixes of the picture files that :meth:`Result.save` writes."""
+
+_SHOWN = 800
+"""Longest side of the picture that a notebook shows, pixels."""
+_SOFT_REACH = 1.5
+"""Pixels around the mask's edge that may be half transparent, at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +65,7 @@ class Result:
         cleaned_mask: (H, W) bool that replaces the mask; set by :meth:`finished`.
         pixels: (H, W, 3) uint8, the image, where its colours sharpen the mask's edge; None: they do not.
         more: computes the answers to choose from, see :attr:`candidates`; None: there is this one alone.
+        image: what was clicked on; None: not known any more.
     """
 
     frame: Frame
@@ -61,10 +79,24 @@ class Result:
     cleaned_mask: NDArray[np.bool_] | None = field(default=None, repr=False)
     pixels: NDArray[np.uint8] | None = field(default=None, repr=False)
     more: Callable[[], tuple[Result, ...]] | None = field(default=None, repr=False)
+    image: LoadedImage | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind the image, and what computes further answers: they belong to this process."""
-        return {**self.__dict__, "cleaned_mask": self.mask, "pixels": None, "more": None}
+        return {**self.__dict__, "cleaned_mask": self.mask, "pixels": None, "more": None, "image": None}
+
+    def __repr__(self) -> str:
+        size = f"{self.frame.image_width} x {self.frame.image_height}"
+        notes = f", notes={list(self.notes)}" if self.notes else ""
+        return f"Result({size}, clicks={len(self.clicks)}, confidence={self.confidence:.2f}{notes})"
+
+    def _repr_png_(self) -> bytes:
+        """Return what a notebook shows: the overlay, made smaller, or the mask if there is no image."""
+        from PIL import Image
+
+        picture = Image.fromarray(self.mask) if self.image is None else self.overlay()
+        picture.thumbnail((_SHOWN, _SHOWN))
+        return outputs.encoded(np.asarray(picture.convert("RGB")), Path("shown.png"))
 
     @cached_property
     def candidates(self) -> tuple[Result, ...]:
@@ -156,6 +188,86 @@ class Result:
     def box(self) -> Box | None:
         """The smallest box around the mask, or None if that is empty."""
         return masks.box_of(self.mask)
+
+    def overlay(
+        self, image: LoadedImage | None = None, colour: tuple[int, int, int] = (255, 120, 0)
+    ) -> PictureFile:
+        """Return the photo with the mask in half-transparent ``colour``, a Pillow image (RGB).
+
+        Args:
+            image: the photo, where the result has lost it (it does not travel to other processes).
+            colour: red, green, blue, 0..255.
+
+        Raises:
+            SettingsError: if there is no photo.
+        """
+        from PIL import Image
+
+        return Image.fromarray(cutting.painted(self._photo(image), self.mask, colour))
+
+    def cutout(self, image: LoadedImage | None = None, *, crop: bool = False) -> PictureFile:
+        """Return the object alone on a transparent ground, a Pillow image (RGBA), with soft edges.
+
+        Along the edge opacity follows the probability, and colours are those of the object nearby instead
+        of mixtures with what was behind it (:mod:`fcfi_core.masks.cutting`).
+
+        Args:
+            image: the photo, where the result has lost it (it does not travel to other processes).
+            crop: only the part of the photo around the object, instead of all of it.
+
+        Raises:
+            SettingsError: if there is no photo, or nothing to cut out.
+        """
+        from PIL import Image
+
+        if self.box is None:
+            raise SettingsError("the mask is empty: there is nothing to cut out; click on an object first.")
+        photo, reach = self._photo(image), max(_SOFT_REACH, 1 / self.frame.scale)
+        alone, part = cutting.cut(photo, self.mask, self.probability, self.threshold, reach)
+        if crop:
+            return Image.fromarray(alone)
+        whole = np.zeros((*self.mask.shape, 4), np.uint8)
+        whole[part] = alone
+        return Image.fromarray(whole)
+
+    def save(self, path: str | Path, what: Literal["mask", "overlay", "cutout"] = "mask") -> None:
+        """Write the mask (0 and 255), the overlay or the cut-out as a picture file.
+
+        The file is written beside its place and renamed, so what is there is whole.
+
+        Args:
+            path: its suffix names the format: .png, .tif, .bmp, .webp, and .jpg for overlays alone.
+            what: to write.
+
+        Raises:
+            SettingsError: for another suffix or word, or if the file cannot be written.
+        """
+        if what not in SUFFIXES_OF:
+            raise SettingsError(f"what to save is {what!r}; give one of {', '.join(SUFFIXES_OF)}.")
+        path = Path(path)
+        outputs.require_writable(path, "path", SUFFIXES_OF[what])
+        outputs.write(path, outputs.encoded(self._picture(what), path), "choose another place")
+
+    def encoded(self, path: Path, what: Literal["mask", "overlay", "cutout"] = "mask") -> bytes:
+        """Return the bytes of the file that :meth:`save` would write."""
+        return outputs.encoded(self._picture(what), path)
+
+    def _picture(self, what: str) -> NDArray[np.uint8]:
+        if what == "mask":
+            return self.mask.astype(np.uint8) * 255
+        return np.asarray(self.overlay() if what == "overlay" else self.cutout())
+
+    def _photo(self, image: LoadedImage | None) -> NDArray[np.uint8]:
+        image = image or self.image
+        if image is None:
+            raise SettingsError("this result has lost its photo; give it, for example predictor.load(path).")
+        if (image.height, image.width) != self.mask.shape:
+            height, width = self.mask.shape
+            raise SettingsError(
+                f"the photo has {image.width} x {image.height} pixels, the mask {width} x {height}; give the "
+                "photo that was clicked on."
+            )
+        return image.pixels
 
     def finished(self, finish: Finish = USUAL) -> Result:
         """Return the same result with specks removed from the mask and pinholes filled.

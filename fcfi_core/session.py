@@ -39,6 +39,9 @@ class Session:
         self._decode_time = decode_time
         self._lock = threading.RLock()
 
+    def __repr__(self) -> str:
+        return f"Session({self.width} x {self.height}, {self.prompt!r})"
+
     @property
     def width(self) -> int:
         """Columns of the upright image."""

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fcfi_core import outputs
 from fcfi_core.cli._common import (
@@ -21,6 +21,7 @@ from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import ImageError, SettingsError
 from fcfi_core.masks.finish import RAW
 from fcfi_core.prompt import Prompt
+from fcfi_core.results import SUFFIXES_OF
 from fcfi_core.settings import finish_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ HELP = "cut one object out of one image"
 _EPILOG = """examples:
   fcfi segment dog.jpg --click 320,200 --out dog.png
   fcfi segment dog.jpg --click 320,200 --click 40,60,- --overlay seen.png
+  fcfi segment dog.jpg --click 320,200 --format cutout
   fcfi segment dog.jpg --box 100,50,400,300 --format polygon
   fcfi segment dog.jpg --prior dog.png --click 40,60,- --format coco --json
 
@@ -62,17 +64,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="where the mask goes, - for standard output\n"
-        "(default: IMAGE's name with .mask.png for png, standard output for the others)",
+        "(default: IMAGE's name with .mask.png or .cutout.png, standard output for the other formats)",
     )
     parser.add_argument(
         "--overlay", metavar="O.png", type=Path, help="also write the image with the mask painted over it"
     )
     parser.add_argument(
         "--format",
-        choices=tuple(_FORMATS),
+        choices=(*_PICTURES, *_FORMATS),
         default="png",
-        help="png: 0 and 255; polygon: rings with holes; coco, label-studio, cvat: run-length codes\n"
-        "(default: %(default)s)",
+        help="png: 0 and 255; cutout: the object on a transparent ground, with soft edges;\n"
+        "polygon: rings with holes; coco, label-studio, cvat: run-length codes (default: %(default)s)",
     )
     parser.add_argument(
         "--tolerance",
@@ -100,11 +102,11 @@ def run(arguments: argparse.Namespace) -> int:
     result = result.finished(RAW if arguments.raw else finish_of(core_settings(arguments)))
     _write_mask(result, arguments, out)
     if arguments.overlay:
-        painted = outputs.encoded(_painted(image.pixels, result.mask), arguments.overlay)
+        painted = result.encoded(arguments.overlay, "overlay")
         outputs.write(arguments.overlay, painted, "choose another --overlay")
     report = _report(result, arguments, str(predictor.model.name), out)
     if arguments.json:
-        if arguments.format != "png":
+        if arguments.format in _FORMATS:
             report["mask"] = _FORMATS[arguments.format](result, arguments)
         print_json(report)
     else:
@@ -119,8 +121,9 @@ def _checked_outputs(arguments: argparse.Namespace) -> Path | None:
         SettingsError: if an output would replace an input or the other output, or its name lies.
     """
     out: Path | None = arguments.out
-    if out is None and arguments.format == "png":
-        out = arguments.image.with_name(f"{arguments.image.stem}.mask.png")
+    what = _PICTURES.get(arguments.format)
+    if out is None and what is not None:
+        out = arguments.image.with_name(f"{arguments.image.stem}.{what}.png")
     elif out is None:
         out = None if arguments.json else Path("-")
     printed = [out, arguments.overlay, Path("-") if arguments.json else None].count(Path("-"))
@@ -129,7 +132,7 @@ def _checked_outputs(arguments: argparse.Namespace) -> Path | None:
             "--json, --out - and --overlay - go to standard output; leave all but one of them out."
         )
     inputs = [arguments.image, arguments.prior, None if arguments.model is None else Path(arguments.model)]
-    kinds = outputs.LOSSLESS if arguments.format == "png" else outputs.JSON
+    kinds = outputs.JSON if what is None else SUFFIXES_OF[what]
     outputs.require_writable(out, "--out", kinds, inputs)
     outputs.require_writable(arguments.overlay, "--overlay", outputs.PICTURES, [*inputs, out])
     return out
@@ -138,8 +141,8 @@ def _checked_outputs(arguments: argparse.Namespace) -> Path | None:
 def _write_mask(result: Result, arguments: argparse.Namespace, out: Path | None) -> None:
     if out is None:
         return
-    if arguments.format == "png":
-        data = outputs.encoded(result.mask.astype("uint8") * 255, out)
+    if arguments.format in _PICTURES:
+        data = result.encoded(out, _PICTURES[arguments.format])
     else:
         content = _FORMATS[arguments.format](result, arguments)
         data = json.dumps(content, separators=(",", ":")).encode() + b"\n"
@@ -199,16 +202,6 @@ def _read_prior(path: Path) -> NDArray[np.bool_]:
     return np.asarray(pixels[..., :3].any(axis=2) & (pixels[..., 3] > 0))
 
 
-def _painted(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return the image with the mask in half-transparent orange."""
-    import numpy as np
-
-    painted = pixels.copy()
-    colour = np.array([255, 120, 0], np.uint16)
-    painted[mask] = ((painted[mask].astype(np.uint16) + colour) // 2).astype(np.uint8)
-    return painted
-
-
 def _polygon(result: Result, arguments: argparse.Namespace) -> dict[str, Any]:
     polygons = result.polygons(arguments.tolerance, arguments.max_points)
     return {
@@ -240,8 +233,10 @@ def _cvat(result: Result, arguments: argparse.Namespace) -> dict[str, Any]:
     return {"type": "mask", "points": result.rle("cvat")}
 
 
+_PICTURES: dict[str, Literal["mask", "cutout"]] = {"png": "mask", "cutout": "cutout"}
+"""Formats that are picture files, and what of the result they show."""
+
 _FORMATS: dict[str, Callable[[Result, argparse.Namespace], Any]] = {
-    "png": lambda result, arguments: None,
     "polygon": _polygon,
     "coco": _coco,
     "label-studio": _label_studio,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,12 +59,21 @@ class TorchEngine:
     ) -> None:
         self._device = choose_device(device)
         self._threads = (threads or container_share()) if self._device.type == "cpu" else None
+        self.fast = fast
         self._layout = torch.channels_last if fast else torch.contiguous_format
         network = folded(network) if fast else copy.deepcopy(network).eval()
         self._network = network.requires_grad_(False).to(self._device)
         for parameter in self._network.parameters():
             if parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=self._layout)
+        self._thread = OwnThread("fcfi-network")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the thread behind: another process has its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "_thread"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
         self._thread = OwnThread("fcfi-network")
 
     @property

@@ -87,6 +87,10 @@ class LoadedImage:
     notes: tuple[str, ...]
     digest: str
 
+    def __repr__(self) -> str:
+        notes = f", notes={list(self.notes)}" if self.notes else ""
+        return f"LoadedImage({self.width} x {self.height}{notes})"
+
     @property
     def width(self) -> int:
         """Number of pixel columns."""

@@ -45,6 +45,10 @@ class Polygon:
     exterior: NDArray[np.float64]
     holes: tuple[NDArray[np.float64], ...] = ()
 
+    def __repr__(self) -> str:
+        holes = f", {len(self.holes)} holes" if self.holes else ""
+        return f"Polygon({len(self.exterior)} points{holes})"
+
     @property
     def point_count(self) -> int:
         """Number of points of the exterior and all holes."""
@@ -72,6 +76,9 @@ class Polygons:
     width: int
     height: int
     lost_iou: float
+
+    def __repr__(self) -> str:
+        return f"Polygons({list(self.parts)}, {self.width} x {self.height}, lost_iou={self.lost_iou:.4f})"
 
     def __iter__(self) -> Iterator[Polygon]:
         return iter(self.parts)

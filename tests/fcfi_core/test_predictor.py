@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import pickle
 import subprocess
 import sys
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fcfi_core.checkpoints import read_checkpoint, resolve, write_checkpoint
 from fcfi_core.clicks import Box, Click
-from fcfi_core.errors import PromptError
+from fcfi_core.errors import ImageError, PromptError, SettingsError, WeightsError
 from fcfi_core.geometry import Region
 from fcfi_core.model import Model, load_model
 from fcfi_core.predictor import Predictor
@@ -322,3 +327,104 @@ def test_another_answer_in_a_strip_takes_a_click_on_the_same_place(strip):
     height, width = strip[1].shape
     assert not Prompt.of([(1500, 50), (1500, 60)]).repetitions(height, width)
     assert Prompt.of([(1500, 50), (1500, 51)]).repetitions(height, width)
+
+
+# --- what Python users write ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "clicks",
+    [
+        [(70, 40), (5, 5, False)],
+        [[70, 40, 1], [5, 5, 0]],
+        ([70.2, 39.8], (5, 5, np.False_)),
+        np.array([[70, 40, 1], [5, 5, 0]]),
+        np.array([[70, 40, 1], [5, 5, 0]], np.float32),
+        torch.tensor([[70, 40, 1], [5, 5, 0]]),
+        [np.array([70, 40]), Click(5, 5, positive=False)],
+        [(np.int64(70), torch.tensor(40)), (5, 5, 0)],
+    ],
+    ids=str,
+)
+def test_clicks_come_in_any_form(clicks):
+    assert Prompt.of(clicks).clicks == (Click(70, 40), Click(5, 5, positive=False))
+
+
+@pytest.mark.parametrize(
+    "clicks",
+    [7, "70,40", (70, 40), [(70,)], [(1, 2, 3)], [(1, 2, 0.5)], np.zeros((2, 4)), np.zeros(2), {1: 2}],
+)
+def test_what_is_no_list_of_clicks_is_named(clicks):
+    with pytest.raises(PromptError, match="click"):
+        Prompt.of(clicks)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(50, 20, 90, 60), [90, 60, 50, 20], np.array([50, 20, 90, 60]), torch.tensor([50.0, 20, 90, 60])],
+    ids=str,
+)
+def test_boxes_come_in_any_form(predictor, photo, box):
+    right = predictor.segment(photo, box=Box(50, 20, 90, 60)).mask
+    assert np.array_equal(predictor.segment(photo, box=box).mask, right)
+    assert np.array_equal(predictor.open(photo, box=box).result.mask, right)
+
+
+@pytest.mark.parametrize("box", [(1, 2, 3), "1,2,3,4", 5, np.zeros((2, 2)), ("a", 1, 2, 3)])
+def test_what_is_no_box_is_named(photo, predictor, box):
+    with pytest.raises(PromptError, match="box"):
+        predictor.segment(photo, box=box)
+
+
+def test_many_images_are_what_one_by_one_gives(predictor, photo):
+    prompts = [[(70, 40)], Prompt.of(box=(50, 20, 90, 60)), np.array([[30, 30]])]
+    sources = [photo, predictor.load(photo), photo[::-1]]
+    found = list(predictor.segment_many(iter(sources), prompts))
+    for source, prompt, result in zip(sources, prompts, found, strict=True):
+        asked = prompt if isinstance(prompt, Prompt) else Prompt.of(prompt)
+        assert np.array_equal(result.mask, predictor.answer(source, asked).mask)
+
+
+def test_one_bad_image_does_not_spoil_the_others(predictor, photo):
+    sources, prompts = [photo, "nowhere.png", photo], [[(70, 40)], [(1, 1)], [(999, 1)]]
+    found = list(predictor.segment_many(sources, prompts, keep_going=True))
+    assert [type(one).__name__ for one in found] == ["Result", "ImageError", "PromptError"]
+    with pytest.raises(ImageError, match="nowhere"):
+        list(predictor.segment_many(sources, prompts))
+    with pytest.raises(SettingsError, match="one prompt for each image"):
+        list(predictor.segment_many(sources, prompts[:2], keep_going=True))
+
+
+def test_a_predictor_travels_to_a_worker_process(photo):
+    ours = Predictor(load_model("default", device="cpu", threads=1), max_pixels=50_000, memo_bytes=7_000_000)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        theirs = pool.submit(ours.segment, photo, [(70, 40)]).result(timeout=250)
+    assert np.array_equal(theirs.mask, ours.segment(photo, [(70, 40)]).mask)
+    again = pickle.loads(pickle.dumps(ours))
+    assert again.model.key == ours.model.key
+    with pytest.raises(ImageError, match=r"0\.05 megapixels"):
+        again.segment(np.zeros((300, 300), np.uint8), [(1, 1)])
+
+
+def test_a_network_in_memory_travels_whole(tiny_model, photo):
+    again = pickle.loads(pickle.dumps(tiny_model))
+    right = Predictor(tiny_model).segment(photo, [(70, 40)])
+    assert np.array_equal(Predictor(again).segment(photo, [(70, 40)]).probability, right.probability)
+
+
+def test_a_model_whose_file_changed_is_refused(tmp_path):
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(resolve("default").read_bytes())
+    sent = pickle.dumps(load_model(path, device="cpu", threads=1))
+    checkpoint = read_checkpoint(path)
+    state = {name: tensor * 1.5 for name, tensor in checkpoint.state.items()}
+    write_checkpoint(path, state, {**checkpoint.header})
+    with pytest.raises(WeightsError, match="has changed"):
+        pickle.loads(sent)
+
+
+def test_everything_is_told_in_one_line(predictor, photo):
+    session = predictor.open(photo, box=(50, 20, 90, 60))
+    for one in (predictor, predictor.model, session, session.result, session.prompt, predictor.load(photo)):
+        assert len(repr(one)) < 160
+        assert "\n" not in repr(one)

@@ -102,6 +102,7 @@ def test_the_overlay_paints_the_mask(segment, tmp_path, photo):
         (["--click", "5,5", "--overlay", "/nowhere/o.png"], "choose another --overlay"),
         (["--click", "5,5", "--out", "m.jpg"], "'m.jpg'"),
         (["--click", "5,5", "--format", "coco", "--out", "m.png"], "'m.png'"),
+        (["--click", "5,5", "--format", "cutout", "--out", "c.jpg"], "'c.jpg'"),
         (["--click", "5,5", "--overlay", "-", "--out", "-"], "leave all but one"),
         (["--click", "5,5", "--device", "tpu"], "tpu"),
         (["--click", "5,5", "--threads", "-2"], "-2"),
@@ -116,6 +117,18 @@ def test_mistakes_are_one_sentence(segment, words, names):
     assert names in err
     assert err.startswith("fcfi: ")
     assert err.count("\n") == 1
+
+
+def test_a_cutout_beside_the_image(segment, picture, photo):
+    code, out, _ = segment("--click", "70,40", "--format", "cutout")
+    with Image.open(picture.with_name("photo.cutout.png")) as file:
+        cut = np.asarray(file)
+    assert code == 0
+    assert "photo.cutout.png" in out
+    assert cut.shape == (*photo.shape[:2], 4)
+    assert {0, 255} <= set(np.unique(cut[..., 3]).tolist())
+    solid = cut[..., 3] == 255
+    assert np.array_equal(cut[solid][:, :3], photo[solid])
 
 
 @pytest.mark.parametrize("option", ["--out", "--overlay"])
