@@ -3,21 +3,26 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fcfi_core import images
 from fcfi_core.datasets.folder import Folder
 from fcfi_core.datasets.left_out import LeftOut
 from fcfi_core.datasets.samples import Selection, choose
+from fcfi_core.errors import DataError
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.baselines import GrabCut
 from fcfi_core.evaluation.benchmark import PlainAnswer, Rules
 from fcfi_core.evaluation.html import summary, to_html
 from fcfi_core.evaluation.pictures import picture
 from fcfi_core.evaluation.runner import evaluate
+from fcfi_core.images import loading
+from fcfi_core.predictor import Predictor
 
 
 def bright(pixels: np.ndarray, clicks: tuple) -> np.ndarray:
@@ -169,3 +174,45 @@ def test_progress_goes_to_standard_error(make_folder, capsys) -> None:
 
 def test_picture_of_an_object_without_any_mask(sample) -> None:
     assert picture(sample, np.zeros_like(sample.truth), ()).startswith(b"\xff\xd8")
+
+
+def test_a_photo_is_loaded_and_hashed_once(make_folder, tiny_model, monkeypatch) -> None:
+    counts: Counter[str] = Counter()
+    for name in ("_from_encoded", "_digest"):
+        whole = getattr(loading, name)
+
+        def counted(*given, name=name, whole=whole):
+            counts[name] += 1
+            return whole(*given)
+
+        monkeypatch.setattr(loading, name, counted)
+    folder = Folder(make_folder(counts=(2, 3)))
+    predictors = {"other": Predictor(tiny_model)}
+    report = evaluate(Predictor(tiny_model), [folder], compare=predictors, rules=Rules(max_clicks=2))
+    assert len(report.main.datasets[0].traces) == 5
+    assert counts == {"_from_encoded": 2}
+
+
+def test_what_is_left_out_is_reported(make_folder) -> None:
+    root = make_folder(counts=(1, 2))
+    (root / "images" / "photo0.jpg").write_bytes(b"\xff\xd8\xff no photo")
+    report = evaluate(bright, [Folder(root)], rules=Rules(max_clicks=1))
+    (result,) = report.main.datasets
+    assert len(result.traces) == 2
+    assert report.to_dict()["datasets"][0]["left_out"] == {"photos that cannot be used": 1}
+
+
+def test_a_photo_that_breaks_off_costs_its_objects_alone(make_folder) -> None:
+    root = make_folder(counts=(1, 2))
+    photo = root / "images" / "photo1.jpg"
+    Image.open(root / "images" / "photo1.jpg").save(root / "images" / "photo1.png")
+    photo.unlink()
+    whole = (root / "images" / "photo1.png").read_bytes()
+    (root / "images" / "photo1.png").write_bytes(whole[: len(whole) // 3])
+    folder = Folder(root)
+    report = evaluate(bright, [folder], rules=Rules(max_clicks=1))
+    assert [one.image_name for one in report.main.datasets[0].traces] == ["photo0"]
+    assert folder.left_out == {"photos that cannot be read": 1}
+    (root / "images" / "photo0.jpg").unlink()
+    with pytest.raises(DataError, match=r"no object of disks can be evaluated .*cannot be read"):
+        evaluate(bright, [Folder(root)], rules=Rules(max_clicks=1))

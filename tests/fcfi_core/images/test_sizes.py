@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from fcfi_core import images
 from fcfi_core.errors import ImageError
@@ -24,6 +24,7 @@ def test_the_size_is_that_of_the_loaded_picture(tmp_path, suffix, orientation) -
 def test_only_the_header_is_read(tmp_path, monkeypatch) -> None:
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.png")
     monkeypatch.setattr(loading, "decode", lambda *arguments: pytest.fail("decoded"))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("decoded"))
     assert size_of(tmp_path / "a.png") == (30, 20)
 
 
