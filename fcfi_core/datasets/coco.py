@@ -134,7 +134,12 @@ class _Reader:
             )
         self.left_out = LeftOut()
         images = self._images(content["images"])
-        annotations = [one for one in _listed(content.get("annotations")) if isinstance(one, dict)]
+        entries = _listed(content.get("annotations"))
+        annotations = [one for one in entries if isinstance(one, dict)]
+        if len(annotations) < len(entries):
+            self.left_out.add("annotations that are none", count=len(entries) - len(annotations))
+        if not isinstance(content.get("annotations", []), list):
+            self.left_out.add("entries of a file whose 'annotations' is no list")
         by_image: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for one in annotations:
             key = _key(one.get("image_id"))
@@ -145,7 +150,7 @@ class _Reader:
         self._crowds = Crowds(content, annotations)
         self._number_of, self.categories = self._categories(_listed(content.get("categories")), annotations)
         place = str(source.path)
-        del content, annotations
+        del content, annotations, entries
         source.forget()
         names = _short_names([image["file_name"] for image in images.values()])
         paths = source.photos(_subset(source.path)).find_all([[one["file_name"]] for one in images.values()])
@@ -172,13 +177,13 @@ class _Reader:
         problem = ""
         for entry in entries:
             key = _key(entry.get("id")) if isinstance(entry, dict) else None
-            if key is None or not isinstance(entry.get("file_name"), str):
+            if key is None or not isinstance(entry.get("file_name"), str | int):
                 problem = problem or f"{entry!r:.80}"
                 self.left_out.add("images without id or file_name", problem)
             elif key in found:
                 raise DataError(f"{self._path}: several images have the same id; give every image its own.")
             else:
-                found[key] = entry
+                found[key] = {**entry, "file_name": str(entry["file_name"])}
         if problem and not found:
             raise DataError(
                 f"{self._path} is no COCO file: every image needs id and file_name, but there is {problem}."

@@ -48,7 +48,7 @@ class Folder(Dataset):
 
     Args:
         path: the folder that holds both.
-        images: folder of the photos, if they lie elsewhere.
+        images: folder of the photos, if ``path`` holds none.
 
     Raises:
         DataError: if the folder has no masks.
@@ -56,7 +56,8 @@ class Folder(Dataset):
 
     def __init__(self, path: str | Path, images: str | Path | None = None) -> None:
         root = Path(path)
-        shown = root / "images" if images is None else Path(images)
+        beside = root / "images"
+        shown = beside if images is None or beside.is_dir() else Path(images)
         files = [file for file in sorted((root / "masks").rglob("*.png")) if not file.name.startswith(".")]
         if not files:
             raise DataError(

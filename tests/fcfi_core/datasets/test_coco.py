@@ -234,3 +234,12 @@ def test_run_lengths_of_another_size_are_refused() -> None:
 def test_run_lengths_equal_the_reference(mask: np.ndarray) -> None:
     encoded = oracle.encode(np.asfortranarray(mask.astype(np.uint8)))
     assert (decode_segmentation(encoded, *mask.shape) == mask).all()
+
+
+def test_a_name_may_be_a_number(make_coco) -> None:
+    path = make_coco()
+    (path.parent / "images" / "photo0.jpg").rename(path.parent / "images" / "17.jpg")
+    content = json.loads(path.read_text())
+    content["images"][0]["file_name"] = 17
+    path.write_text(json.dumps(content))
+    assert CocoDataset(path).areas("17") == {1: 400, 2: 1200}

@@ -9,6 +9,7 @@ from PIL import Image
 
 from fcfi_core.datasets import folder as module
 from fcfi_core.datasets.folder import Folder, read_ids
+from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.datasets.samples import choose
 from fcfi_core.errors import DataError, SettingsError
 
@@ -179,3 +180,11 @@ def test_held_out_photos_are_those_training_leaves_out(tmp_path):
     _, development = split(read_photos(dataset, 0, 512), 0.3)
     assert chosen == {photo.name for photo in development}
     assert 0 < len(chosen) < 24
+
+
+def test_photos_beside_the_masks_come_before_others(make_folder, tmp_path) -> None:
+    root = make_folder(counts=(1, 2))
+    (tmp_path / "empty").mkdir()
+    assert len(open_dataset(root, tmp_path / "empty").image_names) == 2
+    (root / "images").rename(tmp_path / "elsewhere")
+    assert len(open_dataset(root, tmp_path / "elsewhere").image_names) == 2
