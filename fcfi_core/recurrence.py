@@ -102,8 +102,9 @@ class Recurrence:
     def candidates(self, image: LoadedImage, prompt: Prompt) -> tuple[tuple[Result, ...], int]:
         """Return the answers to the first click of ``prompt`` to choose from, and which of them is given.
 
-        The largest first; see :mod:`fcfi_core.candidates`. Where there is nothing to choose (a start, no
-        positive click, clicks that corrected already) the present answer stands alone.
+        The largest first, each with the clicks that ask for it; see :mod:`fcfi_core.candidates`. Where there
+        is nothing to choose (a start, no positive click, clicks that corrected already) the present answer
+        stands alone.
 
         Raises:
             PromptError: if nothing is asked, or something lies outside the image.
@@ -116,8 +117,12 @@ class Recurrence:
         if not ends_there or not self._is_ambiguous(asked):
             return (replace(self.result(image, prompt), more=None),), 0
         states, given = self._looks(image, asked, Stopwatch())
-        results = tuple(replace(self.rules.answer(image, prompt, state), image=image) for state in states)
-        return results, (given + len(repeated)) % len(states)
+        results = []
+        for index, state in enumerate(states):
+            times = (index - given) % len(states)
+            chosen = asked.with_clicks((*asked.clicks, *(asked.clicks[-1:] * times)))
+            results.append(replace(self.rules.answer(image, chosen, state), image=image))
+        return tuple(results), (given + len(repeated)) % len(states)
 
     def _is_ambiguous(self, prompt: Prompt) -> bool:
         """Return whether ``prompt`` is a first positive click and nothing more."""

@@ -90,15 +90,12 @@ class Session:
             PromptError: if there is no such answer; the session then stays as it was.
         """
         with self._lock:
-            answers, given = self._recurrence.candidates(self._image, self._prompt)
+            answers, _ = self._recurrence.candidates(self._image, self._prompt)
             if not 0 <= index < len(answers):
                 raise PromptError(
                     f"answer {index} cannot be chosen; there are {len(answers)} for these clicks, from 0."
                 )
-            repeated = self._prompt.repetitions(self.height, self.width)
-            base = self._prompt.prefix(repeated.start) if repeated else self._prompt
-            times = (index - given + len(repeated)) % len(answers)
-            prompt = base.with_clicks((*base.clicks, *(base.clicks[-1:] * times)))
+            prompt = self._prompt.with_clicks(answers[index].clicks)
             result = self._result(prompt)
             self._prompt = prompt
             return result

@@ -116,6 +116,7 @@ def test_a_repeated_click_asks_for_the_next_smaller_answer_round_and_round(scale
 def test_choosing_is_clicking(scales, nested):
     session = scales.open(nested)
     answers = session.click(80, 60).candidates
+    assert [len(answer.clicks) for answer in answers] == [1, 2, 3]
     for index in (2, 0, 1, 1):
         assert np.array_equal(session.choose(index).mask, answers[index].mask)
         pairs = zip(session.result.candidates, answers, strict=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcfi_core.errors import PromptError
+from fcfi_core.masks.resizing import resized
 from fcfi_core.prompt import click_fields
 from fcfi_core.results import Result
 
@@ -22,6 +23,7 @@ OUTLINE_TOLERANCE = 0.5
 OUTLINE_POINTS = 4000
 
 _PREVIEW_SIDE = 2048
+_THUMBNAIL_SIDE = 240
 
 
 def drawn(result: Result) -> dict[str, Any]:
@@ -35,6 +37,25 @@ def drawn(result: Result) -> dict[str, Any]:
         "implied_click": click_fields(result.implied_click) if result.implied_click else None,
         "notes": list(result.notes),
         "timings": dict(result.timings),
+    }
+
+
+def choice(result: Result, *, given: bool) -> dict[str, Any]:
+    """Return one of several answers to choose from: a small mask, and the clicks that ask for it.
+
+    Args:
+        given: whether it is the one on the page.
+    """
+    height, width = result.mask.shape
+    scale = min(1.0, _THUMBNAIL_SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = resized(result.mask, *size)
+    return {
+        "mask": "data:image/png;base64," + base64.b64encode(stencil(small)).decode(),
+        "clicks": [click_fields(click) for click in result.clicks],
+        "area": int(result.mask.sum()),
+        "confidence": result.confidence,
+        "given": given,
     }
 
 

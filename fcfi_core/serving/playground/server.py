@@ -47,6 +47,7 @@ def routes(service: Service) -> list[BaseRoute]:
         Route("/playground/images", answered(service, page.receive), methods=["POST"]),
         Route("/playground/images/{digest}", answered(service, page.picture)),
         Route("/playground/images/{digest}/mask", answered(service, page.mask), methods=["POST"]),
+        Route("/playground/images/{digest}/candidates", answered(service, page.candidates), methods=["POST"]),
         Route("/playground/images/{digest}/file", answered(service, page.file), methods=["POST"]),
         Mount("/playground/assets", StaticFiles(directory=_ASSETS)),
     ]
@@ -85,6 +86,11 @@ class _Playground:
         fields = await self._fields(request)
         return Json(await computed(request, self._service, partial(self._drawn, image, fields)))
 
+    async def candidates(self, request: Request) -> Response:
+        image = self._image(request)
+        fields = await self._fields(request)
+        return Json(await computed(request, self._service, partial(self._choice, image, fields)))
+
     async def file(self, request: Request) -> Response:
         image = self._image(request)
         fields = await self._fields(request)
@@ -116,6 +122,18 @@ class _Playground:
         with reserved(working_bytes(image.width * image.height), "a mask"):
             answer = answers.drawn(self._segment(image, fields))
         return {**answer, "milliseconds": 1000 * (time.perf_counter() - start)}
+
+    def _choice(self, image: LoadedImage, fields: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the answers to the first click to choose from; none where there is no choice."""
+        prompt = Prompt.from_json(fields, image.height, image.width)
+        with reserved(3 * working_bytes(image.width * image.height), "several masks"):
+            found, given = self._service.predictor.recurrence.candidates(image, prompt)
+            if len(found) < 2:
+                return []
+            finish = self._service.settings.finish
+            return [
+                answers.choice(one.finished(finish), given=index == given) for index, one in enumerate(found)
+            ]
 
     def _file(self, image: LoadedImage, fields: dict[str, Any]) -> tuple[bytes, str]:
         kind, name = str(fields.get("format", "png")), str(fields.get("name", "image"))

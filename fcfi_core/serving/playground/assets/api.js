@@ -61,6 +61,10 @@ export class Photo {
     return (await this.#post("mask", prompt, signal)).json();
   }
 
+  async candidates(prompt, signal) {
+    return (await this.#post("candidates", prompt, signal)).json();
+  }
+
   async download(prompt, format) {
     return (await this.#post("file", { ...prompt, format, name: this.name })).blob();
   }

@@ -11,6 +11,8 @@ const SAMPLES = [
   { name: "rocket.jpg", title: "A rocket" },
 ];
 
+const NEAR = 0.0075; // of the longer side: the server takes a click so near to the first one for a choice
+
 const part = (id) => document.getElementById(id);
 const stage = new Stage(part("stage"));
 let photo = null;
@@ -85,12 +87,14 @@ async function refresh() {
   if (history.isEmpty) {
     shown = null;
     busy(false);
+    part("choice-panel").hidden = true;
     stage.drawMask(null);
     render();
     say("Nothing is selected.");
     return;
   }
   busy(true);
+  part("choice-panel").hidden = true;
   try {
     const answer = await photo.mask(history.prompt, signal);
     await stage.drawMask(answer);
@@ -99,6 +103,7 @@ async function refresh() {
     dismiss();
     answer.notes.forEach(note);
     render();
+    offer(signal);
     const share = (100 * answer.area) / (photo.width * photo.height);
     say(`${count(history.prompt)}. Confidence ${percent(answer.confidence)}. The mask covers ${share.toFixed(1)} % of the photo.`);
   } catch (error) {
@@ -108,6 +113,30 @@ async function refresh() {
   } finally {
     if (!signal.aborted) busy(false);
   }
+}
+
+// Several answers to a first click are asked for once the usual one is on the screen, and shown beside it.
+async function offer(signal) {
+  const { clicks, box } = history.prompt;
+  const first = clicks.find(({ positive }) => positive);
+  if (box || !first || clicks.some(({ x, y }) => Math.hypot(x - first.x, y - first.y) > NEAR * Math.max(photo.width, photo.height))) return;
+  const choices = await photo.candidates(history.prompt, signal).catch(() => []); // a choice is never worth an error
+  if (signal.aborted || choices.length === 0) return;
+  part("choices").replaceChildren(...choices.map(thumbnail));
+  part("choice-panel").hidden = false;
+}
+
+function thumbnail(choice, index) {
+  const button = Object.assign(document.createElement("button"), { type: "button", title: `Key ${index + 1}` });
+  const share = (100 * choice.area) / (photo.width * photo.height);
+  button.setAttribute("aria-label", `Answer ${index + 1}: ${share.toFixed(1)} % of the photo`);
+  button.setAttribute("aria-pressed", String(choice.given));
+  const picture = Object.assign(new Image(), { src: part("photo").src, alt: "" });
+  const mask = document.createElement("i");
+  mask.style.maskImage = `url("${choice.mask}")`;
+  button.append(picture, mask);
+  button.onclick = () => !choice.given && change(() => history.choose(choice.clicks));
+  return button;
 }
 
 function change(action) {
@@ -206,6 +235,10 @@ part("dismiss").onclick = dismiss;
 document.querySelectorAll("[data-download]").forEach((button) => (button.onclick = () => download(button.dataset.download)));
 document.querySelectorAll("[name=tool]").forEach((radio) => (radio.onchange = () => (stage.tool = radio.value)));
 
+function choose(index) {
+  if (!part("choice-panel").hidden) part("choices").children[index]?.click();
+}
+
 function toggleMask() {
   part("sheet").classList.toggle("bare");
 }
@@ -230,6 +263,9 @@ document.addEventListener("keydown", (event) => {
     "=": () => stage.zoom(1.25),
     "-": () => stage.zoom(0.8),
     0: () => stage.fit(),
+    1: () => choose(0),
+    2: () => choose(1),
+    3: () => choose(2),
   }[key];
   action?.();
 });

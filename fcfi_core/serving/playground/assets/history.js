@@ -30,6 +30,10 @@ export class History {
     this.#push({ ...this.prompt, box: [x1, y1, x2, y2] });
   }
 
+  choose(clicks) {
+    this.#push({ ...this.prompt, clicks });
+  }
+
   reset() {
     if (!this.isEmpty) this.#push(NOTHING);
   }

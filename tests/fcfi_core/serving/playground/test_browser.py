@@ -318,3 +318,25 @@ def test_refused_file_leaves_a_sentence_and_the_photo(visitor, tmp_path):
     visitor["dismiss"].click()
     assert not visitor["message"].is_displayed()
     visitor.click(0.4, 0.4, clicks=2)
+
+
+def test_another_answer_is_chosen_by_its_picture_or_its_number(visitor):
+    visitor.open_sample("coffee.jpg")
+    visitor.click(0.45, 0.55, clicks=1)
+    visitor.until(lambda: visitor["choice-panel"].is_displayed())
+    answers = visitor.driver.find_elements(By.CSS_SELECTOR, "#choices button")
+    assert len(answers) > 1
+    given = [answer.get_attribute("aria-pressed") for answer in answers].index("true")
+    before = visitor["mask"].get_attribute("style")
+    other = (given + 1) % len(answers)
+    visitor["stage"].send_keys(str(other + 1))
+    visitor.until(lambda: visitor["mask"].get_attribute("style") != before)
+    visitor.settled(2)
+    visitor.until(lambda: visitor["choice-panel"].is_displayed())
+    answers = visitor.driver.find_elements(By.CSS_SELECTOR, "#choices button")
+    assert answers[other].get_attribute("aria-pressed") == "true"
+    visitor.screenshot("choice")
+    answers[given].click()
+    visitor.settled(1)
+    visitor.click(0.1, 0.1, key=Keys.ALT, clicks=2)
+    assert not visitor["choice-panel"].is_displayed()
