@@ -25,7 +25,7 @@ def write(app: Sphinx, name: str, content: list[str]) -> None:
 
 def commands() -> list[str]:
     """Return a section for each verb, with what ``--help`` prints."""
-    os.environ["COLUMNS"] = "100"
+    os.environ["COLUMNS"] = "88"
     lines: list[str] = []
     for depth, parser in parsers(build_parser()):
         lines += [f"{'#' * (depth + 1)} `{parser.prog}`", "", "```text", *parser.format_help().splitlines()]
