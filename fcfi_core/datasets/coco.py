@@ -234,6 +234,8 @@ def _listed(value: Any) -> list[Any]:
 
 def _key(value: object) -> str | None:
     """Return an id so that 7 and "7" are the same; None if it is none."""
+    if type(value) is int:
+        return str(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     number = whole_number(value)

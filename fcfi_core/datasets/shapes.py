@@ -173,6 +173,8 @@ def clicks_of_keypoints(flat: Any) -> tuple[Click, ...]:
 
 def whole_number(value: object) -> int | None:
     """Return ``value`` as a whole number if it is one, also as text; None for anything else."""
+    if type(value) is int:  # nearly always, and asked for every number of a large file
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
