@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from fcfi_core.checkpoints import CATALOGUE
 from fcfi_core.errors import SettingsError
 from fcfi_core.training.configuration import PhaseConfiguration, SourceConfiguration, TrainingConfiguration
 from fcfi_core.training.configuration_file import load_configuration
+from fcfi_core.training.licences import permissive_only
 
 SMALLEST = 'out = "run"\nsteps = 10\n[[sources]]\npath = "photos"\n'
 
@@ -70,3 +74,15 @@ def test_every_phase_needs_a_source_that_fits_its_crops():
             "out", 10, (small,), phases=(PhaseConfiguration(1, 256), PhaseConfiguration(1, 320))
         )
     TrainingConfiguration("out", 10, (small, SourceConfiguration("large")))
+
+
+def test_the_default_s_configuration_names_the_sets_of_its_card_and_their_licences():
+    root = Path(__file__).parents[3]
+    configuration = load_configuration(root / "docs" / "training-default.toml")
+    names = [Path(source.path).name for source in configuration.sources]
+    assert names == CATALOGUE["default"].training_data.split(", ")
+    permissive = {Path(source.path).name for source in permissive_only(configuration).sources}
+    rows = (root / "docs" / "model-card.md").read_text(encoding="utf-8").splitlines()
+    for name in names:
+        (row,) = [row for row in rows if f"(`{name}`)" in row and row.endswith(("| yes |", "| no |"))]
+        assert row.endswith("| yes |") == (name in permissive), row
