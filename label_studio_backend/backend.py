@@ -23,7 +23,7 @@ from label_studio_backend.background import BackgroundClicks
 from label_studio_backend.image_resolver import ImageResolver
 from label_studio_backend.labelling_config import LabellingConfig
 from label_studio_backend.predict_request import PredictRequest, Task
-from label_studio_backend.prompts import Prompt, from_annotation
+from label_studio_backend.prompts import DrawnObject, from_annotation
 from label_studio_backend.settings import Settings, as_mapping
 
 logger = logging.getLogger("fcfi.label_studio")
@@ -148,7 +148,7 @@ class Backend:
         logger.info("batch of %d task(s): %d region(s); %s", len(entries), made, timings)
         return {"results": entries}
 
-    def _seeds(self, task: Task) -> list[Prompt]:
+    def _seeds(self, task: Task) -> list[DrawnObject]:
         """Return what the newest annotation holds to work from; else the newest prediction not our own."""
         for source in (task.annotations, task.predictions):
             for entry in reversed(source):
@@ -162,7 +162,7 @@ class Backend:
         return []
 
     def _draw(
-        self, request: PredictRequest, task: Task, prompt: Prompt, found: _Objects, timings: Timings
+        self, request: PredictRequest, task: Task, prompt: DrawnObject, found: _Objects, timings: Timings
     ) -> None:
         """Add the regions of one object to ``found``."""
         checkpoint()
@@ -198,15 +198,15 @@ class Backend:
         timings.infer += 1000 * (middle - start)
         timings.encode += 1000 * (time.perf_counter() - middle)
 
-    def _segment(self, image: LoadedImage, asked: Prompt, place: Place) -> tuple[Mask, float]:
+    def _segment(self, image: LoadedImage, asked: DrawnObject, place: Place) -> tuple[Mask, float]:
         """Return the mask at the displayed size, and its confidence."""
-        prompt = asked.pixels(image.width, image.height, place.width, place.height)
+        prompt = asked.prompt(image.width, image.height, place.width, place.height)
         result = self._service.answer(image, prompt, self._settings.finish)
         return resized(result.mask, place.width, place.height), min(max(float(result.confidence), 0.0), 1.0)
 
     def _completed(
-        self, request: PredictRequest, task: Task, prompt: Prompt, config: LabellingConfig
-    ) -> Prompt:
+        self, request: PredictRequest, task: Task, prompt: DrawnObject, config: LabellingConfig
+    ) -> DrawnObject:
         """Return ``prompt`` with the clicks of the background label, where the config has one."""
         if request.prompts is None or not prompt.clicks:
             return prompt
@@ -225,7 +225,7 @@ class Backend:
             drafts=[as_mapping(draft).get("result") for draft in task.drafts],
         )
 
-    def _place(self, prompt: Prompt, image: LoadedImage) -> Place:
+    def _place(self, prompt: DrawnObject, image: LoadedImage) -> Place:
         newest = prompt.newest
         width, height = newest.size or (image.width, image.height)
         if width * height > self._settings.max_pixels:

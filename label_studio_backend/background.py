@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
 from fcfi_core.errors import PromptError
-from label_studio_backend.prompts import Prompt, Region, from_context
+from label_studio_backend.prompts import DrawnObject, Region, from_context
 
 _MOST_TASKS = 2048
 _OBJECTS_OF_A_TASK = 4
@@ -26,7 +26,7 @@ _SECONDS = 3600.0
 class _Object:
     """An object being clicked: its two lists, and the order in which clicks came."""
 
-    wanted: Prompt | None = None
+    wanted: DrawnObject | None = None
     unwanted: tuple[Region, ...] = ()
     order: list[str] = field(default_factory=list)
     touched: float = 0.0
@@ -34,7 +34,7 @@ class _Object:
     def knows(self, regions: Iterable[Region]) -> bool:
         return any(region.ident in self.order for region in regions)
 
-    def merged(self) -> Prompt | None:
+    def merged(self) -> DrawnObject | None:
         """Return the object's prompt, clicks of both lists in the order they came."""
         if self.wanted is None:
             return None
@@ -60,8 +60,8 @@ class BackgroundClicks:
         self._tasks: OrderedDict[Hashable, list[_Object]] = OrderedDict()
 
     def complete(
-        self, task: Hashable, prompt: Prompt, *, background: bool, drafts: Iterable[object]
-    ) -> Prompt:
+        self, task: Hashable, prompt: DrawnObject, *, background: bool, drafts: Iterable[object]
+    ) -> DrawnObject:
         """Return ``prompt`` with the clicks of the other list.
 
         Args:
@@ -101,9 +101,9 @@ class BackgroundClicks:
         return objects
 
 
-def _from_drafts(prompt: Prompt, drafts: Iterable[object]) -> _Object | None:
+def _from_drafts(prompt: DrawnObject, drafts: Iterable[object]) -> _Object | None:
     """Return the object whose wanted clicks the user's draft still holds."""
-    found: Prompt | None = None
+    found: DrawnObject | None = None
     for result in drafts:
         try:
             candidates = from_context(result)

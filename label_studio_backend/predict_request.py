@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from fcfi_core.errors import PromptError
 from fcfi_core.serving.scheduler import Turn
-from label_studio_backend.prompts import Prompt, Region, from_context, unusable
+from label_studio_backend.prompts import DrawnObject, Region, from_context, unusable
 from label_studio_backend.settings import as_list, as_mapping
 
 
@@ -59,7 +59,7 @@ class PredictRequest:
     tasks: tuple[Task, ...]
     project: str
     label_config: object
-    prompts: tuple[Prompt, ...] | None
+    prompts: tuple[DrawnObject, ...] | None
     left_out: str = ""
 
     @classmethod
@@ -115,7 +115,7 @@ class PredictRequest:
         )
 
 
-def _all(prompt: Prompt) -> list[Region]:
+def _all(prompt: DrawnObject) -> list[Region]:
     return [region for region in (prompt.drawing, prompt.rectangle, *prompt.clicks) if region is not None]
 
 

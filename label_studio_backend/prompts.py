@@ -1,4 +1,4 @@
-"""What an annotator drew, read from a request: one :class:`Prompt` per object.
+"""What an annotator drew, read from a request: one :class:`DrawnObject` per object.
 
 Label Studio sends every region of the same type, label and image as the one just drawn, oldest
 first. Positions are percent of the displayed picture; they become pixels only in the methods that
@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcfi_core import prompt
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
 from fcfi_core.masks import label_studio as label_studio_code
 from fcfi_core.masks.polygons import Polygon, from_polygons
 from fcfi_core.masks.resizing import resized
+from fcfi_core.prompt import Prompt
 from label_studio_backend import bitmask
 from label_studio_backend.labelling_config import same_word
 from label_studio_backend.settings import as_list, as_mapping
@@ -129,7 +129,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Prompt:
+class DrawnObject:
     """Everything asked about one object.
 
     Args:
@@ -162,7 +162,7 @@ class Prompt:
         found = (self.drawing, self.rectangle, *self.clicks)
         return tuple(region.ident for region in found if region is not None)
 
-    def pixels(self, width: int, height: int, shown_width: int, shown_height: int) -> prompt.Prompt:
+    def prompt(self, width: int, height: int, shown_width: int, shown_height: int) -> Prompt:
         """Return what is asked, in pixels of the picture.
 
         Args:
@@ -171,7 +171,7 @@ class Prompt:
         """
         size = width, height
         mask = None if self.drawing is None else self.drawing.mask(shown_width, shown_height)
-        return prompt.Prompt(
+        return Prompt(
             tuple(click.click(*size) for click in self.clicks),
             self.rectangle.box(*size) if self.rectangle else None,
             None if mask is None else resized(mask, *size),
@@ -240,7 +240,7 @@ def _read(entry: Mapping[str, Any], rows: Sequence[tuple[str, ...]], background:
     )
 
 
-def from_context(items: object, background: str = "") -> list[Prompt]:
+def from_context(items: object, background: str = "") -> list[DrawnObject]:
     """Return the objects of an interactive request: one per image tag, picture and class, oldest first.
 
     Of several rectangles or drawings of a class the newest counts.
@@ -256,12 +256,12 @@ def from_context(items: object, background: str = "") -> list[Prompt]:
     return [_prompt(target, regions[-1].labels, regions) for (target, _, _), regions in groups.items()]
 
 
-def from_annotation(items: object) -> list[Prompt]:
+def from_annotation(items: object) -> list[DrawnObject]:
     """Return the objects of a stored annotation: each box, ellipse and polygon, and the dots of each class.
 
     Brush and bitmask regions are masks already and are left out.
     """
-    prompts: list[Prompt] = []
+    prompts: list[DrawnObject] = []
     dots: dict[tuple[str, int | None, tuple[str, ...]], list[Region]] = {}
     for region in read_regions(items):
         if region.shape == "click":
@@ -272,8 +272,8 @@ def from_annotation(items: object) -> list[Prompt]:
     return [prompt for prompt in prompts if prompt.asks_for_a_mask]
 
 
-def _prompt(target: str, labels: tuple[str, ...], regions: Sequence[Region]) -> Prompt:
-    return Prompt(
+def _prompt(target: str, labels: tuple[str, ...], regions: Sequence[Region]) -> DrawnObject:
+    return DrawnObject(
         target=target,
         labels=labels,
         clicks=resolve_polarity([region for region in regions if region.shape == "click"]),
