@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import stat
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -93,21 +94,27 @@ def test_a_failure_leaves_the_older_file(tmp_path):
     assert os.listdir(tmp_path) == ["report.json"]
 
 
-@pytest.fixture
+@contextmanager
 def little_room():
-    """No file of this process may grow beyond 1,000 bytes, as on a disk that is nearly full."""
+    """No file of this process may grow beyond 1,000 bytes, as on a disk that is nearly full.
+
+    Only within the block: the report of the tests may be such a file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_is_one_sentence(tmp_path, little_room):
+def test_a_full_disk_is_one_sentence(tmp_path):
     path = tmp_path / "mask.png"
     path.write_bytes(b"old")
-    with pytest.raises(SettingsError, match=f"{os.strerror(errno.EFBIG)}; choose another --out"):
+    sentence = f"{os.strerror(errno.EFBIG)}; choose another --out"
+    with pytest.raises(SettingsError, match=sentence), little_room():
         outputs.write(path, bytes(5000), "choose another --out")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["mask.png"]
