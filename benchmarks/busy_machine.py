@@ -1,4 +1,4 @@
-"""What a click costs beside other programs: wait policies and numbers of threads, in one run.
+"""What a click costs beside other programs: engines, wait policies and numbers of threads, in one run.
 
     python benchmarks/busy_machine.py [--busy 0 4] [--threads 1 2] [--seconds 6]
 
@@ -22,33 +22,35 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 
-POLICIES = ("ACTIVE", "PASSIVE")
+WAYS = (("torch", "ACTIVE"), ("torch", "PASSIVE"), ("openvino", "PASSIVE"))
+"""Engine, and how OpenMP's threads wait; OpenVINO has other threads."""
+
 ROUNDS = 3
 _BUSY = "while True: pass"
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Measure every combination and print the table."""
-    found: dict[tuple[int, str, int], list[tuple[float, float]]] = defaultdict(list)
+    found: dict[tuple[int, str, str, int], list[tuple[float, float]]] = defaultdict(list)
     for busy in arguments.busy:
         for _ in range(ROUNDS):
-            for policy, threads in product(POLICIES, arguments.threads):
+            for (engine, policy), threads in product(WAYS, arguments.threads):
                 with others(busy):
-                    environment = {**os.environ, "OMP_WAIT_POLICY": policy}
+                    environment = {**os.environ, "OMP_WAIT_POLICY": policy, "FCFI_ENGINE": engine}
                     command = [sys.executable, __file__, "--clicks", str(threads)]
                     command += ["--seconds", str(arguments.seconds / ROUNDS)]
                     answer = subprocess.run(
                         command, env=environment, check=True, capture_output=True, text=True
                     )
-                found[busy, policy, threads] += json.loads(answer.stdout)
+                found[busy, engine, policy, threads] += json.loads(answer.stdout)
     print(
-        f"{'busy':>5} {'policy':<8}{'threads':>7}{'clicks':>8}{'wall p50':>10}{'p95':>8}{'processor':>11}  ms"
+        f"{'busy':>5} {'engine':<9}{'policy':<8}{'threads':>7}{'clicks':>8}{'wall p50':>10}{'p95':>8}{'processor':>11}  ms"
     )
-    for (busy, policy, threads), clicks in found.items():
+    for (busy, engine, policy, threads), clicks in found.items():
         wall, processor = (sorted(1000 * click[index] for click in clicks) for index in (0, 1))
         last = wall[min(len(wall) - 1, int(0.95 * len(wall)))]
         cells = f"{statistics.median(wall):>10.0f}{last:>8.0f}{statistics.median(processor):>11.0f}"
-        print(f"{busy:>5} {policy:<8}{threads:>7}{len(clicks):>8}{cells}")
+        print(f"{busy:>5} {engine:<9}{policy:<8}{threads:>7}{len(clicks):>8}{cells}")
 
 
 def click_on(threads: int, seconds: float) -> None:
@@ -57,7 +59,7 @@ def click_on(threads: int, seconds: float) -> None:
 
     from fcfi_core import Predictor, load_model
 
-    predictor = Predictor(load_model("default", threads=threads))
+    predictor = Predictor(load_model("default", engine=os.environ["FCFI_ENGINE"], threads=threads))
     pixels = np.zeros((480, 640, 3), np.uint8)
     pixels[120:360, 160:480] = (200, 120, 40)
     places = ((320, 240), (200, 150), (420, 300), (260, 330), (60, 60))
