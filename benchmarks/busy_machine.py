@@ -43,9 +43,8 @@ def main(arguments: argparse.Namespace) -> None:
                         command, env=environment, check=True, capture_output=True, text=True
                     )
                 found[busy, engine, policy, threads] += json.loads(answer.stdout)
-    print(
-        f"{'busy':>5} {'engine':<9}{'policy':<8}{'threads':>7}{'clicks':>8}{'wall p50':>10}{'p95':>8}{'processor':>11}  ms"
-    )
+    times = f"{'wall p50':>10}{'p95':>8}{'processor':>11}"
+    print(f"{'busy':>5} {'engine':<9}{'policy':<8}{'threads':>7}{'clicks':>8}{times}  ms")
     for (busy, engine, policy, threads), clicks in found.items():
         wall, processor = (sorted(1000 * click[index] for click in clicks) for index in (0, 1))
         last = wall[min(len(wall) - 1, int(0.95 * len(wall)))]
