@@ -6,10 +6,15 @@
 # Without network: fill wheelhouse/ on a machine that has one (docs/cvat.md), then add
 #   --network none --build-arg PIP_NO_INDEX=1 --build-arg PIP_FIND_LINKS=/wheelhouse
 #
-# nuclio adds its processor and the function's folder, and runs as root unless the deployment says
-# otherwise: no USER here. Its Python wheels go up to 3.11.
+# nuclio adds its processor and the function's folder while it builds, as root, and copies them where only root
+# writes: no USER here. The function itself needs no rights; docs/cvat.md says how it is run without them. nuclio's
+# Python wheels go up to 3.11.
 
-FROM python:3.11-slim-bookworm AS wheel
+# The tag moves with Debian's and Python's security updates. For builds that are equal byte by byte, give a digest:
+#   docker build --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:... (docker images --digests tells it)
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS wheel
 ARG PIP_NO_INDEX=
 ARG PIP_FIND_LINKS=
 WORKDIR /source
@@ -21,7 +26,7 @@ COPY label_studio_backend label_studio_backend
 COPY cvat_function cvat_function
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
-FROM python:3.11-slim-bookworm AS base
+FROM ${PYTHON_IMAGE} AS base
 ENV PYTHONUNBUFFERED=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore \

@@ -7,7 +7,11 @@
 # The GPU image needs the NVIDIA driver and container toolkit on the host: docker run --gpus all ...
 # docker/compose.label-studio.yaml runs it beside Label Studio.
 
-FROM python:3.11-slim-bookworm AS wheel
+# The tag moves with Debian's and Python's security updates. For builds that are equal byte by byte, give a digest:
+#   docker build --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:... (docker images --digests tells it)
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS wheel
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY fcfi_core fcfi_core
@@ -15,7 +19,7 @@ COPY label_studio_backend label_studio_backend
 COPY cvat_function cvat_function
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
-FROM python:3.11-slim-bookworm AS base
+FROM ${PYTHON_IMAGE} AS base
 ENV PYTHONUNBUFFERED=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore \

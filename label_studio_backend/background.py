@@ -8,6 +8,7 @@ thing the backend remembers that an answer depends on, and only for configs that
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -18,6 +19,7 @@ from fcfi_core.errors import PromptError
 from label_studio_backend.prompts import DrawnObject, Region, from_context
 
 _MOST_TASKS = 2048
+_MOST_BYTES = 8_000_000
 _OBJECTS_OF_A_TASK = 4
 _SECONDS = 3600.0
 
@@ -30,6 +32,15 @@ class _Object:
     unwanted: tuple[Region, ...] = ()
     order: list[str] = field(default_factory=list)
     touched: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """Bytes, roughly: names and numbers come from strangers and may be of any length."""
+        regions = [*self.unwanted]
+        if self.wanted is not None:
+            drawn = (self.wanted.drawing, self.wanted.rectangle)
+            regions += [*self.wanted.clicks, *(region for region in drawn if region is not None)]
+        return sum(_size(region) for region in regions) + sum(200 + len(ident) for ident in self.order)
 
     def knows(self, regions: Iterable[Region]) -> bool:
         return any(region.ident in self.order for region in regions)
@@ -57,7 +68,13 @@ class BackgroundClicks:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._tasks: OrderedDict[Hashable, list[_Object]] = OrderedDict()
+        self._tasks: OrderedDict[str, list[_Object]] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes remembered, roughly."""
+        return sum(self._sizes.values())
 
     def complete(
         self, task: Hashable, prompt: DrawnObject, *, background: bool, drafts: Iterable[object]
@@ -70,8 +87,9 @@ class BackgroundClicks:
             background: True for such a click.
             drafts: the results of the user's drafts, newest last: looked at if nothing is remembered.
         """
+        key = hashlib.blake2b(repr(task).encode("utf-8", "replace"), digest_size=16).hexdigest()
         with self._lock:
-            objects = self._recent(task)
+            objects = self._recent(key)
             known = next((one for one in objects if one.knows(prompt.clicks)), None)
             if known is None and background:
                 known = objects[-1] if objects else _from_drafts(prompt, drafts)
@@ -87,18 +105,32 @@ class BackgroundClicks:
             else:
                 known.wanted = prompt
             merged = known.merged()
+            self._sizes[key] = sum(one.size for one in objects)
+            while self.size > _MOST_BYTES:
+                self._forget(next(iter(self._tasks)))
         return merged or replace(
             prompt, clicks=tuple(replace(click, positive=False) for click in prompt.clicks)
         )
 
-    def _recent(self, task: Hashable) -> list[_Object]:
+    def _forget(self, key: str) -> None:
+        del self._tasks[key]
+        self._sizes.pop(key, None)
+
+    def _recent(self, key: str) -> list[_Object]:
         now = self._clock()
-        objects = [one for one in self._tasks.get(task, []) if now - one.touched < _SECONDS]
-        self._tasks[task] = objects
-        self._tasks.move_to_end(task)
+        objects = [one for one in self._tasks.get(key, []) if now - one.touched < _SECONDS]
+        self._tasks[key] = objects
+        self._tasks.move_to_end(key)
         while len(self._tasks) > _MOST_TASKS:
-            self._tasks.popitem(last=False)
+            self._forget(next(iter(self._tasks)))
         return objects
+
+
+def _size(region: Region) -> int:
+    numbers = [len(value) for value in region.value.values() if isinstance(value, list)]
+    texts = [len(value) for value in region.value.values() if isinstance(value, str)]
+    other = [value for value in region.value.values() if not isinstance(value, list | str | int | float)]
+    return 1000 + len(region.ident) + 8 * sum(numbers) + 4 * sum(texts) + (len(repr(other)) if other else 0)
 
 
 def _from_drafts(prompt: DrawnObject, drafts: Iterable[object]) -> _Object | None:

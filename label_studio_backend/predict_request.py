@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -109,10 +110,24 @@ class PredictRequest:
             return None
         return Turn(
             # Scripts may give the ids of the editor's dots out twice; the place of the first one tells.
-            of=(self.project, self.tasks[0].ident, first.target, first.shape, first.ident, repr(first.value)),
+            of=(self.project, self.tasks[0].ident, first.target, first.shape, first.ident, _digest([first])),
             regions=tuple(region.ident for region in regions),
-            content=repr([(region.value, region.positive) for region in regions]),
+            content=_digest(regions),
         )
+
+
+def _digest(regions: Sequence[Region]) -> str:
+    """Return a digest of all that an answer to ``regions`` depends on; a stroke has millions of numbers."""
+    state = hashlib.blake2b(digest_size=16)
+    for region in regions:
+        drawn = region.value.get("rle")
+        try:
+            code = bytes(drawn) if isinstance(drawn, list) else b""
+        except (TypeError, ValueError):  # no code: drawing it will say so
+            code = repr(drawn).encode("utf-8", "surrogatepass")
+        rest = {name: value for name, value in region.value.items() if name != "rle" or not code}
+        state.update(repr((region.positive, len(code), rest)).encode("utf-8", "surrogatepass") + code)
+    return state.hexdigest()
 
 
 def _all(prompt: DrawnObject) -> list[Region]:

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from fcfi_core.errors import FcfiError, plain
 from fcfi_core.serving.app import OpenRoute
 from fcfi_core.serving.http import Json, answered, body_of, computed, discard, parsed, require_json
-from fcfi_core.serving.scheduler import Superseded
+from fcfi_core.serving.scheduler import Superseded, Turn
 from fcfi_core.serving.service import Service
 from label_studio_backend.backend import Backend
 from label_studio_backend.label_studio import LabelStudio
@@ -88,11 +88,15 @@ class _Door:
         require_json(request)
         most = self._settings.body_bytes
         async with body_of(request, self._service, most, "FCFI_BODY_MEGABYTES") as body:
-            asked = await parsed(
-                self._service, body, partial(PredictRequest.parse, background=self._settings.background_label)
-            )
+            parsing = parsed(self._service, body, self._parse)
             del body
-        return await computed(request, self._service, partial(self._backend.predict, asked), asked.turn)
+            async with parsing as (asked, turn):
+                return await computed(request, self._service, partial(self._backend.predict, asked), turn)
+
+    def _parse(self, body: bytes) -> tuple[PredictRequest, Turn | None]:
+        """Return what is asked, and its turn; on a thread, for both look at every number of the body."""
+        asked = PredictRequest.parse(body, self._settings.background_label)
+        return asked, asked.turn
 
 
 def check_label_studio(settings: Settings) -> None:

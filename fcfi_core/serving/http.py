@@ -168,8 +168,13 @@ def room_of(body: bytes) -> int:
     return 2 * len(body) + 88 * lists + 264 * objects + 32 * texts + 40 * values
 
 
-async def parsed(service: Service, body: bytes, parse: Callable[[bytes], Returned]) -> Returned:
-    """Return ``parse(body)``, in a thread, if there is room for what is written in ``body``.
+@asynccontextmanager
+async def parsed(
+    service: Service, body: bytes, parse: Callable[[bytes], Returned]
+) -> AsyncIterator[Returned]:
+    """Give ``parse(body)``, made in a thread, if there is room for what is written in ``body``.
+
+    The room counts as memory in use within the block.
 
     Raises:
         BusyError: if there is no room now.
@@ -178,7 +183,7 @@ async def parsed(service: Service, body: bytes, parse: Callable[[bytes], Returne
     room = room_of(body)
     service.bodies.take(room, "what is written in the request", error=PromptError)
     try:
-        return await run_in_threadpool(parse, body)
+        yield await run_in_threadpool(parse, body)
     finally:
         service.bodies.give_back(room)
 

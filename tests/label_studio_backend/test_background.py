@@ -74,3 +74,16 @@ def test_what_is_remembered_is_forgotten_after_an_hour(ask, clock):
     ask("a")
     clock.now = 4000.0
     assert ask("x", label="background")[0] == "background"
+
+
+def test_what_is_remembered_is_bounded_in_bytes_too(memory, ask, click):
+    """Names of any length, and brush strokes of any number of samples, are remembered for a while only."""
+    for task in range(60):
+        ask("x" * 1_000_000, task=task)
+        stroke = {**click(1, 1, ident="s"), "type": "brushlabels"}
+        stroke["value"] = {"rle": [0] * 100_000, "brushlabels": ["cell"]}
+        (prompt,) = from_context([stroke, click(1, 1)])
+        memory.complete(f"b{task}", prompt, background=False, drafts=())
+    assert memory.size <= 8_000_000
+    assert ask("a", task="new") == ("cell", [("a", True)])
+    assert ask("n", label="background", task="new") == ("cell", [("a", True), ("n", False)])

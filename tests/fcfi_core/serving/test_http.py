@@ -24,9 +24,8 @@ def service(make_service):
 
 def client(service, work):
     async def handler(request):
-        async with body_of(request, service, 1_000_000, "FCFI_X") as body:
-            await parsed(service, body, json.loads)
-        return Json(await computed(request, service, work))
+        async with body_of(request, service, 1_000_000, "FCFI_X") as body, parsed(service, body, json.loads):
+            return Json(await computed(request, service, work))
 
     return TestClient(Starlette(routes=[Route("/", answered(service, handler), methods=["POST"])]))
 
