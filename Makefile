@@ -19,7 +19,7 @@ CONSTRAINTS := $(VENV)/constraints.txt
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint lint-docker typecheck format bench e2e soak docs coverage changelog dist docker-steps clean FORCE
+.PHONY: help setup run test lint lint-docker typecheck format bench e2e soak docs coverage changelog fuzz hostile dist docker-steps clean FORCE
 
 help: ## list these verbs
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -97,8 +97,14 @@ bench: $(READY) ## milliseconds per click, side by side in one run
 e2e: $(READY) ## tests that start the real platforms (minutes; needs a package index)
 	$(BIN)/python -m pytest -m e2e $(ARGS)
 
-soak: $(READY) ## the Label Studio backend under load, killed, and over thousands of requests (many minutes)
-	$(BIN)/python -m pytest -s -m slow tests/label_studio_backend $(ARGS)
+soak: $(READY) ## many annotators at once, killed at random, over thousands of requests (many minutes)
+	$(BIN)/python -m pytest -s -m slow tests/soak $(ARGS)
+
+fuzz: $(READY) ## damaged bodies and files for every parser (FUZZ_EXAMPLES=100000; an hour)
+	$(BIN)/python -m pytest -s -m slow tests/fuzz $(ARGS)
+
+hostile: $(READY) ## what strangers send to the server, with the time and memory it takes (minutes)
+	$(BIN)/python -m pytest -s -m slow tests/hostile $(ARGS)
 
 clean: ## remove .venv and everything that tools left behind
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .e2e

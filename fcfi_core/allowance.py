@@ -28,7 +28,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 MEGABYTE = 1_000_000
-MOST_OF_A_SERVER = 2000 * MEGABYTE
+MOST_OF_A_SERVER = 3000 * MEGABYTE
 """Bytes that a server reserves at most if the operator names no number."""
 
 _PATIENCE = 10.0

@@ -140,7 +140,7 @@ CORE_VARIABLES: tuple[Variable, ...] = (
         "FCFI_MEMORY_MEGABYTES",
         0.0,
         "Memory for reading and drawing, all work of the process together; 0: half of what the machine or "
-        "container has, in servers at most 2000.",
+        "container has, in servers at most 3000.",
         not_negative,
     ),
     Variable(

@@ -62,7 +62,7 @@ def decode(
         orientation = _orientation(image)
         pixels, notes = jpeg.decode(encoded, image)
         return upright(pixels, orientation), turned(orientation) + notes
-    if _has_deep_colour(image):
+    if has_deep_colour(image):
         orientation = _load(image)
         if (samples := _deep_samples(image, encoded)) is not None:
             pixels, notes = to_rgb(samples, ignore_alpha)
@@ -100,7 +100,7 @@ def from_pillow(image: Image.Image, ignore_alpha: bool) -> tuple[NDArray[np.uint
 # --- OpenCV --------------------------------------------------------------------------------------
 
 
-def _has_deep_colour(image: ImageFile.ImageFile) -> bool:
+def has_deep_colour(image: ImageFile.ImageFile) -> bool:
     """Return whether a PNG file that is not loaded yet holds 16-bit colour, or grey with alpha."""
     if image.format != "PNG":
         return False

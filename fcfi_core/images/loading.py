@@ -41,7 +41,7 @@ from PIL import (
 from fcfi_core.allowance import reserved
 from fcfi_core.errors import FcfiError, ImageError
 from fcfi_core.images import tiff
-from fcfi_core.images.decoding import decode, from_pillow, turned, upright
+from fcfi_core.images.decoding import decode, from_pillow, has_deep_colour, turned, upright
 from fcfi_core.images.headers import FIRST_BYTES, claimed_size, kind_of, other_kind
 from fcfi_core.images.samples import to_rgb
 
@@ -57,11 +57,8 @@ READABLE_SUFFIXES = (
 
 _FORMATS = "JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF or HEIC"
 
-_BYTES_PER_PIXEL = {"JPEG": 16, "PNG": 18, "WebP": 26, "BMP": 14, "GIF": 14, "AVIF": 20, "HEIC": 20}
-"""Memory that decoding takes at its peak, with the pixels that stay; measured with each kind's worst."""
-
-_MOST_BYTES_PER_PIXEL = 44
-_PNG_DEPTH = 24
+_EAGER = {"WebP": 26, "AVIF": 20, "HEIC": 20}
+"""Kinds whose decoders take memory for the whole picture when they open it: bytes per pixel, as measured."""
 
 _OPENERS: dict[str, Callable[..., ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.jpeg_factory,
@@ -265,21 +262,27 @@ def _from_encoded(
         claimed = claimed_size(kind, encoded)
         if claimed is not None:
             require_size(*claimed)
-            held.enter_context(_reserved(*claimed, kind, encoded, name))
+            if kind in _EAGER:
+                held.enter_context(_reserved(*claimed, _EAGER[kind], name))
         with _guarded(opener, io.BytesIO(encoded), name=name) as image:
             require_size(image.width, image.height)
-            if claimed != (image.width, image.height):
-                held.enter_context(_reserved(image.width, image.height, kind, encoded, name))
+            if kind not in _EAGER or claimed != image.size:
+                held.enter_context(_reserved(image.width, image.height, _bytes_per_pixel(image, kind), name))
             return _guarded(decode, image, encoded, ignore_alpha, name=name)
 
 
-def _reserved(
-    width: int, height: int, kind: str, encoded: bytes | bytearray | memoryview, name: str
-) -> AbstractContextManager[None]:
-    """Reserve what decoding takes at its peak, as measured for each kind."""
-    each = _BYTES_PER_PIXEL.get(kind, _MOST_BYTES_PER_PIXEL)
-    if kind == "PNG" and len(encoded) > _PNG_DEPTH and encoded[_PNG_DEPTH] == 16:
-        each = _MOST_BYTES_PER_PIXEL
+def _bytes_per_pixel(image: ImageFile.ImageFile, kind: str) -> int:
+    """Return what decoding takes at its peak, as measured for each kind and mode, the pixels included."""
+    if kind in _EAGER:
+        return _EAGER[kind]
+    if has_deep_colour(image):
+        return 44 if image.has_transparency_data else 20
+    if image.has_transparency_data:
+        return 18
+    return {"1": 8, "L": 8, "RGB": 8 if kind == "JPEG" else 12}.get(image.mode, 16)
+
+
+def _reserved(width: int, height: int, each: int, name: str) -> AbstractContextManager[None]:
     return reserved(each * width * height, f"{name} of {width} x {height} pixels", ImageError)
 
 

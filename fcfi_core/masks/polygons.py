@@ -28,6 +28,7 @@ from fcfi_core.masks.simplification import FINEST_COARSENING, Outlines, Ring, co
 Holes = Literal["keep", "fill", "bridge"]
 _Parts = tuple["Polygon", ...]
 
+_FARTHEST = 1e9
 _FEWEST_OF_A_RING = 3
 _SMALLEST_BUDGET = 4  # one rectangle
 
@@ -230,10 +231,10 @@ def from_polygons(polygons: Iterable[Polygon], width: int, height: int) -> Mask:
             ring.ndim != 2
             or ring.shape[1] != 2
             or len(ring) < _FEWEST_OF_A_RING
-            or not np.isfinite(ring).all()
+            or not (np.abs(ring) < _FARTHEST).all()
         ):
             raise DataError(
-                f"a polygon ring of shape {ring.shape} cannot be drawn; give (N, 2) finite numbers, N >= 3."
+                f"a polygon ring of shape {ring.shape} cannot be drawn; give (N, 2) numbers below 1e9, N >= 3."
             )
     with reserved(width * height, f"a mask of {width} x {height} pixels"):
         return _drawn(parts, Box(0, 0, width - 1, height - 1))

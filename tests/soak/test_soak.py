@@ -1,0 +1,232 @@
+"""A team at work: many annotators, pictures of every size, undo, and a server that is killed at random.
+
+Run by ``make soak``; ``SOAK_ANNOTATORS``, ``SOAK_OBJECTS``, ``SOAK_CLICKS`` and ``SOAK_KILLS`` choose how
+much. Every mask is compared with that of a replay in a process of its own, with the same number of threads.
+Figures are printed (``-s``) and stand in docs/security.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import io
+import json
+import os
+import random
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcfi_core.masks import label_studio as code
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+
+ANNOTATORS = int(os.environ.get("SOAK_ANNOTATORS") or 16)
+OBJECTS = int(os.environ.get("SOAK_OBJECTS") or 40)
+CLICKS = int(os.environ.get("SOAK_CLICKS") or 8)
+KILLS = int(os.environ.get("SOAK_KILLS") or 3)
+SIDES = (64, 100, 160, 240, 320, 480, 640, 801, 1024, 1280, 1600, 1920)
+LYING, STANDING = [(side, side * 3 // 4) for side in SIDES], [(side * 2 // 3, side) for side in SIDES[:-1]]
+SIZES = [*LYING, *STANDING, (6000, 4000)]
+PROGRAM = "import sys; from fcfi_core.cli import main; sys.exit(main())"
+REPLAY = """
+import hashlib, json, os, pathlib, sys
+from fcfi_core import Predictor
+from fcfi_core.settings import CORE_VARIABLES, read
+asked, folder = json.load(sys.stdin), pathlib.Path(sys.argv[1])
+predictor, images = Predictor.from_settings(read(CORE_VARIABLES, os.environ)), {}
+for picture, clicks in asked:
+    image = images.setdefault(picture, predictor.load(folder / f"{picture}.jpg"))
+    mask = predictor.segment(image, [tuple(click) for click in clicks]).finished().mask
+    print(hashlib.sha256(mask.tobytes()).hexdigest())
+"""
+THREADS = {"OMP_NUM_THREADS": "1", "FCFI_THREADS": "1"}
+
+
+def scene(seed, width, height):
+    """Return a JPEG with some coloured discs on a ground of waves."""
+    source = np.random.default_rng(seed)
+    rows, columns = np.ogrid[:height, :width]
+    pixels = np.empty((height, width, 3), np.uint8)
+    pixels[:] = (120 + 30 * np.sin(columns / (9 + seed)))[..., None].astype(np.uint8)
+    for _ in range(6):
+        x, y = source.integers(0, width), source.integers(0, height)
+        radius = source.integers(min(width, height) // 10, min(width, height) // 4)
+        pixels[(columns - x) ** 2 + (rows - y) ** 2 < radius**2] = source.integers(0, 255, 3)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+class Server:
+    """``fcfi serve`` as a process that is killed and started again at its address."""
+
+    def __init__(self, label_studio, folder):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.log = folder / "serve.log"
+        self.environment = {**os.environ, **THREADS, "LABEL_STUDIO_URL": label_studio}
+        self.start()
+
+    def start(self):
+        words = [sys.executable, "-c", PROGRAM, "serve", "--port", str(self.port), "--log-level", "warning"]
+        with self.log.open("ab") as file:
+            self.child = subprocess.Popen(words, env=self.environment, stdout=file, stderr=file)
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            try:
+                if json.loads(self.ask("GET", "/health")[1])["model"] == "ready":
+                    return
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.2)
+        raise AssertionError(self.log.read_text())
+
+    def ask(self, method, path, content=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=100)
+        try:
+            connection.request(method, path, content, {"Content-Type": "application/json"} if content else {})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def state(self):
+        """Return (MB resident, threads, open files)."""
+        with open(f"/proc/{self.child.pid}/status") as status:
+            values = dict(line.split(":", 1) for line in status)
+        files = len(os.listdir(f"/proc/{self.child.pid}/fd"))
+        return int(values["VmRSS"].split()[0]) / 1000, int(values["Threads"]), files
+
+
+@pytest.fixture
+def server(site, tmp_path):
+    for picture, size in enumerate(SIZES):
+        content = scene(picture, *size)
+        (tmp_path / f"{picture}.jpg").write_bytes(content)
+        site.answers[f"/data/upload/1/{picture}.jpg"] = (200, {"ETag": f'"{picture}"'}, content)
+    one = Server(site.url, tmp_path)
+    yield one
+    one.child.send_signal(signal.SIGKILL)
+    one.child.wait()
+
+
+class Annotator:
+    """Clicks as the editor does, each request on a connection of its own; comes back after a kill."""
+
+    def __init__(self, server, number):
+        self.server, self.source, self.number = server, random.Random(number), number
+        self.seconds, self.found, self.again = [], [], 0
+
+    def work(self):
+        for turn in range(OBJECTS):
+            picture = (self.number + turn) % len(SIZES)
+            width, height = SIZES[picture]
+            clicks = []
+            for number in range(CLICKS):
+                positive = number == 0 or self.source.random() < 0.6
+                clicks.append((self.source.randrange(width), self.source.randrange(height), positive))
+                self.ask(picture, clicks, turn)
+                if number % 3 == 2:  # undo, and another click instead
+                    clicks.pop()
+        return self
+
+    def ask(self, picture, clicks, turn):
+        width, height = SIZES[picture]
+        items = [
+            {
+                "id": f"{self.number}.{turn}.{x}.{y}",
+                "type": "keypointlabels",
+                "from_name": "k",
+                "to_name": "image",
+                "original_width": width,
+                "original_height": height,
+                "is_positive": positive,
+                "value": {
+                    "x": 100 * (x + 0.5) / width,
+                    "y": 100 * (y + 0.5) / height,
+                    "keypointlabels": ["a"],
+                },
+            }
+            for x, y, positive in clicks
+        ]
+        config = (
+            '<View><Image name="image" value="$image"/><BrushLabels name="m" toName="image" smart="false">'
+            '<Label value="a"/></BrushLabels><KeyPointLabels name="k" toName="image"><Label value="a"/>'
+            "</KeyPointLabels></View>"
+        )
+        task = {"id": picture, "data": {"image": f"/data/upload/1/{picture}.jpg"}}
+        body = json.dumps({"tasks": [task], "label_config": config, "params": {"context": {"result": items}}})
+        while True:
+            began = time.perf_counter()
+            try:
+                status, answer = self.server.ask("POST", "/predict", body)
+                break
+            except (OSError, http.client.HTTPException):
+                self.again += 1
+                time.sleep(0.3)
+        self.seconds.append(time.perf_counter() - began)
+        assert status == 200, answer
+        regions = json.loads(answer)["results"][0]["result"]
+        mask = np.zeros((height, width), bool)
+        if regions:
+            mask = code.decode(regions[0]["value"]["rle"], width, height)
+        self.found.append((picture, tuple(clicks), hashlib.sha256(mask.tobytes()).hexdigest()))
+
+
+def test_a_team_at_work(server, tmp_path):
+    over, states = threading.Event(), []
+
+    def disturb():
+        for _ in range(KILLS):
+            if over.wait(random.Random(len(states)).uniform(8, 25)):
+                return
+            server.child.send_signal(signal.SIGKILL)
+            server.child.wait()
+            server.start()
+        while not over.wait(2):
+            states.append(server.state())
+
+    disturber = threading.Thread(target=disturb)
+    disturber.start()
+    began = time.monotonic()
+    try:
+        with ThreadPoolExecutor(ANNOTATORS) as pool:
+            annotators = list(pool.map(lambda number: Annotator(server, number).work(), range(ANNOTATORS)))
+    finally:
+        over.set()
+        disturber.join()
+    spent = time.monotonic() - began
+    found = [one for annotator in annotators for one in annotator.found]
+    seconds = sorted(second for annotator in annotators for second in annotator.seconds)
+    replay = subprocess.run(
+        [sys.executable, "-c", REPLAY, str(tmp_path)],
+        input=json.dumps([(picture, clicks) for picture, clicks, _ in found]),
+        env={**os.environ, **THREADS},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    wrong = sum(digest != again for (_, _, digest), again in zip(found, replay.stdout.split(), strict=True))
+    p50, p95, p99 = (1000 * seconds[int(share * (len(seconds) - 1))] for share in (0.5, 0.95, 0.99))
+    print(
+        f"\n{ANNOTATORS} annotators, {len(found)} clicks in {spent:.0f} s, {KILLS} kills, "
+        f"{sum(one.again for one in annotators)} requests repeated, {wrong} masks wrong; "
+        f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms"
+    )
+    for name, values in zip(("MB", "threads", "files"), zip(*states, strict=True), strict=True):
+        quarter = max(1, len(values) // 4)
+        first, last = statistics.median(values[:quarter]), statistics.median(values[-quarter:])
+        print(
+            f"{name}: {first:.0f} soon after the last kill, {last:.0f} at the end, {max(values):.0f} at most"
+        )
+    assert wrong == 0
