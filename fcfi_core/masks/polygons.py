@@ -234,7 +234,7 @@ def from_polygons(polygons: Iterable[Polygon], width: int, height: int) -> Mask:
             or not (np.abs(ring) < _FARTHEST).all()
         ):
             raise DataError(
-                f"a polygon ring of shape {ring.shape} cannot be drawn; give (N, 2) numbers below 1e9, N >= 3."
+                f"a ring of shape {ring.shape} cannot be drawn; give (N, 2) numbers below 1e9, N >= 3."
             )
     with reserved(width * height, f"a mask of {width} x {height} pixels"):
         return _drawn(parts, Box(0, 0, width - 1, height - 1))

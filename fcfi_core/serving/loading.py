@@ -72,6 +72,10 @@ class Loading:
         """Say no more of a failure to load: the process ends, and with it what loading needs."""
         self._given_up = True
 
+    def ended(self, seconds: float) -> bool:
+        """Return whether loading has come to its end within ``seconds``; native code cannot be left alone."""
+        return self._done.wait(seconds)
+
     def renew(self, load: Callable[[], Predictor], version: str) -> bool:
         """Load other weights and answer with them from then on; the present ones answer meanwhile.
 

@@ -66,6 +66,7 @@ def serve(settings: ServingSettings, environment: Mapping[str, str]) -> int:
     finally:
         stopped.set()
         listening.close()
+        model.ended(GRACE_SECONDS)
     if model.state == "failed":
         raise model.error or FcfiError("the weights could not be loaded; the log above says why.")
     return 0
