@@ -28,7 +28,7 @@ from fcfi_core.masks.simplification import FINEST_COARSENING, Outlines, Ring, co
 Holes = Literal["keep", "fill", "bridge"]
 _Parts = tuple["Polygon", ...]
 
-_FARTHEST = 1e9
+_FARTHEST = 1e12
 _FEWEST_OF_A_RING = 3
 _SMALLEST_BUDGET = 4  # one rectangle
 
@@ -234,7 +234,7 @@ def from_polygons(polygons: Iterable[Polygon], width: int, height: int) -> Mask:
             or not (np.abs(ring) < _FARTHEST).all()
         ):
             raise DataError(
-                f"a ring of shape {ring.shape} cannot be drawn; give (N, 2) numbers below 1e9, N >= 3."
+                f"a ring of shape {ring.shape} cannot be drawn; give (N, 2) numbers below 1e12, N >= 3."
             )
     with reserved(width * height, f"a mask of {width} x {height} pixels"):
         return _drawn(parts, Box(0, 0, width - 1, height - 1))
