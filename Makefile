@@ -98,7 +98,7 @@ e2e: $(READY) ## tests that start the real platforms (minutes; needs a package i
 	$(BIN)/python -m pytest -m e2e $(ARGS)
 
 soak: $(READY) ## many annotators at once, killed at random, over thousands of requests (many minutes)
-	$(BIN)/python -m pytest -s -m slow tests/soak $(ARGS)
+	$(BIN)/python -m pytest -s -m slow tests/soak tests/label_studio_backend/test_load.py $(ARGS)
 
 fuzz: $(READY) ## damaged bodies and files for every parser (FUZZ_EXAMPLES=100000; an hour)
 	$(BIN)/python -m pytest -s -m slow tests/fuzz $(ARGS)
