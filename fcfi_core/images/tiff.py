@@ -50,6 +50,8 @@ _PLAIN = (_NONE, *_DEFLATE, _PACKBITS)
 _WITH_LIBRARY = (_LZW, _JPEG, _WEBP, _ZSTD)
 _BY_PILLOW = (_NONE, 2, 3, 4, _LZW, 6, _JPEG, *_DEFLATE, _PACKBITS)
 
+_MOST_SAMPLES = 1024
+"""Bands of a pixel; instruments that see more do not write pictures."""
 _LARGEST_TILE = 1 << 22
 _BYTES_PER_PIXEL = 8
 """So much may the samples of a picture of the largest size take: colour of 16 bits, or one number of 64."""
@@ -91,7 +93,7 @@ def decode(
     with tifffile.TiffFile(io.BytesIO(encoded)) as file:
         page, notes, several = _picture_of(file)
         require_size(page.imagewidth, page.imagelength)
-        _require_known(page, name, limit)
+        _require_known(page, name, limit, len(encoded))
         raw, area = page.nbytes, page.imagewidth * page.imagelength
         room = min(4 * raw, 2.5 * raw + 12 * area) + 12 * area  # as measured
         with reserved(room, f"{name} of {page.imagewidth} x {page.imagelength} pixels", ImageError):
@@ -142,7 +144,7 @@ def _is_reduced(page: tifffile.TiffPage) -> bool:
     return isinstance(kind, int) and bool(kind & _REDUCED)
 
 
-def _require_known(page: tifffile.TiffPage, name: str, limit: int) -> None:
+def _require_known(page: tifffile.TiffPage, name: str, limit: int, length: int) -> None:
     """Raise ImageError for what is no picture yet, and for sizes that are out of proportion."""
     if page.photometric in _RAW:
         raise ImageError(
@@ -152,11 +154,14 @@ def _require_known(page: tifffile.TiffPage, name: str, limit: int) -> None:
         raise ImageError(f"{name} is a volume of {page.imagedepth} layers; save one layer as a picture.")
     bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
     size = page.imagewidth * page.imagelength * page.samplesperpixel * -(-bits // 8)
-    if size > limit * _BYTES_PER_PIXEL:
+    if size > limit * _BYTES_PER_PIXEL or page.samplesperpixel > _MOST_SAMPLES:
         raise ImageError(
             f"{name} holds {page.samplesperpixel} samples of {bits} bits for each of its "
             f"{page.imagewidth} x {page.imagelength} pixels, which is too much; save it with fewer."
         )
+    stored = page.imagewidth * page.imagelength * page.samplesperpixel * bits // 8
+    if page.compression == _NONE and stored > length:
+        raise ImageError(f"{name} is cut short: parts of its picture are missing; save it again.")
     if page.is_tiled:
         tile = page.tilewidth * page.tilelength * page.tiledepth
         if tile > max(_LARGEST_TILE, 4 * page.imagewidth * page.imagelength):
