@@ -89,7 +89,7 @@ def main() -> None:
     for name, noise, kind in conditions:
         seen = samples
         if kind is not None:
-            seen = [replace(sample, pixels=degraded(sample.pixels, kind)) for sample in samples]
+            seen = [replace(sample, image=degraded(sample.pixels, kind)) for sample in samples]
         cells = []
         for predictor in predictors:
             figures = measured(predictor, seen, noise, arguments.max_clicks)
