@@ -8,6 +8,7 @@ maps at the image's size, corners aligned, and keep a stale zoom box when the ob
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -57,7 +58,7 @@ class State:
         return sum({id(view): view.nbytes for view in views}.values())
 
 
-class Rules:
+class Rules(ABC):
     """What both have in common; made by :func:`rules_of`.
 
     Args:
@@ -112,39 +113,39 @@ class Rules:
 
     # --- where the two differ ----------------------------------------------------------------------------
 
+    @abstractmethod
     def first_region(self, size: Size, clicks: Sequence[Click]) -> Region:
         """Return the part of the image to look at while nothing is known of the object."""
-        raise NotImplementedError
 
+    @abstractmethod
     def first_pass(self, prompt: Prompt) -> int:
         """Return how many clicks the first pass of the network follows, 0 for one that needs none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def completed(self, prompt: Prompt) -> Prompt:
         """Return ``prompt`` with the click to assume where the user gave none and a pass needs one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shown(self, prompt: Prompt, size: Size) -> tuple[Click, ...]:
         """Return the clicks that the network is shown."""
-        raise NotImplementedError
 
+    @abstractmethod
     def repetitions(self, prompt: Prompt, size: Size) -> range:
         """Return the indices of the clicks that ask for another answer instead of correcting one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self, prompt: Prompt, size: Size) -> State:
         """Return what is known from a box or a prior mask alone."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stale(self, state: State) -> Region | None:
         """Return the zoomed region in force when the object has vanished."""
-        raise NotImplementedError
 
+    @abstractmethod
     def kept(
         self, size: Size, seen: Frame, zoomed: Region | None, probability: Map, corrected: Map, fused: Map
     ) -> State:
         """Return what is kept of a pass that saw ``seen``; the maps are of its size."""
-        raise NotImplementedError
 
     def answer(self, image: LoadedImage, prompt: Prompt, state: State | None) -> Result:
         """Return the result that ``state`` stands for; None: there is no object yet."""
