@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fcfi_core.axes import Map
 from fcfi_core.geometry import Frame, Region
+from fcfi_core.images import LoadedImage
 
 RADIUS = 4
 """Of the window whose colours are compared, frame pixels."""
@@ -40,11 +41,11 @@ _CHUNK = 1 << 18
 """Pixels judged at a time."""
 
 
-def sharpened(pixels: NDArray[np.uint8], frame: Frame, view: Map, threshold: float) -> NDArray[np.bool_]:
+def sharpened(image: LoadedImage, frame: Frame, view: Map, threshold: float) -> NDArray[np.bool_]:
     """Return the mask of ``view``, with its edge where the photo's colours change.
 
     Args:
-        pixels: (H, W, 3) uint8, the image.
+        image: upright RGB.
         frame: where ``view`` lies in it.
         view: (h, w) float32, probability.
         threshold: the mask is where the probability is above this.
@@ -56,7 +57,7 @@ def sharpened(pixels: NDArray[np.uint8], frame: Frame, view: Map, threshold: flo
     band = _band(view, threshold)
     if not band.any():
         return mask
-    coefficients = _around(band, frame.apply(pixels), view)
+    coefficients = _around(band, image.seen(frame), view)
     part = frame.foreground(band.astype(np.float32), 0.5)
     assert part is not None, "the band is not empty"
     rows, columns = _pixels_of(frame, band, part)
@@ -65,7 +66,7 @@ def sharpened(pixels: NDArray[np.uint8], frame: Frame, view: Map, threshold: flo
         probability = frame.sampled(view[..., None], y, x)[:, 0]
         doubtful = (probability > DOUBT) & (probability < 1 - DOUBT)
         y, x, probability = y[doubtful], x[doubtful], probability[doubtful]
-        colours = pixels[y, x].astype(np.float32) / np.float32(255)
+        colours = image.pixels[y, x].astype(np.float32) / np.float32(255)
         found = frame.sampled(coefficients, y, x)
         ratio = ((found[:, :3] * colours + found[:, 3:6]) * colours).sum(axis=1) + found[:, 6]
         evidence = np.log(probability / (1 - probability)) + np.clip(ratio, -STRONGEST, STRONGEST)

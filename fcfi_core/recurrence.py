@@ -68,7 +68,7 @@ class Recurrence:
         state = self.state(image, self.rules.completed(prompt), watch)
         result = self.rules.answer(image, prompt, state)
         more = partial(self._alternatives, image, prompt)
-        return replace(result, image=image, timings=watch.finished(), more=more)
+        return replace(result, timings=watch.finished(), more=more)
 
     def _alternatives(self, image: LoadedImage, prompt: Prompt) -> tuple[Result, ...]:
         return self.candidates(image, prompt)[0]
@@ -121,7 +121,7 @@ class Recurrence:
         for index, state in enumerate(states):
             times = (index - given) % len(states)
             chosen = asked.with_clicks((*asked.clicks, *(asked.clicks[-1:] * times)))
-            results.append(replace(self.rules.answer(image, chosen, state), image=image))
+            results.append(self.rules.answer(image, chosen, state))
         return tuple(results), (given + len(repeated)) % len(states)
 
     def _is_ambiguous(self, prompt: Prompt) -> bool:
@@ -220,7 +220,6 @@ class Recurrence:
         key = ("encoded", self.model.key, image.digest, frame, self.protocol.flip)
         encoded: Encoded | None = self.memo.get(key)
         if encoded is None:
-            view = frame.apply_reduced(image.quarter) if frame.is_coarse else frame.apply(image.pixels)
-            encoded = self.model.engine.encode(layout.of(view, self.protocol.flip))
+            encoded = self.model.engine.encode(layout.of(image.seen(frame), self.protocol.flip))
             self.memo.put(key, encoded, encoded.size)
         return encoded

@@ -63,7 +63,7 @@ class Result:
             alone), "network" (the rest of it), "rest", and "total" of these but the first. Parts that
             were remembered take 0.
         cleaned_mask: (H, W) bool that replaces the mask; set by :meth:`finished`.
-        pixels: (H, W, 3) uint8, the image, where its colours sharpen the mask's edge; None: they do not.
+        sharp: whether the colours of the image sharpen the mask's edge.
         more: computes the answers to choose from, see :attr:`candidates`; None: there is this one alone.
         image: what was clicked on; None: not known any more.
     """
@@ -77,13 +77,13 @@ class Result:
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     cleaned_mask: NDArray[np.bool_] | None = field(default=None, repr=False)
-    pixels: NDArray[np.uint8] | None = field(default=None, repr=False)
+    sharp: bool = False
     more: Callable[[], tuple[Result, ...]] | None = field(default=None, repr=False)
     image: LoadedImage | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind the image, and what computes further answers: they belong to this process."""
-        return {**self.__dict__, "cleaned_mask": self.mask, "pixels": None, "more": None, "image": None}
+        return {**self.__dict__, "cleaned_mask": self.mask, "sharp": False, "more": None, "image": None}
 
     def __repr__(self) -> str:
         size = f"{self.frame.image_width} x {self.frame.image_height}"
@@ -110,8 +110,8 @@ class Result:
     def mask(self) -> NDArray[np.bool_]:
         """(H, W) bool, read-only: the object, thresholded at the image's resolution."""
         mask = self.cleaned_mask
-        if mask is None and self.pixels is not None:
-            mask = sharpened(self.pixels, self.frame, self.view, self.threshold)
+        if mask is None and self.sharp and self.image is not None:
+            mask = sharpened(self.image, self.frame, self.view, self.threshold)
         elif mask is None:
             mask = self.frame.above(self.view, self.threshold)
         mask.flags.writeable = False

@@ -153,7 +153,9 @@ class Rules(ABC):
             size = image.height, image.width
             nothing = Frame.of(Region.whole(*size), size, target=1)
             empty = np.zeros((1, 1), np.float32)
-            return Result(nothing, empty, 1.0, prompt.clicks, image_notes=image.notes, notes=(NO_OBJECT,))
+            return Result(
+                nothing, empty, 1.0, prompt.clicks, image_notes=image.notes, notes=(NO_OBJECT,), image=image
+            )
         return Result(
             state.frame,
             state.probability,
@@ -161,7 +163,8 @@ class Rules(ABC):
             prompt.clicks,
             prompt.implied_click,
             image_notes=image.notes,
-            pixels=image.pixels if self.protocol.local_colours else None,
+            image=image,
+            sharp=self.protocol.local_colours,
         )
 
 

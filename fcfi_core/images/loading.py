@@ -39,7 +39,9 @@ from PIL import (
 )
 
 from fcfi_core.allowance import reserved
+from fcfi_core.axes import Map
 from fcfi_core.errors import FcfiError, ImageError
+from fcfi_core.geometry import Frame
 from fcfi_core.images import tiff
 from fcfi_core.images.decoding import decode, from_pillow, has_deep_colour, turned, upright
 from fcfi_core.images.headers import FIRST_BYTES, claimed_size, kind_of, other_kind
@@ -106,6 +108,13 @@ class LoadedImage:
         quarter = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         quarter.flags.writeable = False
         return quarter
+
+    def seen(self, frame: Frame) -> Map:
+        """Return what ``frame`` shows of the picture, (frame.height, frame.width, 3) float32, 0..1.
+
+        A coarse frame is served from :attr:`quarter`, which is reduced once for all of them.
+        """
+        return frame.apply_reduced(self.quarter) if frame.is_coarse else frame.apply(self.pixels)
 
 
 Source = (

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fcfi_core.edges import DOUBT, sharpened
 from fcfi_core.geometry import Frame, Region
+from fcfi_core.images import load
 from fcfi_core.predictor import Predictor
 from fcfi_core.protocol import Protocol, parity, product
 
@@ -43,14 +44,14 @@ TRUTH = np.tile(np.arange(WIDTH) >= 150, (HEIGHT, 1))
 def test_an_edge_goes_where_the_colours_change(shift, scale):
     view = soft(shift, scale)
     before = (frame(view).above(view, 0.5) != TRUTH).sum()
-    after = (sharpened(photo(), frame(view), view, 0.5) != TRUTH).sum()
+    after = (sharpened(load(photo()), frame(view), view, 0.5) != TRUTH).sum()
     assert after < 0.25 * before if shift else after <= before
 
 
 def test_without_a_difference_of_colours_nothing_moves():
     view = soft(3.0)
     flat = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
-    assert np.array_equal(sharpened(flat, frame(view), view, 0.5), frame(view).above(view, 0.5))
+    assert np.array_equal(sharpened(load(flat), frame(view), view, 0.5), frame(view).above(view, 0.5))
 
 
 @given(st.integers(0, 10_000), st.sampled_from((0.3, 0.49, 0.7)))
@@ -60,7 +61,7 @@ def test_only_doubtful_pixels_change_sides(seed, threshold):
     view = np.clip((view - view.mean()) * 12 + 0.5, 0, 1).astype(np.float32)
     pixels = random.integers(0, 256, (120, 160, 3), dtype=np.uint8)
     seen = Frame(Region.whole(120, 160), 60, 80, 120, 160)
-    changed = sharpened(pixels, seen, view, threshold) != seen.above(view, threshold)
+    changed = sharpened(load(pixels), seen, view, threshold) != seen.above(view, threshold)
     probability = seen.paste(view)[changed]
     assert ((probability > DOUBT - 1e-2) & (probability < 1 - DOUBT + 1e-2)).all()
 
@@ -68,7 +69,7 @@ def test_only_doubtful_pixels_change_sides(seed, threshold):
 def test_a_part_of_a_photo_is_sharpened_where_it_lies():
     view = soft(2.0)[50:150, 100:200]
     seen = Frame(Region(50, 149, 100, 199), 100, 100, HEIGHT, WIDTH)
-    found = sharpened(photo(), seen, view, 0.5)
+    found = sharpened(load(photo()), seen, view, 0.5)
     assert not found[:50].any()
     assert not found[150:].any()
     assert (found[50:150, 100:200] != TRUTH[50:150, 100:200]).mean() < 0.01
@@ -76,8 +77,8 @@ def test_a_part_of_a_photo_is_sharpened_where_it_lies():
 
 def test_nothing_and_everything():
     view = np.zeros((40, 60), np.float32)
-    assert not sharpened(photo(), frame(view), view, 0.5).any()
-    assert sharpened(photo(), frame(view), view + 1, 0.5).all()
+    assert not sharpened(load(photo()), frame(view), view, 0.5).any()
+    assert sharpened(load(photo()), frame(view), view + 1, 0.5).all()
 
 
 def test_who_is_sharpened():
