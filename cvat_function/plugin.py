@@ -5,8 +5,10 @@ from __future__ import annotations
 from fcfi_core.plugins import Plugin
 
 PLUGIN = Plugin(
+    title="CVAT",
     commands={"cvat": "cvat_function.cli"},
     doctors={"cvat": "cvat_function.doctor"},
     settings={"cvat": "cvat_function.settings:VARIABLES"},
     readers={"cvat": "cvat_function.exports:read_export"},
+    formats={"cvat": "cvat_function.formats:mask"},
 )

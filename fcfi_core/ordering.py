@@ -8,7 +8,7 @@ remember it: the same request must give the same mask wherever it lands.
 most wrong. Before each step it looks at the head of both lists, and takes the click that lies deeper on the
 wrong side of the mask's edge: a positive click far outside the mask, or a negative click far inside, must
 have come next. Ties go to the positive click. The comparison with other orders is recorded in
-``docs/decisions/0007-cvat-click-order.md``.
+``docs/decisions/0007-click-order.md``.
 
 The order is a function of image, start and both lists. What was decided for shorter lists is remembered in
 the recurrence's memo: a list that grew by a click costs one decision and one pass.

@@ -8,7 +8,11 @@ A package announces one :class:`Plugin` in its ``pyproject.toml``::
 and says in it where its parts are; each is imported only when it is used, so the module that holds the
 plugin should import nothing else::
 
-    PLUGIN = Plugin(commands={"sketch": "fcfi_sketch.cli"}, routes={"sketch": "fcfi_sketch.routes:routes"})
+    PLUGIN = Plugin(
+        title="Sketch",
+        commands={"sketch": "fcfi_sketch.cli"},
+        routes={"sketch": "fcfi_sketch.routes:routes"},
+    )
 
 A part that is missing or broken is named in one sentence (:class:`PluginError`), and never keeps the others
 from working. The groups of earlier versions (``fcfi.commands`` and so on, one entry point per part) are
@@ -50,6 +54,7 @@ class Plugin:
     """Names of parts, each with the place it is imported from: ``package.module`` or ``package.module:name``.
 
     Attributes:
+        title: what people call the platform that the package is for; help and pages name it so.
         commands: verbs of ``fcfi``: a module with ``HELP``, ``add_arguments(parser)`` and
             ``run(arguments) -> int``.
         doctors: ``fcfi doctor NAME``: a module with ``HELP``, ``add_arguments(parser)`` and
@@ -57,19 +62,22 @@ class Plugin:
         settings: a tuple of :class:`fcfi_core.settings.Variable`.
         readers: data sets: ``(annotations) -> fcfi_core.datasets.dataset.Dataset | None``, None for what is
             not its own; ``annotations`` is a :class:`fcfi_core.datasets.annotations.Annotations`.
+        formats: what ``fcfi segment --format NAME`` writes: ``(result) ->`` what JSON can hold.
         routes: what ``fcfi serve`` serves: ``(service) -> list`` of Starlette routes.
         engines: what runs networks: ``(checkpoint, device, threads) -> Engine``.
     """
 
+    title: str = ""
     commands: Mapping[str, str] = field(default_factory=dict)
     doctors: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     readers: Mapping[str, str] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
     routes: Mapping[str, str] = field(default_factory=dict)
     engines: Mapping[str, str] = field(default_factory=dict)
 
 
-KINDS = tuple(kind.name for kind in fields(Plugin))
+KINDS = tuple(kind.name for kind in fields(Plugin) if kind.name != "title")
 
 
 @dataclass(frozen=True)
@@ -81,12 +89,17 @@ class Part:
         name: for example the verb.
         place: ``package.module`` or ``package.module:name``.
         package: the distribution that announces it; "" if that is unknown.
+        title: of the plugin; ``name`` if it has none.
     """
 
     kind: str
     name: str
     place: str
     package: str = ""
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", self.title or self.name)
 
     def load(self) -> Any:
         """Return the part.
@@ -113,8 +126,13 @@ def parts(kind: str) -> list[Part]:
         plugin = _plugin(entry_point)
         if isinstance(plugin, Plugin):
             for name, place in getattr(plugin, kind, {}).items():
-                found[name] = Part(kind, name, place, _package(entry_point))
+                found[name] = Part(kind, name, place, _package(entry_point), plugin.title)
     return [found[name] for name in sorted(found)]
+
+
+def titles(kind: str) -> list[str]:
+    """Return what people call the plugins that have a part of this kind, sorted."""
+    return sorted({part.title for part in parts(kind)}, key=str.lower)
 
 
 def loaded(kind: str) -> Iterator[Any]:

@@ -13,8 +13,6 @@ from fcfi_core import plugins
 from fcfi_core.cli import build_parser
 from fcfi_core.settings import CORE_VARIABLES, SERVING_VARIABLES, Variable
 
-PLATFORMS = {"label-studio": "Label Studio", "cvat": "CVAT"}
-
 
 def write(app: Sphinx, name: str, content: list[str]) -> None:
     """Put the reference in the place of the page's mark, if it has one."""
@@ -56,7 +54,7 @@ def parsers(parser: argparse.ArgumentParser, depth: int = 1) -> Iterator[tuple[i
 def groups() -> list[tuple[str, Sequence[Variable]]]:
     """Return the variables by who declares them, the core first."""
     found: list[tuple[str, Sequence[Variable]]] = [("Core", CORE_VARIABLES), ("Server", SERVING_VARIABLES)]
-    found += [(PLATFORMS.get(part.name, part.name), part.load()) for part in plugins.parts("settings")]
+    found += [(part.title, part.load()) for part in plugins.parts("settings")]
     return found
 
 

@@ -25,8 +25,6 @@ import fcfi_core
 from fcfi_core import plugins
 from fcfi_core.errors import FcfiError, plain
 
-DESCRIPTION = "Cut objects out of images by clicks, inside Label Studio, CVAT, a browser, or here."
-
 _COORDINATES = re.compile(r"-\s*[\d.][^,]*,")
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -53,7 +51,7 @@ def verbs() -> dict[str, Callable[[], ModuleType]]:
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of all verbs, or of one (which spares importing the others)."""
-    parser = _Parser(prog="fcfi", description=DESCRIPTION)
+    parser = _Parser(prog="fcfi", description=_described())
     parser.add_argument("--version", action="version", version=f"fcfi {fcfi_core.__version__}")
     choices = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for name, load in verbs().items():
@@ -126,6 +124,12 @@ def joined(words: Sequence[str]) -> list[str]:
         else:
             result.append(word)
     return result
+
+
+def _described() -> str:
+    """Return what ``fcfi`` is for, with the platforms that are installed."""
+    places = [*plugins.titles("commands"), "a browser"]
+    return f"Cut objects out of images by clicks, inside {', '.join(places)}, or here."
 
 
 def _drop_output() -> None:

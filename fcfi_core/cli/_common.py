@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from fcfi_core import allowance, settings
+from fcfi_core import allowance, plugins, settings
 from fcfi_core.engines import registry
 from fcfi_core.errors import SettingsError
 
@@ -34,6 +34,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="CPU threads (default: FCFI_THREADS, else the container's share)",
     )
+
+
+def exports() -> str:
+    """Return how to call the exports that plugins read, for a list of what a verb takes."""
+    titles = plugins.titles("readers")
+    return f"an export of {' or '.join(titles)}" if titles else "a platform's export"
 
 
 def core_settings(arguments: argparse.Namespace) -> dict[str, Any]:

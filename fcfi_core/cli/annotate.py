@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcfi_core import allowance, outputs
-from fcfi_core.cli._common import add_model_arguments, core_settings, print_json
+from fcfi_core.cli._common import add_model_arguments, core_settings, exports, print_json
 from fcfi_core.errors import SettingsError
 from fcfi_core.masks.finish import RAW
 from fcfi_core.settings import MEGABYTE, finish_of
@@ -30,8 +30,8 @@ _EPILOG = """examples:
 
 SOURCE is COCO JSON (bbox, polygons, run-length codes, keypoints, clicks), CSV (image, x, y, positive,
 object, label, x1, y1, x2, y2), JSON lines (image, clicks, box, mask, object, label), a VOC XML or
-LabelMe JSON file or a folder of them, a YOLO folder or its YAML file, Datumaro JSON, an annotation
-platform's export, or a folder with images/ and masks/.
+LabelMe JSON file or a folder of them, a YOLO folder or its YAML file, Datumaro JSON, a folder with
+images/ and masks/, or {exports}.
 
 The folder OUT receives annotations.json (COCO), report.json and review.html (errors, and objects of low
 confidence), masks/*.png with --png, and journal.jsonl: run the same command again to go on after an
@@ -40,7 +40,7 @@ interruption. Exit code 1: done, but something failed; see report.json."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi annotate``."""
-    parser.epilog = _EPILOG
+    parser.epilog = _EPILOG.format(exports=exports())
     parser.add_argument("source", metavar="SOURCE", type=Path, help="prompts, see below")
     parser.add_argument(
         "--images", metavar="DIR", type=Path, help="folder of the images (default: beside SOURCE)"

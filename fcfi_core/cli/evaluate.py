@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcfi_core import outputs
-from fcfi_core.cli._common import add_model_arguments, core_settings, load_predictor
+from fcfi_core.cli._common import add_model_arguments, core_settings, exports, load_predictor
 from fcfi_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ _EPILOG = """examples:
 
 A data set is DIR/images/NAME.jpg with DIR/masks/NAME.png (0 background, 1..n objects, 255 or 65535
 ignored), COCO, LabelMe or Datumaro JSON with polygons or masks, a YOLO-seg folder or its YAML file, or
-an export of Label Studio (JSON) or CVAT (XML). What cannot be used is left out, counted and told."""
+{exports}. What cannot be used is left out, counted and told."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi evaluate``."""
-    parser.epilog = _EPILOG
+    parser.epilog = _EPILOG.format(exports=exports())
     parser.add_argument(
         "datasets", metavar="DIR", nargs="+", type=Path, help="data set: a folder, COCO JSON, or export"
     )

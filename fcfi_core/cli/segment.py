@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fcfi_core import outputs
+from fcfi_core import outputs, plugins
 from fcfi_core.cli._common import (
     add_model_arguments,
     core_settings,
@@ -69,12 +69,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlay", metavar="O.png", type=Path, help="also write the image with the mask painted over it"
     )
+    further = [part.name for part in plugins.parts("formats")]
+    codes = ", ".join(("coco", *further))
     parser.add_argument(
         "--format",
-        choices=(*_PICTURES, *_FORMATS),
+        choices=(*_PICTURES, *_FORMATS, *further),
         default="png",
         help="png: 0 and 255; cutout: the object on a transparent ground, with soft edges;\n"
-        "polygon: rings with holes; coco, label-studio, cvat: run-length codes (default: %(default)s)",
+        f"polygon: rings with holes; {codes}: run-length codes (default: %(default)s)",
     )
     parser.add_argument(
         "--tolerance",
@@ -106,8 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
         outputs.write(arguments.overlay, painted, "choose another --overlay")
     report = _report(result, arguments, str(predictor.model.name), out)
     if arguments.json:
-        if arguments.format in _FORMATS:
-            report["mask"] = _FORMATS[arguments.format](result, arguments)
+        if arguments.format not in _PICTURES:
+            report["mask"] = _content(result, arguments)
         print_json(report)
     else:
         print(_summary(report), file=sys.stderr if str(out) == "-" else sys.stdout)
@@ -144,8 +146,7 @@ def _write_mask(result: Result, arguments: argparse.Namespace, out: Path | None)
     if arguments.format in _PICTURES:
         data = result.encoded(out, _PICTURES[arguments.format])
     else:
-        content = _FORMATS[arguments.format](result, arguments)
-        data = json.dumps(content, separators=(",", ":")).encode() + b"\n"
+        data = json.dumps(_content(result, arguments), separators=(",", ":")).encode() + b"\n"
     outputs.write(out, data, "choose another --out")
 
 
@@ -223,22 +224,16 @@ def _coco(result: Result, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _label_studio(result: Result, arguments: argparse.Namespace) -> dict[str, Any]:
-    height, width = result.mask.shape
-    rle = result.rle("label_studio")
-    return {"format": "rle", "rle": rle, "original_width": width, "original_height": height}
-
-
-def _cvat(result: Result, arguments: argparse.Namespace) -> dict[str, Any]:
-    return {"type": "mask", "points": result.rle("cvat")}
-
-
 _PICTURES: dict[str, Literal["mask", "cutout"]] = {"png": "mask", "cutout": "cutout"}
 """Formats that are picture files, and what of the result they show."""
 
-_FORMATS: dict[str, Callable[[Result, argparse.Namespace], Any]] = {
-    "polygon": _polygon,
-    "coco": _coco,
-    "label-studio": _label_studio,
-    "cvat": _cvat,
-}
+_FORMATS: dict[str, Callable[[Result, argparse.Namespace], Any]] = {"polygon": _polygon, "coco": _coco}
+"""Formats that are JSON; plugins add theirs."""
+
+
+def _content(result: Result, arguments: argparse.Namespace) -> Any:
+    """Return the result in a format that is JSON."""
+    if arguments.format in _FORMATS:
+        return _FORMATS[arguments.format](result, arguments)
+    (part,) = (part for part in plugins.parts("formats") if part.name == arguments.format)
+    return part.load()(result)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from fcfi_core.cli._common import core_settings
+from fcfi_core.cli._common import core_settings, exports
 from fcfi_core.cli._duration import seconds_of
 from fcfi_core.errors import SettingsError
 
@@ -64,8 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tuning.add_argument(
         "--data",
         metavar="EXPORT",
-        help="Label Studio JSON, CVAT XML, COCO, LabelMe or Datumaro JSON, a YOLO-seg folder, or a folder "
-        "with images/ and masks/",
+        help=f"{exports()}, COCO, LabelMe or Datumaro JSON, a YOLO-seg folder, or a folder with images/ and "
+        "masks/",
     )
     tuning.add_argument("--images", metavar="DIR", help="folder of the export's photos (default: beside it)")
     tuning.add_argument(

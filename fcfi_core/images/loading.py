@@ -141,8 +141,8 @@ def load(source: Source, *, max_pixels: int | None = None, ignore_alpha: bool = 
             image, or array: (H, W), (H, W, 1..4) grey, grey + alpha, RGB or RGBA; uint8 is taken
             as it is, every other number type is stretched. A LoadedImage is returned unchanged.
         max_pixels: most pixels accepted, None for 200 million; checked before decoding.
-        ignore_alpha: show transparent parts in the colours they hide (as CVAT does) instead of on
-            white (as browsers do).
+        ignore_alpha: show transparent parts in the colours they hide instead of on white, as browsers
+            show them.
 
     Raises:
         ImageError: if the source is missing, empty, damaged, of another format or too large.

@@ -6,8 +6,9 @@ Conventions, the same in every function here:
 * Pixels are named ``(x, y)``, column first, and the pixel ``(x, y)`` covers the square from ``(x, y)``
   to ``(x + 1, y + 1)`` of the continuous image plane. *Polygons* live in that plane: they run along
   pixel **edges**, ``0 <= x <= W`` and ``0 <= y <= H``. One pixel is a unit square, a line of pixels has
-  an area, and the whole image is the rectangle from ``(0, 0)`` to ``(W, H)``. Label Studio (100 % =
-  the right edge), COCO and CVAT use the same plane; none needs half a pixel added or taken away.
+  an area, and the whole image is the rectangle from ``(0, 0)`` to ``(W, H)``. COCO uses
+  the same plane, and so do percentages whose 100 is the right edge: none needs half a pixel added or taken
+  away.
 * A pixel belongs to a polygon if its centre ``(x + 0.5, y + 0.5)`` does; a centre on an edge belongs
   to the polygon on one side only, so neighbours neither overlap nor leave gaps.
 * Diagonal neighbours hang together inside the object and not outside it (in holes).

@@ -1,4 +1,4 @@
-"""A part with holes as one ring, for formats that know nothing else (Label Studio, COCO, CVAT).
+"""A part with holes as one ring, for formats that know nothing else, as COCO.
 
 Each hole is opened towards what lies above it by an upright slit, a tenth of a pixel wide, between the
 centres of pixels: no pixel is lost, and the ring neither crosses nor touches itself. A cut of no width, as it

@@ -58,7 +58,7 @@ class Polygon:
     def bridged(self) -> Polygon:
         """Return the same area without holes: a slit of a tenth of a pixel joins each to the exterior.
 
-        For formats that know a single ring per polygon (Label Studio, COCO, CVAT).
+        For formats that know a single ring per polygon, as COCO.
         """
         return Polygon(bridges.bridged(self.exterior, self.holes))
 

@@ -10,7 +10,7 @@ import pytest
 from fcfi_core import plugins
 from fcfi_core.plugins import Plugin, PluginError
 
-GOOD = Plugin(commands={"draw": "fcfi_core.cli.models"})
+GOOD = Plugin(title="Sketch", commands={"draw": "fcfi_core.cli.models"})
 NO_PLUGIN = {"commands": {}}
 BROKEN = Plugin(
     commands={"typo": "fcfi_core.cli.nowhere", "hole": "fcfi_core.cli.models:NOWHERE"},
@@ -37,8 +37,15 @@ def test_parts_are_found_by_kind(announced):
     (part,) = plugins.parts("commands")
     assert (part.name, part.place) == ("draw", "fcfi_core.cli.models")
     assert part.load().HELP
+    assert part.title == "Sketch"
+    assert plugins.titles("commands") == ["Sketch"]
     assert plugins.parts("routes") == []
     assert plugins.complaints() == []
+
+
+def test_a_part_without_a_title_goes_by_its_name(announced):
+    announced({"fcfi.commands": {"draw": "fcfi_core.cli.models"}})
+    assert plugins.titles("commands") == ["draw"]
 
 
 @pytest.mark.parametrize(
