@@ -16,11 +16,15 @@ from cvat_function.stages import Stages
 from fcfi_core.ordering import ordered
 from fcfi_core.results import exclusive
 
+DOOR = "cvat"
+"""How click logs call this way in."""
+
 
 def init_context(context: Any) -> None:
     """Load the model into ``context.user_data`` and run one dummy click."""
     context.user_data.settings = Settings.from_environment(os.environ)
     context.user_data.frames = Frames(context.user_data.settings)
+    context.user_data.click_log = context.user_data.settings.open_click_log()
     context.user_data.predictor = context.user_data.settings.open_predictor()
     context.logger.info_with("ready", model=context.user_data.predictor.model.name)
 
@@ -37,6 +41,9 @@ def handler(context: Any, event: Any) -> Any:
         prompts = [ordered(predictor.recurrence, image, one) for one in objects]
         results = [predictor.answer(image, one).finished(settings.finish) for one in prompts]
         found = [one.mask for one in exclusive(results)]
+        if log := context.user_data.click_log:
+            for prompt, result in zip(prompts, results, strict=True):
+                log.answered(DOOR, image, prompt, result, predictor.model, settings.finish)
         stages.done("clicks")
         status, body = 200, response.encode(found, image.width, image.height, settings.form)
         stages.done("answer")

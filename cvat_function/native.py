@@ -15,6 +15,7 @@ import cvat_sdk.auto_annotation as cvataa
 from PIL import Image
 
 from cvat_function import request, response, tracking
+from cvat_function.main import DOOR
 from cvat_function.settings import Settings
 from fcfi_core.clicks import Box
 from fcfi_core.errors import FcfiError, SettingsError
@@ -35,6 +36,7 @@ def create(
     max_megapixels: float = 200.0,
     min_area: int = -1,
     max_hole: int = -1,
+    click_log: str = "",
 ) -> Interactor | Tracker:
     """Return the function an agent runs; each argument can be given as ``-p name=type:value``.
 
@@ -49,6 +51,7 @@ def create(
         min_area: drop mask parts below this many pixels without a positive click; 0 keeps all; -1: a
             thousandth of the mask, at least 4.
         max_hole: fill holes up to this many pixels without a negative click; likewise.
+        click_log: file to which the clicks of finished objects are added, without pixels; "" for none.
 
     Raises:
         SettingsError: for an unknown kind.
@@ -61,6 +64,7 @@ def create(
         threads=threads or None,
         max_pixels=round(max_megapixels * MEGABYTE),
         finish=Finish(*(None if value == -1 else value for value in (min_area, max_hole))),
+        click_log=click_log,
     )
     return Tracker(settings) if kind == "tracker" else Interactor(settings, boxes=boxes)
 
@@ -90,6 +94,7 @@ class Interactor(_Function):
 
     def __init__(self, settings: Settings, *, boxes: bool) -> None:
         super().__init__(settings)
+        self._click_log = settings.open_click_log()
         self.spec = cvataa.InteractionFunctionSpec(
             min_pos_points=0 if boxes else 1, min_neg_points=0, min_bounding_boxes=0 if boxes else None
         )
@@ -109,9 +114,13 @@ class Interactor(_Function):
             if not asked.asks:
                 return []
             asked = ordered(self._predictor.recurrence, pp_image, asked)
-            mask = self._predictor.answer(pp_image, asked).finished(self._settings.finish).mask
+            result = self._predictor.answer(pp_image, asked).finished(self._settings.finish)
+            mask = result.mask
         except FcfiError as error:
             raise cvataa.BadFunctionError(str(error)) from error
+        if self._click_log is not None:
+            model = self._predictor.model
+            self._click_log.answered(DOOR, pp_image, asked, result, model, self._settings.finish)
         return [cvataa.InteractionResultShape(**response.shape(mask))] if mask.any() else []
 
     @staticmethod

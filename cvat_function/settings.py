@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fcfi_core import images
+from fcfi_core.click_log import ClickLog
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks.finish import USUAL, Finish
 from fcfi_core.model import load_model
@@ -66,6 +67,8 @@ class Settings:
         form: answer form, one of FORMS.
         finish: how masks are finished.
         local_colours: whether the photo's colours sharpen edges; None: as it suits the model.
+        click_log: file to which finished objects are added; "" for none.
+        click_log_megabytes: room for it.
     """
 
     model: str = "chosen"
@@ -79,6 +82,8 @@ class Settings:
     form: str = "shapes"
     finish: Finish = USUAL
     local_colours: bool | None = None
+    click_log: str = ""
+    click_log_megabytes: float = 64.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -96,6 +101,8 @@ class Settings:
             form=value["FCFI_CVAT_RESPONSE"],
             finish=finish_of(value, "FCFI_CVAT_"),
             local_colours=value["FCFI_LOCAL_COLOURS"],
+            click_log=value["FCFI_CLICK_LOG"],
+            click_log_megabytes=value["FCFI_CLICK_LOG_MEGABYTES"],
         )
 
     def load_frame(self, source: images.Source) -> LoadedImage:
@@ -105,6 +112,12 @@ class Settings:
             ImageError: if it cannot be decoded or has too many pixels.
         """
         return images.load(source, max_pixels=self.max_pixels, ignore_alpha=True)
+
+    def open_click_log(self) -> ClickLog | None:
+        """Return the click log, None where there is none; raises SettingsError for an impossible path."""
+        return ClickLog.from_settings(
+            {"FCFI_CLICK_LOG": self.click_log, "FCFI_CLICK_LOG_MEGABYTES": self.click_log_megabytes}
+        )
 
     def open_predictor(self) -> Predictor:
         """Return the predictor these settings describe, with one dummy click already run."""

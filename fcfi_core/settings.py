@@ -162,6 +162,14 @@ CORE_VARIABLES: tuple[Variable, ...] = (
         "Whether the photo's colours sharpen the edges of masks: 1, 0, or auto: as it suits the model.",
         choice,
     ),
+    Variable(
+        "FCFI_CLICK_LOG",
+        "",
+        "File to which finished objects' clicks, times and models are added, without pixels; empty: none.",
+    ),
+    Variable(
+        "FCFI_CLICK_LOG_MEGABYTES", 64.0, "Room for the click log and its older half, FILE.1.", positive
+    ),
 )
 """What every command reads."""
 

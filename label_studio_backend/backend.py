@@ -28,6 +28,9 @@ from label_studio_backend.settings import Settings, as_mapping
 
 logger = logging.getLogger("fcfi.label_studio")
 
+DOOR = "label-studio"
+"""How click logs call this way in."""
+
 UNFINISHED = " (unfinished)"
 """Ends the ``model_version`` of batch results that hold nothing, so that Label Studio asks again."""
 
@@ -183,7 +186,8 @@ class Backend:
         place = self._place(prompt, image)
         pixels = place.width * place.height + image.width * image.height
         with reserved(working_bytes(pixels), f"a mask of {place.width} x {place.height} pixels", PromptError):
-            mask, confidence = self._segment(image, prompt, place)
+            door = DOOR if request.prompts is not None else f"{DOOR}, batch"
+            mask, confidence = self._segment(image, prompt, place, door)
             middle = time.perf_counter()
             checkpoint()
             found.regions += regions(
@@ -198,10 +202,10 @@ class Backend:
         timings.infer += 1000 * (middle - start)
         timings.encode += 1000 * (time.perf_counter() - middle)
 
-    def _segment(self, image: LoadedImage, asked: DrawnObject, place: Place) -> tuple[Mask, float]:
+    def _segment(self, image: LoadedImage, asked: DrawnObject, place: Place, door: str) -> tuple[Mask, float]:
         """Return the mask at the displayed size, and its confidence."""
         prompt = asked.prompt(image.width, image.height, place.width, place.height)
-        result = self._service.answer(image, prompt, self._settings.finish)
+        result = self._service.answer(image, prompt, self._settings.finish, door=door)
         return resized(result.mask, place.width, place.height), min(max(float(result.confidence), 0.0), 1.0)
 
     def _completed(

@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fcfi_core.click_log import ClickLog
 from fcfi_core.errors import FcfiError
 from fcfi_core.predictor import Predictor
 from fcfi_core.serving.loading import Loading, version_of
@@ -39,7 +40,7 @@ def shared_backend() -> Backend:
     values = read(CORE_VARIABLES, os.environ)
     model = Loading(lambda: Predictor.from_settings(values), version_of(values["FCFI_MODEL"]))
     settings = Settings.from_environment(os.environ)
-    return Backend(settings, Service(settings, model.start(), os.environ))
+    return Backend(settings, Service(settings, model.start(), os.environ, ClickLog.from_settings(values)))
 
 
 class FCFIModel(LabelStudioMLBase):  # type: ignore[misc]  # the framework has no types

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from starlette.testclient import TestClient
 from cvat_function import main as cvat_main
 from cvat_function.upgrade import prompts as upgrade_prompts
 from fcfi_core.cli import main as fcfi
+from fcfi_core.click_log import ClickLog, mask_digest, read
 from fcfi_core.clicks import Click
 from fcfi_core.masks import coco, cvat, from_polygons, label_studio
 from fcfi_core.masks.polygons import Polygon
@@ -26,6 +28,8 @@ from fcfi_core.serving import playground
 from fcfi_core.serving.app import create_app
 from fcfi_core.serving.loading import Loading
 from fcfi_core.serving.service import Service
+from fcfi_core.settings import CORE_VARIABLES
+from fcfi_core.settings import read as read_settings
 from label_studio_backend.server import routes
 from label_studio_backend.settings import Settings
 
@@ -94,6 +98,23 @@ def test_the_playground(expected, png, predictor, make_service):
 @pytest.mark.parametrize("tag", ["Brush", "Polygon"])
 def test_label_studio(expected, png, predictor, tag):
     """The click lies in the middle of its pixel; polygons are asked to leave nothing out."""
+    settings = Settings(polygon_tolerance=1e-6, polygon_points=4000)
+    loading = Loading(lambda: predictor, "test").start()
+    app = create_app(Service(settings, loading), [lambda service: routes(service, settings)])
+    with TestClient(app) as client:
+        answer = client.post("/predict", json=label_studio_request(png, tag))
+        (region,) = answer.json()["results"][0]["result"]
+    value = region["value"]
+    if tag == "Brush":
+        found = label_studio.decode(value["rle"], WIDTH, HEIGHT)
+    else:
+        corners = np.array(value["points"]) * (WIDTH / 100, HEIGHT / 100)
+        found = from_polygons([Polygon(corners)], WIDTH, HEIGHT)
+    assert np.array_equal(found, expected)
+
+
+def label_studio_request(png, tag):
+    """Return the body of Label Studio's question about the click."""
     config = (
         f'<View><Image name="image" value="$image"/><{tag}Labels name="out" toName="image">'
         f'<Label value="disc"/></{tag}Labels><KeyPointLabels name="dot" toName="image" smart="true">'
@@ -113,37 +134,83 @@ def test_label_studio(expected, png, predictor, tag):
             "keypointlabels": ["disc"],
         },
     }
-    body = {
+    return {
         "tasks": [{"id": 1, "data": {"image": f"data:image/png;base64,{base64.b64encode(png).decode()}"}}],
         "label_config": config,
         "params": {"context": {"result": [dot]}},
     }
-    settings = Settings(polygon_tolerance=1e-6, polygon_points=4000)
-    loading = Loading(lambda: predictor, "test").start()
-    app = create_app(Service(settings, loading), [lambda service: routes(service, settings)])
-    with TestClient(app) as client:
-        (region,) = client.post("/predict", json=body).json()["results"][0]["result"]
-    value = region["value"]
-    if tag == "Brush":
-        found = label_studio.decode(value["rle"], WIDTH, HEIGHT)
-    else:
-        corners = np.array(value["points"]) * (WIDTH / 100, HEIGHT / 100)
-        found = from_polygons([Polygon(corners)], WIDTH, HEIGHT)
-    assert np.array_equal(found, expected)
 
 
 def test_cvat(expected, png, colour_model, monkeypatch):
     monkeypatch.setattr("cvat_function.settings.load_model", lambda *_, **__: colour_model)
-    logger = SimpleNamespace(info_with=lambda *_, **__: None, error_with=lambda *_, **__: None)
-    context = SimpleNamespace(user_data=SimpleNamespace(), logger=logger, Response=SimpleNamespace)
+    context = cvat_context()
     cvat_main.init_context(context)
-    body = {"image": base64.b64encode(png).decode(), "pos_points": [[CLICK.x, CLICK.y]], "neg_points": []}
-    answer = cvat_main.handler(context, SimpleNamespace(body=body))
+    answer = cvat_main.handler(context, SimpleNamespace(body=cvat_request(png)))
     (shape,) = json.loads(answer.body)["shapes"]
     assert np.array_equal(cvat.decode(shape["points"], WIDTH, HEIGHT), expected)
+
+
+def cvat_context():
+    logger = SimpleNamespace(info_with=lambda *_, **__: None, error_with=lambda *_, **__: None)
+    return SimpleNamespace(user_data=SimpleNamespace(), logger=logger, Response=SimpleNamespace)
+
+
+def cvat_request(png):
+    """Return the body of CVAT's question about the click."""
+    return {"image": base64.b64encode(png).decode(), "pos_points": [[CLICK.x, CLICK.y]], "neg_points": []}
 
 
 def test_the_upgrade_of_tasks(expected, pixels, predictor):
     shape = {"type": "points", "points": [float(CLICK.x), float(CLICK.y)]}
     found = upgrade_prompts.segment(predictor, predictor.load(pixels), shape)
     assert np.array_equal(found.mask, expected)
+
+
+@pytest.fixture
+def logged(tmp_path, monkeypatch):
+    """Let every door write a click log, and return a function that reads what they wrote."""
+    path = tmp_path / "clicks.jsonl"
+    monkeypatch.setenv("FCFI_CLICK_LOG", str(path))
+
+    def written(log=None):
+        if log is not None:
+            log.close()
+        return read(path).entries
+
+    return written
+
+
+def test_every_door_logs_the_object_it_gave(
+    expected, pixels, png, predictor, colour_model, logged, monkeypatch
+):
+    """One object, the same mask, from each door; the sentence of a log line holds no pixel."""
+    log = ClickLog.from_settings(read_settings(CORE_VARIABLES, os.environ))
+    page = Service(Settings(), Loading(lambda: predictor, "test").start(), click_log=log)
+    app = create_app(page, [lambda service: routes(service, Settings())])
+    with TestClient(app) as client:
+        image = client.post("/playground/images", content=png).json()["image"]
+        asked = {"clicks": [{"x": CLICK.x, "y": CLICK.y, "positive": True}]}
+        client.post(f"/playground/images/{image}/mask", json=asked)
+        client.post(f"/playground/images/{image}/file", json=asked)
+        client.post("/predict", json=label_studio_request(png, "Brush"))
+    monkeypatch.setattr("cvat_function.settings.load_model", lambda *_, **__: colour_model)
+    context = cvat_context()
+    cvat_main.init_context(context)
+    cvat_main.handler(context, SimpleNamespace(body=cvat_request(png)))
+    entries = logged(context.user_data.click_log)
+    assert [entry.door for entry in entries] == ["playground", "label-studio", "cvat"]
+    assert {entry.mask for entry in entries} == {mask_digest(expected)}
+    assert {entry.answers for entry in entries} == {1}
+    assert all(entry.asked().clicks == (CLICK,) for entry in entries)
+
+
+def test_verbs_log_their_objects(expected, pixels, png, predictor, logged, tmp_path, monkeypatch):
+    monkeypatch.setattr("fcfi_core.cli.segment.load_predictor", lambda arguments: predictor)
+    (tmp_path / "disc.png").write_bytes(png)
+    assert fcfi(["segment", str(tmp_path / "disc.png"), "--click", f"{CLICK.x},{CLICK.y}"]) == 0
+    objects = (ObjectPrompt("1", clicks=(CLICK,)),)
+    options = Options(click_log=ClickLog.from_settings(read_settings(CORE_VARIABLES, os.environ)))
+    annotate_image(predictor, ImagePrompts("disc.png", lambda: OpenedImage(pixels, objects)), options)
+    entries = logged()
+    assert [entry.door for entry in entries] == ["segment", "annotate"]
+    assert {entry.mask for entry in entries} == {mask_digest(expected)}

@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("recurrence",),
     ("session", "ordering"),
     ("predictor",),
-    ("propagation", "pictures"),
+    ("propagation", "pictures", "click_log"),
     ("datasets",),
     ("evaluation",),
     ("training",),

@@ -182,15 +182,18 @@ def _require_own_folder(arguments: argparse.Namespace) -> None:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
+    from fcfi_core.click_log import ClickLog
     from fcfi_core.pipelines.annotate import Options
 
+    values = core_settings(arguments)
     return Options(
         use=arguments.use,
         segmentation=arguments.format,
         tolerance=arguments.tolerance,
         max_points=arguments.max_points,
-        finish=RAW if arguments.raw else finish_of(core_settings(arguments)),
+        finish=RAW if arguments.raw else finish_of(values),
         exclusive=arguments.exclusive or arguments.panoptic,
+        click_log=ClickLog.from_settings(values),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcfi_core import outputs
+from fcfi_core.cli import _click_log
 from fcfi_core.cli._common import add_model_arguments, core_settings, exports, load_predictor
 from fcfi_core.errors import SettingsError
 
@@ -25,6 +26,7 @@ _EPILOG = """examples:
   fcfi evaluate photos other --objects 200 --seed 1 --baseline grabcut
   fcfi evaluate photos --compare flip --compare no-zoom --compare no-ffcm+no-cffm
   fcfi evaluate photos --protocol parity --target-size 700 --expansion-ratio 3.0
+  fcfi evaluate --log clicks.jsonl --images photos --model tuned.safetensors
 
 A data set is DIR/images/NAME.jpg with DIR/masks/NAME.png (0 background, 1..n objects, 255 or 65535
 ignored), COCO, LabelMe or Datumaro JSON with polygons or masks, a YOLO-seg folder or its YAML file, or
@@ -35,10 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi evaluate``."""
     parser.epilog = _EPILOG.format(exports=exports())
     parser.add_argument(
-        "datasets", metavar="DIR", nargs="+", type=Path, help="data set: a folder, COCO JSON, or export"
+        "datasets", metavar="DIR", nargs="*", type=Path, help="data set: a folder, COCO JSON, or export"
     )
     parser.add_argument(
-        "--images", metavar="DIR", type=Path, help="where the photos of a COCO file or export are"
+        "--images", metavar="DIR", type=Path, help="where the photos of a COCO file, export or log are"
+    )
+    parser.add_argument(
+        "--log",
+        metavar="FILE",
+        type=Path,
+        help="instead of a data set, tell what a click log holds: clicks and times of objects; with\n"
+        "--images also what the model makes of the same clicks",
+    )
+    parser.add_argument(
+        "--against", metavar="NAME|FILE", help="for --log: the model to compare with (default: the log's)"
     )
     parser.add_argument(
         "--json", metavar="F", type=Path, help="write all figures as JSON; - for standard output"
@@ -133,6 +145,10 @@ def _add_protocol_arguments(group: argparse._ArgumentGroup) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the main figures, and write the reports asked for."""
+    if arguments.log is not None:
+        return _click_log.run(arguments)
+    if not arguments.datasets:
+        raise SettingsError("there is nothing to evaluate; give a data set, or --log FILE.")
     from fcfi_core.datasets.left_out import listed
     from fcfi_core.datasets.opening import open_dataset
     from fcfi_core.datasets.samples import choose

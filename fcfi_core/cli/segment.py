@@ -17,6 +17,7 @@ from fcfi_core.cli._common import (
     print_json,
     rounded,
 )
+from fcfi_core.click_log import ClickLog
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import ImageError, SettingsError
 from fcfi_core.masks.finish import RAW
@@ -100,8 +101,12 @@ def run(arguments: argparse.Namespace) -> int:
     predictor = load_predictor(arguments)
     prior = _read_prior(arguments.prior) if arguments.prior else None
     image = predictor.load(arguments.image)
-    result = predictor.answer(image, Prompt(tuple(clicks), box, prior))
-    result = result.finished(RAW if arguments.raw else finish_of(core_settings(arguments)))
+    values = core_settings(arguments)
+    prompt, finish = Prompt(tuple(clicks), box, prior), RAW if arguments.raw else finish_of(values)
+    log = ClickLog.from_settings(values)
+    result = predictor.answer(image, prompt).finished(finish)
+    if log is not None:
+        log.finished("segment", image, prompt, result, predictor.model, finish)
     _write_mask(result, arguments, out)
     if arguments.overlay:
         painted = result.encoded(arguments.overlay, "overlay")

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
+from fcfi_core.click_log import ClickLog
 from fcfi_core.datasets.left_out import LeftOut, Note
 from fcfi_core.errors import FcfiError, SettingsError
 from fcfi_core.images import LoadedImage
@@ -43,6 +44,7 @@ class Options:
         max_points: of polygons, for one object.
         finish: what becomes of specks and pinholes.
         exclusive: whether the objects of an image may not overlap; a disputed pixel goes to the likeliest.
+        click_log: where finished objects are added, which changes no mask; None: nowhere.
     """
 
     use: Use = "auto"
@@ -51,6 +53,7 @@ class Options:
     max_points: int = 200
     finish: Finish = USUAL
     exclusive: bool = False
+    click_log: ClickLog | None = None
 
     def __post_init__(self) -> None:
         if not self.tolerance >= 0:
@@ -62,6 +65,7 @@ class Options:
         """Return the options as they stand in a journal."""
         fields = {**vars(self), "clean": not self.finish.changes_nothing}
         finish = fields.pop("finish")
+        del fields["click_log"]
         if not self.exclusive:
             del fields["exclusive"]  # as journals of runs without it have it
         if finish not in (USUAL, RAW):
@@ -200,7 +204,10 @@ def _cut_out(
     """Return what the object looks like, or why that cannot be said."""
     try:
         prompt = narrowed(wanted.prompt(note), options.use)
-        return predictor.answer(loaded, prompt).finished(options.finish)
+        result = predictor.answer(loaded, prompt).finished(options.finish)
+        if options.click_log is not None:
+            options.click_log.finished("annotate", loaded, prompt, result, predictor.model, options.finish)
+        return result
     except FcfiError as error:
         return error
 

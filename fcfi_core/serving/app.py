@@ -17,7 +17,7 @@ from fcfi_core import plugins
 from fcfi_core.serving import playground
 from fcfi_core.serving.guards import BasicAuth, Counted, KnownCallers
 from fcfi_core.serving.http import Json
-from fcfi_core.serving.service import GRACE_SECONDS, Service
+from fcfi_core.serving.service import Service
 
 Door = Callable[[Service], Sequence[BaseRoute]]
 
@@ -57,7 +57,7 @@ def create_app(service: Service, doors: Sequence[Door] | None = None) -> Starlet
         for function in service.to_start:
             threading.Thread(target=function, daemon=True).start()
         yield
-        await run_in_threadpool(service.scheduler.stop, GRACE_SECONDS)
+        await run_in_threadpool(service.close)
 
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 

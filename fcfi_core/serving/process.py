@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fcfi_core.checkpoints import CHOSEN
+from fcfi_core.click_log import ClickLog
 from fcfi_core.errors import FcfiError, SettingsError
 from fcfi_core.heap import fill_heap
 from fcfi_core.predictor import Predictor
@@ -52,7 +53,7 @@ def serve(settings: ServingSettings, environment: Mapping[str, str]) -> int:
         return predictor
 
     model = Loading(load, version_of(values["FCFI_MODEL"]))
-    service = Service(settings, model, environment)
+    service = Service(settings, model, environment, ClickLog.from_settings(values))
     server = Server(service)  # settings of a door that are wrong are said before anything is opened
     listening = listen(settings.host, settings.port)
     model.start(server.stop)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fcfi_core.allowance import Memory, present
+from fcfi_core.click_log import ClickLog
 from fcfi_core.images import LoadedImage
 from fcfi_core.images.store import ImageStore
 from fcfi_core.masks.finish import Finish
@@ -39,6 +40,7 @@ class Service:
         settings: see there.
         model: the predictor, loaded or on its way.
         environment: of the process; a door reads settings of its own from it.
+        click_log: where answers are written down; None: nowhere.
     """
 
     def __init__(
@@ -46,10 +48,12 @@ class Service:
         settings: ServingSettings,
         model: Loading,
         environment: Mapping[str, str] = MappingProxyType({}),
+        click_log: ClickLog | None = None,
     ) -> None:
         self.settings = settings
         self.model = model
         self.environment = environment
+        self.click_log = click_log
         self.metrics = Metrics()
         self.memory = Memory(settings.memory_bytes * (1 - _SHARE_OF_BODIES))
         self.bodies = Memory(settings.memory_bytes * _SHARE_OF_BODIES)
@@ -74,17 +78,30 @@ class Service:
         """
         return self.images.decoded(encoded, self.settings.max_pixels)[0]
 
-    def answer(self, image: LoadedImage, prompt: Prompt, finish: Finish | None = None) -> Result:
+    def answer(
+        self, image: LoadedImage, prompt: Prompt, finish: Finish | None = None, *, door: str = ""
+    ) -> Result:
         """Return the mask that ``prompt`` asks for, finished: the same for every door.
 
         Args:
             finish: None: as the settings say.
+            door: who asks, for the click log; "" is not written down.
         """
-        return self.predictor.answer(image, prompt).finished(finish or self.settings.finish)
+        predictor, finish = self.predictor, finish or self.settings.finish
+        result = predictor.answer(image, prompt).finished(finish)
+        if door and self.click_log is not None:
+            self.click_log.answered(door, image, prompt, result, predictor.model, finish)
+        return result
 
     def at_start(self, function: Callable[[], None]) -> None:
         """Call ``function`` in a thread of its own when the server starts."""
         self._at_start.append(function)
+
+    def close(self) -> None:
+        """Let the queue finish what runs, and write down what was clicked."""
+        self.scheduler.stop(GRACE_SECONDS)
+        if self.click_log is not None:
+            self.click_log.close()
 
     @property
     def to_start(self) -> tuple[Callable[[], None], ...]:

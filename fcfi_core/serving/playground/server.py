@@ -28,6 +28,9 @@ from fcfi_core.serving.playground.parsing import parse_object
 from fcfi_core.serving.service import Service, working_bytes
 from fcfi_core.settings import MEGABYTE
 
+DOOR = "playground"
+"""How click logs call this way in."""
+
 _ASSETS = Path(__file__).parent / "assets"
 _PROMPT_BYTES = 1 * MEGABYTE
 _PAGE_HEADERS = {
@@ -114,13 +117,13 @@ class _Playground:
         with reserved(4 * image.pixels.nbytes, "a preview"):
             return answers.preview(image.pixels)
 
-    def _segment(self, image: LoadedImage, fields: dict[str, Any]) -> Result:
-        return self._service.answer(image, Prompt.from_json(fields, image.height, image.width))
+    def _segment(self, image: LoadedImage, fields: dict[str, Any], door: str = "") -> Result:
+        return self._service.answer(image, Prompt.from_json(fields, image.height, image.width), door=door)
 
     def _drawn(self, image: LoadedImage, fields: dict[str, Any]) -> dict[str, Any]:
         start = time.perf_counter()
         with reserved(working_bytes(image.width * image.height), "a mask"):
-            answer = answers.drawn(self._segment(image, fields))
+            answer = answers.drawn(self._segment(image, fields, DOOR))
         return {**answer, "milliseconds": 1000 * (time.perf_counter() - start)}
 
     def _choice(self, image: LoadedImage, fields: dict[str, Any]) -> list[dict[str, Any]]:
