@@ -16,7 +16,9 @@ negative at ``(0, 0)`` again and again; a person would stop. ``stop_when_perfect
 official behaviour.
 
 People do not click on the exact centre. A :class:`ClickNoise` moves the click that the rule chose:
-:class:`UniformJitter` by a few pixels, :class:`NearBorder` towards the rim of the error.
+:class:`UniformJitter` by a few pixels, :class:`NearBorder` towards the rim of the error,
+:class:`Scatter` as training wants it, so that it meets all kinds of hands. Training and measuring ask the
+same annotator and differ in this alone.
 """
 
 from __future__ import annotations
@@ -109,6 +111,37 @@ class NearBorder:
             return target.row, target.column
         choice = int(random.integers(len(rows)))
         return int(rows[choice]), int(columns[choice])
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Many hands: some clicks fall on the target, some anywhere on the error, the others well inside it.
+
+    Args:
+        centre: share of the clicks on the target itself, 0 to 1.
+        stray: share of the clicks on any wrong pixel of the same polarity, 0 to 1.
+        depth: the others lie deeper than this share of the largest distance, from 0 to below 1.
+    """
+
+    centre: float
+    stray: float
+    depth: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.centre <= 1 and 0 <= self.stray <= 1 and 0 <= self.depth < 1):
+            raise SettingsError(
+                f"clicks are scattered by {self.centre}, {self.stray} and {self.depth}; give shares from 0 "
+                "to 1, of the depth below 1."
+            )
+
+    def __call__(self, target: Target, random: np.random.Generator) -> tuple[int, int]:
+        choice = random.random()
+        if choice < self.centre:
+            return target.row, target.column
+        least = self.depth * float(target.distances[target.row, target.column])
+        places = np.flatnonzero(target.distances > (least if choice < 1 - self.stray else 0))
+        row, column = divmod(int(places[random.integers(places.size)]), target.distances.shape[1])
+        return row, column
 
 
 class Clicker:

@@ -1,5 +1,6 @@
-"""An annotator at work, simulated: how an object's first click and each correction are drawn.
+"""An annotator at work: how an object starts, and what follows each prediction.
 
+The annotator is that of the evaluation (:mod:`fcfi_core.evaluation.clicker`), with scattered clicks.
 Coordinates are ``(y, x)`` pixels of the crop, as everywhere behind the network's door.
 """
 
@@ -13,7 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcfi_core.clicks import Box
+from fcfi_core.clicks import Box, Click
+from fcfi_core.evaluation import clicker
 from fcfi_core.geometry import Frame, Region
 from fcfi_core.prompt import centre_of, clicks_around
 from fcfi_core.protocol import product
@@ -24,7 +26,8 @@ from fcfi_core.training.crops import UNKNOWN, Crop
 _THRESHOLD = product().mask_threshold
 _WITH_SIDES = 0.8
 """Share of box starts that show the clicks beyond the box's sides, as the predictor does."""
-_SMALLEST_ERROR = 1.0
+_MIDDLE = 1 / 1.7
+"""Depth of first clicks, as a share of the object's: people begin well inside it."""
 _USUAL = SamplingConfiguration()
 
 
@@ -59,11 +62,9 @@ class Episode:
         self.feedback = probability
         self.gate = 1.0
         click = next_click(self.crop.target, probability > _THRESHOLD, self.random, sampling)
-        if click is None:
-            self.finished = True
-        else:
-            self.finished = False
-            self.clicks.append(click)
+        self.finished = click is None
+        if click is not None:
+            self.clicks.append(_mark(click))
 
     def state(self) -> dict[str, Any]:
         """Return the episode as tensors and plain values, for a training checkpoint."""
@@ -101,30 +102,27 @@ def start_episode(crop: Crop, sampling: SamplingConfiguration, random: np.random
     if choice < sampling.box_start:
         feedback, box = _box_feedback(crop.target, random)
         around = clicks_around(box, *crop.target.shape) if random.random() < _WITH_SIDES else ()
-        clicks = [(click.y, click.x, click.positive) for click in around]
         corrected = None
         if random.random() >= sampling.implied:
             corrected = next_click(crop.target, feedback > _THRESHOLD, random, sampling)
-        centre = centre_of(box)
-        clicks.append(corrected or (centre.y, centre.x, True))
+        clicks = [_mark(click) for click in (*around, corrected or centre_of(box))]
         return Episode(crop, clicks, feedback, 1.0, random=random)
     if choice < sampling.box_start + sampling.prior_start:
         prior = disturbed(crop.target == 1, random)
         click = next_click(crop.target, prior, random, sampling) or first_click(crop.target, random, sampling)
-        return Episode(crop, [click], prior.astype(np.float32), 1.0, random=random)
-    return Episode(crop, [first_click(crop.target, random, sampling)], nothing, 0.0, random=random)
+        return Episode(crop, [_mark(click)], prior.astype(np.float32), 1.0, random=random)
+    click = first_click(crop.target, random, sampling)
+    return Episode(crop, [_mark(click)], nothing, 0.0, random=random)
 
 
 def first_click(
     target: NDArray[np.uint8], random: np.random.Generator, sampling: SamplingConfiguration = _USUAL
-) -> tuple[int, int, bool]:
+) -> Click:
     """Return a positive click in the object's middle, now and then anywhere on it."""
-    inside = (target == 1).astype(np.uint8)
-    distance = _distance(inside)
-    if distance.max() <= 0:
-        return target.shape[0] // 2, target.shape[1] // 2, True
-    candidates = distance > (0 if random.random() < sampling.stray_starts else distance.max() / 1.7)
-    return (*_pick(candidates, random), True)
+    hands = clicker.Scatter(0, sampling.stray_starts, _MIDDLE)
+    nothing = np.zeros(target.shape, np.bool_)
+    found = clicker.next_click(nothing, target == 1, noise=hands, random=random)
+    return found or Click(target.shape[1] // 2, target.shape[0] // 2)
 
 
 def next_click(
@@ -132,26 +130,10 @@ def next_click(
     mask: NDArray[np.bool_],
     random: np.random.Generator,
     sampling: SamplingConfiguration = _USUAL,
-) -> tuple[int, int, bool] | None:
-    """Return a click in the largest error of ``mask``, or None if there is no error worth a click.
-
-    Some clicks fall on the very centre of the error (as the evaluation's clicker does), some
-    anywhere in it, as hurried people click, the others in its inner part.
-    """
-    known = target != UNKNOWN
-    missed = _distance(((target == 1) & ~mask & known).astype(np.uint8))
-    excess = _distance(((target == 0) & mask & known).astype(np.uint8))
-    positive = bool(missed.max() > excess.max())
-    distance = missed if positive else excess
-    peak = float(distance.max())
-    if peak < _SMALLEST_ERROR:
-        return None
-    choice = random.random()
-    if choice < sampling.centre_clicks:
-        y, x = np.unravel_index(int(distance.argmax()), distance.shape)
-        return int(y), int(x), positive
-    inner = choice < 1 - sampling.stray_clicks
-    return (*_pick(distance > (peak / 2 if inner else 0), random), positive)
+) -> Click | None:
+    """Return a click in the largest error of ``mask``, or None if nothing is wrong."""
+    hands = clicker.Scatter(sampling.centre_clicks, sampling.stray_clicks)
+    return clicker.next_click(mask, target == 1, ignore=target == UNKNOWN, noise=hands, random=random)
 
 
 def disturbed(mask: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.bool_]:
@@ -212,13 +194,5 @@ def _box_feedback(target: NDArray[np.uint8], random: np.random.Generator) -> tup
     return box_feedback(Frame.of(Region.whole(height, width), (height, width), target=None), box), box
 
 
-def _distance(region: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the distance to the region's edge, the crop's border counting as an edge."""
-    padded = cv2.copyMakeBorder(region, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1], dtype=np.float32)
-
-
-def _pick(candidates: NDArray[np.bool_], random: np.random.Generator) -> tuple[int, int]:
-    chosen = np.flatnonzero(candidates)
-    y, x = divmod(int(chosen[random.integers(chosen.size)]), candidates.shape[1])
-    return y, x
+def _mark(click: Click) -> tuple[int, int, bool]:
+    return click.y, click.x, click.positive

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from fcfi_core.clicks import Click
 from fcfi_core.errors import SettingsError
-from fcfi_core.evaluation.clicker import Clicker, NearBorder, UniformJitter, next_click
+from fcfi_core.evaluation.clicker import Clicker, NearBorder, Scatter, UniformJitter, next_click
 
 masks = arrays(np.bool_, st.tuples(st.integers(1, 24), st.integers(1, 24)))
 
@@ -118,6 +118,16 @@ def test_near_border_of_a_single_pixel_is_that_pixel() -> None:
     assert Clicker(wanted, noise=NearBorder(0.1)).next(NOTHING) == Click(3, 3, True)
 
 
+@pytest.mark.parametrize(("centre", "stray", "shallowest"), [(1, 0, 12), (0, 0, 7), (0, 1, 1)])
+def test_scattered_clicks_are_as_deep_as_asked(centre: float, stray: float, shallowest: int) -> None:
+    wanted = squares((2, 2, 25, 25), (2, 30, 8, 36))
+    scatter = Scatter(centre, stray, 0.5)
+    clicks = [Clicker(wanted, noise=scatter, seed=seed).next(NOTHING) for seed in range(200)]
+    depths = {min(c.x - 1, c.y - 1, 25 - c.x, 25 - c.y) for c in clicks if c is not None and c.x < 25}
+    assert min(depths) == shallowest
+    assert any(click is not None and click.x >= 25 for click in clicks) == bool(stray)
+
+
 def test_same_seed_same_clicks() -> None:
     wanted = squares((2, 2, 25, 25))
 
@@ -134,5 +144,7 @@ def test_misuse_is_named() -> None:
         UniformJitter(-1)
     with pytest.raises(SettingsError, match=r"depth is 0"):
         NearBorder(0)
+    with pytest.raises(SettingsError, match=r"scattered by 0, 2 and 0\.5"):
+        Scatter(0, 2)
     with pytest.raises(SettingsError, match="random generator"):
         next_click(NOTHING, squares((3, 3, 9, 9)), noise=UniformJitter(2))

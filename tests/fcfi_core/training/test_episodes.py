@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcfi_core.clicks import Box
+from fcfi_core.evaluation import clicker
 from fcfi_core.geometry import Frame, Region
 from fcfi_core.prompt import Prompt
 from fcfi_core.rules import BOX_FEEDBACK, initial_feedback
@@ -44,9 +45,9 @@ def test_box_starts_look_like_boxes_at_inference():
 @given(st.integers(0, 10_000))
 def test_first_click_lies_on_the_object(seed):
     target = disc()
-    y, x, positive = first_click(target, np.random.default_rng(seed))
-    assert positive
-    assert target[y, x] == 1
+    click = first_click(target, np.random.default_rng(seed))
+    assert click.positive
+    assert target[click.y, click.x] == 1
 
 
 @settings(max_examples=60, deadline=None)
@@ -58,9 +59,8 @@ def test_next_click_names_a_pixel_that_is_wrong(seed, share):
     mask = random.random(target.shape) < share
     click = next_click(target, mask, random)
     if click is not None:
-        y, x, positive = click
-        assert target[y, x] == int(positive)
-        assert mask[y, x] != positive
+        assert target[click.y, click.x] == int(click.positive)
+        assert mask[click.y, click.x] != click.positive
 
 
 def test_an_exact_annotator_clicks_the_centre_and_a_hurried_one_anywhere():
@@ -73,10 +73,19 @@ def test_an_exact_annotator_clicks_the_centre_and_a_hurried_one_anywhere():
     ):
         clicks = [next_click(target, nothing, np.random.default_rng(seed), sampling) for seed in range(80)]
         depth = cv2.distanceTransform(target, cv2.DIST_L2, 5)
-        clicked[name] = np.array([depth[y, x] for y, x, _ in clicks])
+        clicked[name] = np.array([depth[click.y, click.x] for click in clicks])
     assert len(set(clicked["exact"])) == 1
     assert clicked["inner"].min() > clicked["exact"][0] / 2 - 1
     assert clicked["stray"].min() < clicked["exact"][0] / 4
+
+
+def test_hands_without_scatter_are_the_annotator_of_the_evaluation():
+    target = disc()
+    target[:20] = UNKNOWN
+    mask = np.roll(target == 1, 9, axis=1)
+    exact = SamplingConfiguration(centre_clicks=1, stray_clicks=0)
+    expected = clicker.next_click(mask, target == 1, ignore=target == UNKNOWN)
+    assert next_click(target, mask, np.random.default_rng(0), exact) == expected
 
 
 def test_nothing_to_correct_gives_no_click():
@@ -142,16 +151,13 @@ def test_stray_starts_fall_anywhere_on_the_object():
     target = np.zeros((64, 64), np.uint8)
     target[8:56, 8:56] = 1
     middle, anywhere = (
-        np.array(
-            [
-                first_click(target, np.random.default_rng(seed), SamplingConfiguration(stray_starts=share))[
-                    :2
-                ]
-                for seed in range(80)
-            ]
-        )
+        [
+            first_click(target, np.random.default_rng(seed), SamplingConfiguration(stray_starts=share))
+            for seed in range(80)
+        ]
         for share in (0.0, 1.0)
     )
+    middle, anywhere = (np.array([(click.y, click.x) for click in clicks]) for clicks in (middle, anywhere))
     assert np.abs(middle - 31.5).max() < 16
     assert np.abs(anywhere - 31.5).max() > 20
     assert (target[anywhere[:, 0], anywhere[:, 1]] == 1).all()
