@@ -1,8 +1,8 @@
 """A team at work: many annotators, pictures of every size, undo, and a server that is killed at random.
 
 Run by ``make soak``; ``SOAK_ANNOTATORS``, ``SOAK_OBJECTS``, ``SOAK_CLICKS`` and ``SOAK_KILLS`` choose how
-much. Every mask is compared with that of a replay in a process of its own, with the same number of threads.
-Figures are printed (``-s``) and stand in docs/security.md.
+much: 10,240 clicks if nothing is chosen. Every mask is compared with that of a replay in a process of its
+own, with the same number of threads. Figures are printed (``-s``) and stand in docs/security.md.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from fcfi_core.masks import label_studio as code
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 ANNOTATORS = int(os.environ.get("SOAK_ANNOTATORS") or 16)
-OBJECTS = int(os.environ.get("SOAK_OBJECTS") or 40)
+OBJECTS = int(os.environ.get("SOAK_OBJECTS") or 80)
 CLICKS = int(os.environ.get("SOAK_CLICKS") or 8)
-KILLS = int(os.environ.get("SOAK_KILLS") or 3)
+KILLS = int(os.environ.get("SOAK_KILLS") or 10)
 SIDES = (64, 100, 160, 240, 320, 480, 640, 801, 1024, 1280, 1600, 1920)
 LYING, STANDING = [(side, side * 3 // 4) for side in SIDES], [(side * 2 // 3, side) for side in SIDES[:-1]]
 SIZES = [*LYING, *STANDING, (6000, 4000)]
@@ -45,8 +45,9 @@ from fcfi_core.settings import CORE_VARIABLES, read
 asked, folder = json.load(sys.stdin), pathlib.Path(sys.argv[1])
 predictor, images = Predictor.from_settings(read(CORE_VARIABLES, os.environ)), {}
 for picture, clicks in asked:
-    image = images.setdefault(picture, predictor.load(folder / f"{picture}.jpg"))
-    mask = predictor.segment(image, [tuple(click) for click in clicks]).finished().mask
+    if picture not in images:
+        images[picture] = predictor.load(folder / f"{picture}.jpg")
+    mask = predictor.segment(images[picture], [tuple(click) for click in clicks]).finished().mask
     print(hashlib.sha256(mask.tobytes()).hexdigest())
 """
 THREADS = {"OMP_NUM_THREADS": "1", "FCFI_THREADS": "1"}
@@ -76,6 +77,7 @@ class Server:
             self.port = free.getsockname()[1]
         self.log = folder / "serve.log"
         self.environment = {**os.environ, **THREADS, "LABEL_STUDIO_URL": label_studio}
+        self.spent = 0.0
         self.start()
 
     def start(self):
@@ -90,6 +92,18 @@ class Server:
             except (OSError, http.client.HTTPException):
                 time.sleep(0.2)
         raise AssertionError(self.log.read_text())
+
+    def kill(self):
+        """End it as a crash would, remembering its processor time."""
+        self.spent += self.processor_seconds()
+        self.child.send_signal(signal.SIGKILL)
+        self.child.wait()
+
+    def processor_seconds(self):
+        """Return the processor time of the process that runs now."""
+        with open(f"/proc/{self.child.pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def ask(self, method, path, content=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=100)
@@ -116,8 +130,7 @@ def server(site, tmp_path):
         site.answers[f"/data/upload/1/{picture}.jpg"] = (200, {"ETag": f'"{picture}"'}, content)
     one = Server(site.url, tmp_path)
     yield one
-    one.child.send_signal(signal.SIGKILL)
-    one.child.wait()
+    one.kill()
 
 
 class Annotator:
@@ -184,14 +197,13 @@ class Annotator:
 
 
 def test_a_team_at_work(server, tmp_path):
-    over, states = threading.Event(), []
+    over, states, moments = threading.Event(), [], random.Random(0)
 
     def disturb():
         for _ in range(KILLS):
-            if over.wait(random.Random(len(states)).uniform(8, 25)):
+            if over.wait(moments.uniform(8, 40)):
                 return
-            server.child.send_signal(signal.SIGKILL)
-            server.child.wait()
+            server.kill()
             server.start()
         while not over.wait(2):
             states.append(server.state())
@@ -205,7 +217,7 @@ def test_a_team_at_work(server, tmp_path):
     finally:
         over.set()
         disturber.join()
-    spent = time.monotonic() - began
+    spent, processor = time.monotonic() - began, server.spent + server.processor_seconds()
     found = [one for annotator in annotators for one in annotator.found]
     seconds = sorted(second for annotator in annotators for second in annotator.seconds)
     replay = subprocess.run(
@@ -221,12 +233,18 @@ def test_a_team_at_work(server, tmp_path):
     print(
         f"\n{ANNOTATORS} annotators, {len(found)} clicks in {spent:.0f} s, {KILLS} kills, "
         f"{sum(one.again for one in annotators)} requests repeated, {wrong} masks wrong; "
-        f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms"
+        f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms; "
+        f"{processor:.0f} s of processor time, {1000 * processor / len(found):.0f} ms a click"
     )
+    growth = {}
     for name, values in zip(("MB", "threads", "files"), zip(*states, strict=True), strict=True):
         quarter = max(1, len(values) // 4)
         first, last = statistics.median(values[:quarter]), statistics.median(values[-quarter:])
+        growth[name] = last - first
         print(
             f"{name}: {first:.0f} soon after the last kill, {last:.0f} at the end, {max(values):.0f} at most"
         )
     assert wrong == 0
+    assert growth["MB"] < 150  # the decoded pictures have a cap of their own, which they may still be filling
+    assert growth["threads"] < 4
+    assert growth["files"] <= ANNOTATORS
