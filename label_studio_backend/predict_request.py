@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from fcfi_core.allowance import checkpoint
 from fcfi_core.errors import PromptError
 from fcfi_core.serving.scheduler import Turn
 from label_studio_backend.prompts import DrawnObject, Region, from_context, unusable
@@ -120,6 +121,7 @@ def _digest(regions: Sequence[Region]) -> str:
     """Return a digest of all that an answer to ``regions`` depends on; a stroke has millions of numbers."""
     state = hashlib.blake2b(digest_size=16)
     for region in regions:
+        checkpoint()
         drawn = region.value.get("rle")
         try:
             code = bytes(drawn) if isinstance(drawn, list) else b""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.allowance import checkpoint
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
 from fcfi_core.masks import label_studio as label_studio_code
@@ -197,6 +198,7 @@ def read_regions(items: object, background: str = "") -> list[Region]:
             rows.setdefault(str(entry.get("id")), []).append(_words(_value(entry).get("labels")))
     found: dict[object, Region] = {}
     for number, entry in enumerate(entries):
+        checkpoint()
         region = _read(entry, rows.get(str(entry.get("id")), []), background)
         if region is not None:
             # Ids given twice, as scripts may do, are two clicks if they lie at two places.

@@ -22,6 +22,7 @@ import asyncio
 import functools
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from fcfi_core.allowance import Allowance, granted
 from fcfi_core.errors import (
     BusyError,
     FcfiError,
@@ -108,6 +110,8 @@ def answered(service: Service, handler: Handler) -> Handler:
 async def body_of(request: Request, service: Service, most: int, setting: str = "") -> AsyncIterator[bytes]:
     """Give the request's body within the block; its bytes count as memory in use meanwhile.
 
+    The time for the answer begins when the body is there: reading what is written in it counts as well.
+
     Args:
         most: bytes.
         setting: that raises them; "" if none does.
@@ -118,21 +122,24 @@ async def body_of(request: Request, service: Service, most: int, setting: str = 
     """
     body, held = bytearray(), 0
     try:
-        async with asyncio.timeout(service.settings.body_seconds):
-            async for part in request.stream():
-                if len(body) + len(part) > most:
-                    advice = f"raise {setting} if that is right" if setting else "send less"
-                    raise Refused(f"the request has more than {most / MEGABYTE:g} MB; {advice}.", 413)
-                service.bodies.take(len(part), "a request")
-                held += len(part)
-                body += part
+        try:
+            async with asyncio.timeout(service.settings.body_seconds):
+                async for part in request.stream():
+                    if len(body) + len(part) > most:
+                        advice = f"raise {setting} if that is right" if setting else "send less"
+                        raise Refused(f"the request has more than {most / MEGABYTE:g} MB; {advice}.", 413)
+                    service.bodies.take(len(part), "a request")
+                    held += len(part)
+                    body += part
+        except TimeoutError:
+            raise Refused(
+                f"the request was not there after {service.settings.body_seconds:g} s (FCFI_BODY_SECONDS).",
+                408,
+            ) from None
         content = bytes(body)
         body.clear()
-        yield content
-    except TimeoutError:
-        raise Refused(
-            f"the request was not there after {service.settings.body_seconds:g} s (FCFI_BODY_SECONDS).", 408
-        ) from None
+        with granted(Allowance(time.monotonic() + service.settings.predict_seconds, service.memory)):
+            yield content
     finally:
         service.bodies.give_back(held)
 

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from fcfi_core.allowance import PROCESS, Allowance, Memory, granted
+from fcfi_core.allowance import PROCESS, Allowance, Memory, granted, present
 from fcfi_core.errors import BusyError
 
 
@@ -101,6 +101,8 @@ class Scheduler:
     def submit(self, work: Callable[[], Any], turn: Turn | None = None) -> Job:
         """Return the job whose result will be that of ``work()``.
 
+        Its time ends with that of whoever submits it, at the latest after ``seconds``.
+
         Args:
             work: called on a worker, with the job as its allowance.
             turn: which other requests this one replaces; None: none.
@@ -108,7 +110,8 @@ class Scheduler:
         Raises:
             BusyError: if too many jobs wait, or the server is stopping.
         """
-        job = Job(time.monotonic() + self._seconds, self._memory, work=work, turn=turn)
+        until = min(time.monotonic() + self._seconds, present().until)
+        job = Job(until, self._memory, work=work, turn=turn)
         gone: list[Job] = []
         with self._changed:
             if turn is not None:

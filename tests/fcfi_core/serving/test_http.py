@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from fcfi_core.allowance import checkpoint
+from fcfi_core.allowance import checkpoint, present
 from fcfi_core.errors import BusyError, DataError, ImageError, PromptError, SettingsError, WeightsError
 from fcfi_core.serving.http import Json, Refused, answered, body_of, computed, parsed, room_of, status_of
 
@@ -22,9 +22,9 @@ def service(make_service):
     return make_service(lambda: None, predict_seconds=0.5, body_seconds=0.3, memory_bytes=40_000_000)
 
 
-def client(service, work):
+def client(service, work, parse=json.loads):
     async def handler(request):
-        async with body_of(request, service, 1_000_000, "FCFI_X") as body, parsed(service, body, json.loads):
+        async with body_of(request, service, 1_000_000, "FCFI_X") as body, parsed(service, body, parse):
             return Json(await computed(request, service, work))
 
     return TestClient(Starlette(routes=[Route("/", answered(service, handler), methods=["POST"])]))
@@ -83,6 +83,39 @@ def test_the_answer_comes_when_the_time_is_over_not_when_the_worker_does(service
     assert time.monotonic() - start < 5
     time.sleep(0.2)
     assert ended
+
+
+def test_reading_a_long_request_counts_as_time_for_its_answer(service):
+    begun = []
+
+    def parse(body):
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            checkpoint()
+            time.sleep(0.01)
+
+    start = time.monotonic()
+    answer = client(service, lambda: begun.append(True), parse).post("/", json={})
+    assert answer.status_code == 503
+    assert time.monotonic() - start < 5
+    assert not begun
+
+
+def test_work_has_what_reading_the_request_left(service):
+    left = []
+
+    def work():
+        left.append(present().seconds)
+
+    assert client(service, work, lambda body: time.sleep(0.3)).post("/", json={}).status_code == 200
+    assert 0 < left[0] <= 0.2
+
+
+def test_a_time_out_of_the_work_is_not_one_of_the_body(service):
+    def work():
+        raise TimeoutError
+
+    assert client(service, work).post("/", json={}).status_code == 500
 
 
 def test_deaf_work_does_not_keep_the_asker_waiting(service):
