@@ -177,6 +177,8 @@ class Backend:
             found.notes.append("only negative clicks: they take away from nothing")
             return
         output = config.output(prompt.target, prompt.labels, self._settings.output)
+        if not (output.labels or output.named) and config.has_classes(prompt.target):
+            found.notes.append("the click has no label, so its mask has no class; choose one in the editor")
         reference = config.reference(prompt.target, task.data, prompt.newest.item_index or 0)
         image, stages = self.resolver.load(reference, task.ident)
         timings.fetch += stages.fetch
@@ -222,10 +224,11 @@ class Backend:
         ]
         if not any(config.is_negative(label, prompt.target) for label in offered):
             return prompt
+        alone = config.is_negative(prompt.label, prompt.target) or prompt.comes_alone(config.background)
         return self._background.complete(
             (request.project, task.ident, prompt.target, prompt.newest.item_index),
             prompt,
-            background=config.is_negative(prompt.label, prompt.target),
+            background=alone,
             drafts=[as_mapping(draft).get("result") for draft in task.drafts],
         )
 

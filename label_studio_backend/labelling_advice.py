@@ -45,6 +45,9 @@ def examine(text: str, background: str = "background") -> tuple[list[Remark], st
         config = LabellingConfig.parse(text, background)
     except DataError as error:
         return [Remark(str(error), good=False)], labelling_config(["object"])
+    if not config.images and config.others:
+        shown = ", ".join(f"<{tag} name={name!r}>" for name, tag in list(config.others.items())[:5])
+        return [Remark(f"this config shows {shown}, and clicks work on an <Image> only", good=False)], None
     if not config.images:
         labels = [label for control in config.controls for label in control.labels]
         labels = [label for label in dict.fromkeys(labels) if not same_word(label, background)]
@@ -67,7 +70,7 @@ def _remarks(config: LabellingConfig) -> list[Remark]:
 def _strays(config: LabellingConfig) -> Iterator[Remark]:
     """Say which tags are for an image that is not there."""
     for control in config.controls:
-        unknown = [target for target in control.targets if target not in config.images]
+        unknown = [target for target in control.targets if target not in {*config.images, *config.others}]
         if unknown or not control.targets:
             named = ", ".join(map(repr, unknown)) or "nothing"
             known = ", ".join(map(repr, config.images))
@@ -193,7 +196,7 @@ class _Correction:
             known = list(config.images)
             targets = [
                 target
-                if target in config.images
+                if target in {*config.images, *config.others}
                 else next(
                     iter(difflib.get_close_matches(target, known, 1, 0.0 if len(known) == 1 else 0.6)), target
                 )

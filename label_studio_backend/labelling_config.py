@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from fcfi_core.errors import DataError, ImageError
@@ -175,12 +175,14 @@ class LabellingConfig:
         images: name of each Image tag -> its ``value`` (or ``valueList``) attribute.
         flags: what stands for the number of a repetition in names and values, one per Repeater tag.
         background: the label that means "not this" where no mask can carry it, or "".
+        others: name of each tag that shows something else (Text, Video, ...) -> the tag as it is written.
     """
 
     controls: tuple[Control, ...]
     images: Mapping[str, str]
     flags: tuple[str, ...] = ()
     background: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: object, background: str = "") -> Self:
@@ -207,6 +209,7 @@ class LabellingConfig:
             ) from None
         controls: list[Control] = []
         images: dict[str, str] = {}
+        others: dict[str, str] = {}
         flags: list[str] = []
         labels = _labels_of(root)
         for element in root.iter():
@@ -218,9 +221,11 @@ class LabellingConfig:
                 controls.append(_control(element, kind, name, labels.get(element, [])))
             elif kind == "repeater":
                 flags.append(element.get("indexFlag") or "{{idx}}")
-            if len(controls) + len(images) + len(flags) > MOST_TAGS:
+            elif name and not element.get("toName") and element.get("value", "").startswith("$"):
+                others[name] = element.tag
+            if len(controls) + len(images) + len(others) + len(flags) > MOST_TAGS:
                 raise DataError(f"the labelling config has more than {MOST_TAGS} tags; use fewer.")
-        return cls(tuple(controls), images, tuple(flags), background)
+        return cls(tuple(controls), images, tuple(flags), background, others)
 
     @classmethod
     def for_image(cls, text: object, target: str, background: str = "") -> Self:
@@ -283,9 +288,12 @@ class LabellingConfig:
     def output(self, target: str, labels: Sequence[str] = (), preferred: str = "auto") -> Output:
         """Return where a mask of the image tag ``target`` goes: the class decides first, the kind second.
 
+        Clicks without a label get a mask without a class, which the annotator sees and may name: the key that
+        chooses a label lets go of it, too.
+
         Args:
             target: name of the Image tag, a prompt's ``to_name``.
-            labels: the classes clicked with; none where the config names no classes.
+            labels: the classes clicked with; none where the config names no classes, or none was chosen.
             preferred: see :meth:`carriers`.
 
         Raises:
@@ -301,12 +309,18 @@ class LabellingConfig:
         first = carriers[0]
         if len(first.labels) == 1 and (not labels or self._click_labels(target) == set(labels)):
             return first.output(first.labels)
-        asked = f"the click's label is {', '.join(map(repr, labels))}" if labels else "the click has no label"
+        if not labels:
+            return first.output(())
+        asked = f"the click's label is {', '.join(map(repr, labels))}"
         offers = "; ".join(
             f"{carrier.control.shown} can be {', '.join(map(repr, carrier.labels[:20])) or 'of any class'}"
             for carrier in carriers[:5]
         )
         raise DataError(f"{asked}, and no mask can carry that: {offers}; give both the same labels.")
+
+    def has_classes(self, target: str) -> bool:
+        """Return whether masks of the image tag ``target`` have classes."""
+        return not all(carrier.nameless for carrier in self.carriers(target))
 
     def is_negative(self, label: str | None, target: str) -> bool:
         """Return whether ``label`` means "not this": it is the background label, and no mask can carry it."""

@@ -178,6 +178,14 @@ class DrawnObject:
             None if mask is None else resized(mask, *size),
         )
 
+    def comes_alone(self, background: str) -> bool:
+        """Return whether the editor sent clicks of ``background`` without those of the object's class.
+
+        It collects regions by their first label: that is ``background`` where its row of labels stands first.
+        """
+        first = [next(iter(_words(click.value.get("labels"))), None) for click in self.clicks]
+        return bool(first) and all(same_word(label, background) for label in first)
+
     @property
     def asks_for_a_mask(self) -> bool:
         """False where negative clicks are all there is: nothing can be cut from nothing."""

@@ -65,6 +65,48 @@ def test_a_label_that_no_mask_can_carry_is_refused(ask, click):
     assert "'nucleus', and no mask can carry" in ask([click(29, 26, label="nucleus")], IMAGE, one, CLICKS)
 
 
+def editor_click(click, x, y, *rows, ident):
+    """Return the entries that the editor sends for a plain KeyPoint which rows of labels name."""
+    dot = click(x, y, ident=ident)
+    dot["value"].pop("keypointlabels")
+    dot["value"]["labels"] = list(rows[0][1]) if rows else []
+    names = [{**dot, "type": "labels", "from_name": name} for name, _ in rows]
+    for entry, (_, labels) in zip(names, rows, strict=True):
+        entry["value"] = {**dot["value"], "labels": list(labels)}
+    return [{**dot, "type": "keypoint"}, *names]
+
+
+ROW = f'<Labels name="label" toName="image">{TWO}</Labels>'
+SWITCH = '<Labels name="negative" toName="image"><Label value="background"/></Labels>'
+PLAIN = (
+    '<Brush name="mask" toName="image" smart="false"/><KeyPoint name="click" toName="image" smart="true"/>'
+)
+
+
+def test_a_click_whose_label_was_let_go_gives_a_mask_without_a_class(ask, click, caplog):
+    with caplog.at_level(logging.INFO):
+        (region,), notes = ask(editor_click(click, 29, 26, ident="a"), ROW, IMAGE, PLAIN)
+    assert (region["type"], set(region["value"])) == ("brush", {"format", "rle"})
+    assert code.decode(region["value"]["rle"], 64, 48)[26, 29]
+    assert "no label" in notes[0]
+    assert notes[0] in caplog.text
+    named, notes = ask(editor_click(click, 29, 26, ("label", ["cell"]), ident="b"), ROW, IMAGE, PLAIN)
+    assert [one["type"] for one in named] == ["brush", "labels"]
+    assert notes == []
+
+
+def test_the_switch_for_negative_clicks_may_stand_before_the_classes(ask, click):
+    """The editor then sends its clicks without those of the object: they are completed."""
+    wanted = editor_click(click, 29, 26, ("label", ["cell"]), ident="a")
+    (before, _), _ = ask(wanted, SWITCH, ROW, IMAGE, PLAIN)
+    away = editor_click(click, 31, 26, ("negative", ["background"]), ("label", ["cell"]), ident="b")
+    (after, named), notes = ask(away, SWITCH, ROW, IMAGE, PLAIN)
+    inside = [code.decode(region["value"]["rle"], 64, 48)[26, 31] for region in (before, after)]
+    assert inside == [True, False]
+    assert (named["from_name"], named["value"]["labels"]) == ("label", ["cell"])
+    assert notes == []
+
+
 def test_an_ellipse_asks_for_the_object_in_it(ask):
     value = {"x": 45, "y": 55, "radiusX": 24, "radiusY": 32, "rotation": 0, "ellipselabels": ["cell"]}
     ellipse = {"id": "e", "type": "ellipselabels", "to_name": "image", "value": value}

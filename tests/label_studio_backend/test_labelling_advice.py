@@ -149,3 +149,32 @@ def test_inside_a_repeater_new_tags_are_repeated_too():
     _, corrected = examine(text)
     assert 'name="click_{{idx}}"' in corrected
     assert 'name="label_{{idx}}"' in corrected
+
+
+def test_tags_for_other_things_than_images_are_theirs():
+    """Text beside the picture, with labels of its own, is nobody's mistake."""
+    text = '<Text name="t" value="$text"/><Labels name="tl" toName="t"><Label value="PER"/></Labels>'
+    remarks, corrected = examine(f"<View>{text}{IMAGE}{BRUSH}</View>")
+    assert [remark.text for remark in remarks if not remark.good] == [
+        "there is no smart <KeyPoint> for clicks: a click is never sent"
+    ]
+    assert corrected is not None
+    config = LabellingConfig.parse(corrected)
+    assert [(c.name, c.targets) for c in config.controls if c.name in ("tl", "label")] == [
+        ("tl", ("t",)),
+        ("label", ("image",)),
+    ]
+    assert examine(f"<View>{text}{IMAGE}{labelled(KEY_POINT)}</View>")[1] is None
+
+
+def labelled(clicks):
+    row = '<Labels name="l" toName="image"><Label value="cell"/></Labels>'
+    return row + PLAIN.replace("/>", ' smart="false"/>') + clicks
+
+
+def test_a_config_without_images_is_not_replaced_by_another():
+    video = '<View><Labels name="l" toName="v"><Label value="a"/></Labels><Video name="v" value="$v"/></View>'
+    (remark,), corrected = examine(video)
+    assert "<Video name='v'>" in remark.text
+    assert "clicks work on an <Image> only" in remark.text
+    assert corrected is None

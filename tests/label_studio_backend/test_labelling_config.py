@@ -112,9 +112,19 @@ def test_the_clicked_class_is_kept_and_never_guessed():
     config = parse(IMAGE, BRUSH)
     assert config.output("image", ["Zähler"]).labels == ("Zähler",)
     assert config.output("image", ["a & b"]).labels == ("a & b",)
-    for labels in (["other"], [], ["a & b", "other"]):
+    for labels in (["other"], ["a & b", "other"]):
         with pytest.raises(DataError, match="can be 'a & b', 'Zähler'"):
             config.output("image", labels)
+
+
+def test_without_a_label_the_mask_has_no_class_where_there_are_several():
+    row = '<Labels name="l" toName="image"><Label value="a"/><Label value="b"/></Labels>'
+    for tags in ((BRUSH,), (row, '<Brush name="mask" toName="image"/>')):
+        config = parse(IMAGE, *tags)
+        output = config.output("image")
+        assert (output.control.name, output.labels, output.named) == ("mask", (), ())
+        assert config.has_classes("image")
+    assert not parse(IMAGE, '<Brush name="mask" toName="image"/>').has_classes("image")
 
 
 def test_the_only_class_of_masks_stands_for_no_label_and_for_the_only_label_of_clicks():
