@@ -1,28 +1,39 @@
 """Does the tracker follow an object better than copying the previous mask?
 
     python benchmarks/tracking.py DATA_FOLDER... [--model FILE] [--objects 10] [--frames 30]
+    python benchmarks/tracking.py SEQUENCES [--every 2]
 
-Videos with known truth are made from photos: an object is cut out and moves over another photo, or the whole
-photo moves as a camera would make it. Printed per motion: mean IoU over the frames (a lost object counts
-0), mean over the objects of their worst frame, how often an object was reported as lost though it was
+Given a folder of real sequences (:mod:`sequences`), their first true mask is carried through all frames: by
+copying it, by feedback alone, and with the object's appearance. Printed: J and F without the first and the
+last frame, the worst frame, how much is lost over time, which share of bad frames was one to look at and how
+often that was said in vain, and milliseconds of processor time a frame.
+
+Otherwise videos with known truth are made from photos: an object is cut out and moves over another photo, or
+the whole photo moves as a camera would make it. Printed per motion: mean IoU over the frames (a lost object
+counts 0), mean over the objects of their worst frame, how often an object was reported as lost though it was
 there, and the same for the first mask copied into all frames.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from sequences import COLUMNS, Summary, is_folder_of_sequences, sequences
+from sequences import Sequence as Video
+from sequences import judged as judged_sequence
 
 from fcfi_core import Predictor, images, load_model
 from fcfi_core.datasets.folder import Folder
 from fcfi_core.datasets.samples import Sample, choose
 from fcfi_core.evaluation import metrics
-from fcfi_core.propagation import Sighting, propagate
+from fcfi_core.propagation import State, begin, follow
 
 SIDE = 400
 Pixels = NDArray[np.uint8]
@@ -109,9 +120,61 @@ def judged(frames: list[tuple[Pixels, Mask]], masks: Sequence[Mask | None]) -> t
     return ious, lost
 
 
+WAYS: dict[str, Callable[[State], State] | None] = {
+    "copy of the first mask": None,
+    "feedback alone": lambda state: replace(state, appearance=None),
+    "feedback and appearance": lambda state: state,
+}
+
+
+def real(predictor: Predictor, videos: Sequence[Video], each: bool) -> None:
+    """Print the table of real sequences."""
+    print(f"| {len(videos)} sequences | {' | '.join((*COLUMNS, 'ms of processor time'))} |")
+    print(f"| --- | {' | '.join(['---'] * (len(COLUMNS) + 1))} |")
+    for name, change in WAYS.items():
+        found, spent, frames = [], 0.0, 0
+        for video in videos:
+            masks, seconds = carried(predictor, video, change)
+            found.append(judged_sequence(video, masks))
+            spent, frames = spent + seconds, frames + len(masks)
+            if each:
+                print(f"{video.name}: J {found[-1].j.mean():.3f}, F {found[-1].f.mean():.3f}", flush=True)
+        print(f"| {name} | {' | '.join(Summary(found).cells())} | {1000 * spent / frames:.0f} |", flush=True)
+
+
+def carried(
+    predictor: Predictor, video: Video, change: Callable[[State], State] | None
+) -> tuple[list[tuple[Mask | None, bool]], float]:
+    """Return mask and doubt of every frame after the first, and the seconds of processor time they took.
+
+    Reading the pictures is not counted.
+
+    Args:
+        change: made to the first state; None: copy the first mask.
+    """
+    first = video.truth(0)
+    if change is None:
+        return [(first, False)] * (len(video.frames) - 1), 0.0
+    found: list[tuple[Mask | None, bool]] = []
+    spent, image = 0.0, video.image(0)
+    start = time.process_time()
+    state = change(begin(predictor, image, first))
+    spent += time.process_time() - start
+    for number in range(1, len(video.frames)):
+        image = video.image(number)
+        start = time.process_time()
+        step = follow(predictor, image, state)
+        state = step.state
+        found.append((None if step.result is None else step.result.mask, step.needs_review))
+        spent += time.process_time() - start
+    return found, spent
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folders", nargs="+", help="each with images/ and masks/")
+    parser.add_argument("folders", nargs="+", help="each with images/ and masks/, or one of sequences")
+    parser.add_argument("--every", type=int, default=1, help="2: every second sequence alone")
+    parser.add_argument("--each", action="store_true", help="print each sequence, too")
     parser.add_argument("--model", default="default")
     parser.add_argument("--objects", type=int, default=10, help="per folder")
     parser.add_argument("--frames", type=int, default=30)
@@ -119,14 +182,19 @@ def main() -> None:
     arguments = parser.parse_args()
     model = load_model(arguments.model, threads=arguments.threads)
     predictor = Predictor(model)
+    for folder in arguments.folders:
+        if is_folder_of_sequences(Path(folder)):
+            print(f"{folder}, model {model.name} {model.version}\n")
+            real(predictor, list(sequences(Path(folder)))[:: arguments.every], arguments.each)
+            return
 
     def track(frames: list[tuple[Pixels, Mask]]) -> list[Mask | None]:
-        last = Sighting.of(images.load(frames[0][0]), frames[0][1])
+        state = begin(predictor, images.load(frames[0][0]), frames[0][1])
         masks: list[Mask | None] = []
         for pixels, _ in frames[1:]:
-            found = propagate(predictor, images.load(pixels), last)
-            last = found or last
-            masks.append(None if found is None else found.mask)
+            step = follow(predictor, images.load(pixels), state)
+            state = step.state
+            masks.append(None if step.result is None else step.result.mask)
         return masks
 
     samples = [

@@ -150,7 +150,10 @@ class Tracker(_Function):
     ) -> cvataa.TrackableShape | None:
         """Return the shape on the next frame, None if it is lost; ``state`` is brought up to date."""
         try:
-            points, state[0] = tracking.follow(state[0], self._predictor, pp_image)
+            found = tracking.follow(state[0], self._predictor, pp_image)
         except FcfiError as error:
             raise cvataa.BadFunctionError(str(error)) from error
-        return None if points is None else cvataa.TrackableShape(type=state[0].kind, points=points)
+        state[0] = found.state
+        if found.points is None:
+            return None
+        return cvataa.TrackableShape(type=found.state.kind, points=found.points)

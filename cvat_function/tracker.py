@@ -40,6 +40,9 @@ def handler(context: Any, event: Any) -> Any:
         )
         stages.done("frames")
         status, body = 200, json.dumps(answer, separators=(",", ":"))
+        doubts = [doubt for doubt in answer["review"] if doubt]
+        if doubts:
+            context.logger.info_with("to review", objects=len(doubts), why="; ".join(doubts))
     except Exception as error:
         status, body = response.refusal(error)
         stages.log_failure(context.logger, error, status)
@@ -50,9 +53,11 @@ def handler(context: Any, event: Any) -> Any:
 def track(
     predictor: Predictor, image: LoadedImage, shapes: list[Any], states: list[Any]
 ) -> dict[str, list[Any]]:
-    """Return ``{"shapes": [...], "states": [...]}`` for one frame, entry by entry.
+    """Return ``{"shapes": [...], "states": [...], "review": [...]}`` for one frame, entry by entry.
 
-    An entry with a state is followed into this frame; one without begins here, on its shape.
+    An entry with a state is followed into this frame; one without begins here, on its shape. ``review`` holds
+    why a person should look at the shape on this frame, "" if there is no reason: CVAT hands it on to whoever
+    calls the function over REST, and its interface passes over it.
 
     Raises:
         PromptError: if a state or shape is not usable, or the lists differ in length.
@@ -65,28 +70,35 @@ def track(
         start(predictor, image, shape) if state is None else proceed(predictor, image, shape, state)
         for shape, state in zip(shapes, states, strict=True)
     ]
-    return {"shapes": [shape for shape, _ in answers], "states": [state for _, state in answers]}
+    shapes, states, review = map(list, zip(*answers, strict=True)) if answers else ([], [], [])
+    return {"shapes": shapes, "states": states, "review": review}
 
 
-def start(predictor: Predictor, image: LoadedImage, shape: Any) -> tuple[Any, dict[str, Any] | None]:
+Answer = tuple[Any, dict[str, Any] | None, str]
+"""Of one object: its shape or None, its state, and why to look at it."""
+
+
+def start(predictor: Predictor, image: LoadedImage, shape: Any) -> Answer:
     """Return the shape as it came, and its first state; an empty entry stays empty."""
     if shape is None:
-        return None, None
+        return None, None, ""
     bare = isinstance(shape, list)
     if not bare and not isinstance(shape, dict):
         raise PromptError("a shape is no object; send {type, points}.")
     kind, points = ("rectangle", shape) if bare else (shape.get("type"), shape.get("points"))
     state = tracking.begin(kind, points, predictor, image).to_json()
-    return shape, {**state, "bare": True} if bare else state
+    return shape, {**state, "bare": True} if bare else state, ""
 
 
-def proceed(predictor: Predictor, image: LoadedImage, shape: Any, state: Any) -> tuple[Any, dict[str, Any]]:
+def proceed(predictor: Predictor, image: LoadedImage, shape: Any, state: Any) -> Answer:
     """Return the object's shape on this frame (None if lost) and its new state."""
     known = tracking.State.from_json(state, image.width, image.height)
-    points, moved = tracking.follow(known, predictor, image)
+    found = tracking.follow(known, predictor, image)
+    moved = found.state.to_json()
     if state.get("bare"):
-        return points, {**moved.to_json(), "bare": True}
-    return None if points is None else {"type": known.kind, "points": points}, moved.to_json()
+        return found.points, {**moved, "bare": True}, found.doubt
+    shape = None if found.points is None else {"type": known.kind, "points": found.points}
+    return shape, moved, found.doubt
 
 
 def entries(fields: Any, name: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What is asked of one object: clicks, a box, a mask to correct.
+"""What is asked of one object: clicks, a box, a mask to correct, and what it looks like.
 
 A mask is a function of (image, prompt); a prompt is the one word for it from every door inwards. The
 box and the prior mask are the prompt's *start*, known before the first click; clicks follow in the order they
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core import masks
+from fcfi_core.appearance import Appearance
 from fcfi_core.clicks import Box, Click, Number, ordered
 from fcfi_core.errors import DataError, PromptError
 from fcfi_core.geometry import Region
@@ -53,6 +54,7 @@ class Prompt:
         clicks: in the order they were made; see :func:`fcfi_core.clicks.ordered` for what counts as clicks.
         box: around the object: a Box or four numbers x1, y1, x2, y2; or None.
         mask: (H, W) of bool or numbers, object where not 0: a mask to correct; or None.
+        appearance: what the object looked like elsewhere, see :mod:`fcfi_core.appearance`; or None.
 
     Raises:
         PromptError: for anything that is no click, no box or no mask.
@@ -64,6 +66,7 @@ class Prompt:
     clicks: tuple[Click, ...] = ()
     box: Box | None = None
     mask: NDArray[np.bool_] | None = None
+    appearance: Appearance | None = None
 
     @classmethod
     def of(
@@ -113,11 +116,14 @@ class Prompt:
 
     @cached_property
     def start_digest(self) -> str:
-        """32 hexadecimal digits naming box and mask."""
+        """32 hexadecimal digits naming box, mask and appearance."""
         state = hashlib.blake2b(repr(self.box).encode(), digest_size=16)
         if self.mask is not None:
             state.update(repr(self.mask.shape).encode())
             state.update(np.packbits(self.mask).data)
+        if self.appearance is not None:
+            state.update(f"appearance {self.appearance.model}".encode())
+            state.update(self.appearance.weights.tobytes())
         return state.hexdigest()
 
     @cached_property
@@ -235,13 +241,15 @@ class Prompt:
     def to_json(self) -> dict[str, Any]:
         """Return ``{"clicks": [{"x", "y", "positive"}, ...], "box": [x1, y1, x2, y2], "mask": run lengths}``.
 
-        The mask is in COCO's code. Box and mask are left out where there is none.
+        The mask is in COCO's code. Box, mask and ``appearance`` are left out where there is none.
         """
         fields: dict[str, Any] = {"clicks": [click_fields(click) for click in self.clicks]}
         if self.box is not None:
             fields["box"] = [self.box.x1, self.box.y1, self.box.x2, self.box.y2]
         if self.mask is not None:
             fields["mask"] = coco.encode(self.mask)
+        if self.appearance is not None:
+            fields["appearance"] = self.appearance.to_json()
         return fields
 
     @classmethod
@@ -262,11 +270,12 @@ class Prompt:
             raise PromptError(f"clicks is {shown(clicks)}; give a list of objects with x, y and positive.")
         if len(clicks) > MOST_CLICKS:
             raise PromptError(f"there are {len(clicks)} clicks; give at most {MOST_CLICKS}.")
-        mask = fields.get("mask")
+        mask, appearance = fields.get("mask"), fields.get("appearance")
         prompt = cls(
             tuple(_click_of(click) for click in clicks),
             _box_of(fields.get("box")),
             None if mask is None else _mask_of(mask, height, width),
+            None if appearance is None else Appearance.from_json(appearance),
         )
         return prompt.within(height, width)
 

@@ -21,9 +21,11 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fcfi_core import candidates
 from fcfi_core.allowance import checkpoint
+from fcfi_core.appearance import Appearance, with_evidence
 from fcfi_core.axes import Map
 from fcfi_core.engines import layout
 from fcfi_core.engines.base import Encoded
@@ -191,6 +193,9 @@ class Recurrence:
         clicks = self.rules.shown(prompt, size)
         with watch.measure("encode"):
             encoded = self._encoded(image, seen)
+        evidence = self._evidence(encoded, seen, prompt)
+        if evidence is not None and gate and len(prompt.clicks) <= self.rules.first_pass(prompt):
+            feedback = with_evidence(feedback, evidence)
         with watch.measure("network"):
             maps = self.model.engine.decode(
                 encoded,
@@ -199,6 +204,8 @@ class Recurrence:
                 gate=gate,
             )
         logits, corrected, fused = map(layout.averaged, (maps.logits, maps.corrected, maps.fused))
+        if evidence is not None:
+            logits = logits + evidence
         probability = outside_heap(layout.sigmoid(logits))
         known = self.rules.kept(size, seen, zoomed, probability, corrected, fused)
         for view in (known.probability, known.corrected, known.fused):
@@ -214,6 +221,33 @@ class Recurrence:
             return False
         seen, _ = self.rules.look(size, state, prompt.clicks)
         return seen.scale >= self.protocol.second_look * state.frame.scale
+
+    def appearance(self, image: LoadedImage, mask: NDArray[np.bool_]) -> Appearance | None:
+        """Return what the object that ``mask`` shows looks like.
+
+        None if the network's encoder tells nothing of places (clicks enter before it), or if the mask leaves
+        nothing around the object, or nothing of it, to be told apart.
+
+        Args:
+            mask: (H, W) bool, of the image's size.
+        """
+        prompt = Prompt(mask=mask).within(image.height, image.width)
+        if prompt.mask is None:
+            return None
+        state = self.rules.start(prompt, (image.height, image.width))
+        features = self._features(self._encoded(image, state.frame))
+        return Appearance.fitted(features, state.probability, self.model.digest)
+
+    def _evidence(self, encoded: Encoded, seen: Frame, prompt: Prompt) -> Map | None:
+        """Return what the prompt's appearance says of the frame; None if it has none."""
+        if prompt.appearance is None:
+            return None
+        prompt.appearance.require_of(self.model.digest)
+        return prompt.appearance.evidence(self._features(encoded), seen.size)
+
+    def _features(self, encoded: Encoded) -> list[Map]:
+        """Return the features of the view itself, each (c, h, w) float32."""
+        return [maps[0] for maps in encoded.features()]
 
     def _encoded(self, image: LoadedImage, frame: Frame) -> Encoded:
         """Return the encoder's output for ``frame``, remembered or new."""

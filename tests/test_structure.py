@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "heap", "stopwatch"),
     ("allowance", "axes", "clicks", "memo", "outputs", "plugins"),
     ("geometry", "protocol"),
-    ("masks", "images"),
+    ("masks", "images", "appearance"),
     ("edges", "prompt", "settings"),
     ("networks",),
     ("checkpoints",),

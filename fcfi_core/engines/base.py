@@ -5,6 +5,7 @@ An engine knows tensors and devices, and nothing of images, frames or sessions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,10 +22,13 @@ class Encoded:
     Args:
         value: the engine's own.
         size: bytes it occupies.
+        features: returns what describes places of the images, each (B, c, h, w) float32 at some stride;
+            nothing where the clicks enter before there is such a thing.
     """
 
     value: Any
     size: int
+    features: Callable[[], tuple[Array, ...]] = tuple
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ def export(variant: str, **arguments: Any) -> Path:
         disk_radius=whole.disk_radius,
         folds=[(name, behind, norm.eps) for (name, _), (behind, norm) in foldable(whole)],
         encodings=len(outputs),
+        features=[type(encoding)._fields.index(name) for name in whole.feature_names],
     )
     return graphs.write(graph, contents)
 

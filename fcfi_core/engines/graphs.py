@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from fcfi_core.errors import WeightsError
 
 FOLDER = Path(__file__).parent / "exported"
-FORMAT = 1
+FORMAT = 2
 PARTS = ("encoder", "decoder")
 OUTSIDE = ("expansion_ratio", "disk_radius", "auxiliary_output")
 """Arguments of networks that do not change their graphs."""
@@ -43,6 +43,7 @@ class Graph:
         disk_radius: of clicks, pixels.
         folds: (convolution, batch norm, its epsilon) by name: one absorbs the other.
         encodings: number of maps that the encoder hands to the decoder.
+        features: which of them describe places of the image, by index.
     """
 
     format: int
@@ -52,6 +53,7 @@ class Graph:
     disk_radius: float
     folds: list[tuple[str, str, float]]
     encodings: int
+    features: list[int]
 
     def fits(self, arguments: Mapping[str, Any]) -> bool:
         """Return whether a network with these constructor arguments has this graph."""

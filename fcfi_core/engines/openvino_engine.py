@@ -82,6 +82,7 @@ class OpenVinoEngine:
         self._ratio = float(whole["expansion_ratio"])
         self._radius = float(whole.get("disk_radius", graph.disk_radius))
         self._encodings = [f"encoding.{index}" for index in range(graph.encodings)]
+        self._features = graph.features
         self._thread = OwnThread("fcfi-network")
         folded = graphs.folded(weights, graph)
         asked = ["feedback", "disks", *click_maps.Focus._fields, "gate", *self._encodings]
@@ -112,7 +113,11 @@ class OpenVinoEngine:
             [outside_heap(maps) for maps in self._encoder({"image": np.moveaxis(image, 2, 0)[None]})]
             for image in images
         ]
-        return Encoded(found, sum(maps.nbytes for sample in found for maps in sample))
+
+        def features() -> tuple[Array, ...]:
+            return tuple(np.concatenate([sample[index] for sample in found]) for index in self._features)
+
+        return Encoded(found, sum(maps.nbytes for sample in found for maps in sample), features)
 
     def _decode(
         self, encoded: Encoded, feedback: Array, points: Array, new_points: NDArray[np.int64], gate: float

@@ -117,7 +117,12 @@ class TorchEngine:
             size = sum(part.numel() * part.element_size() for part in encoding)
             if self._device.type == "cuda":
                 torch.cuda.synchronize(self._device)  # or the time would be charged to the next call
-            return Encoded(encoding, size)
+
+            def features() -> tuple[Array, ...]:
+                return tuple(getattr(encoding, name).float().cpu().numpy() for name in names)
+
+            names = self._network.feature_names
+            return Encoded(encoding, size, features)
 
     def _decode(
         self, encoded: Encoded, feedback: Array, points: Array, new_points: NDArray[np.int64], gate: float

@@ -113,6 +113,36 @@ def surface_distance(prediction: BoolMask, truth: BoolMask, ignore: BoolMask | N
     return float(total / (np.count_nonzero(ours) + np.count_nonzero(theirs)))
 
 
+def contour_accuracy(prediction: BoolMask, truth: BoolMask, tolerance: float = 0.008) -> float:
+    """Return F, how well two outlines agree (Perazzi et al., A benchmark dataset for VOS, CVPR 2016).
+
+    The harmonic mean of the share of the prediction's outline that lies near the truth's, and the reverse.
+    Two empty masks agree (1), an empty and a filled one do not (0).
+
+    Args:
+        tolerance: what counts as near, as a share of the image's diagonal.
+    """
+    validate(prediction, truth)
+    ours, theirs = _edges(prediction), _edges(truth)
+    if not ours.any() or not theirs.any():
+        return float(ours.any() == theirs.any())
+    reach = int(np.ceil(tolerance * float(np.hypot(*truth.shape))))
+    near = [
+        cv2.distanceTransform((~edges).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= reach
+        for edges in (ours, theirs)
+    ]
+    precision, recall = near[1][ours].mean(), near[0][theirs].mean()
+    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+
+
+def _edges(mask: BoolMask) -> BoolMask:
+    """Return the pixels that differ from the next one to the right, below, or both, (H, W) bool."""
+    padded = np.pad(mask, ((0, 1), (0, 1)), mode="edge")
+    here = padded[:-1, :-1]
+    found: BoolMask = (here != padded[:-1, 1:]) | (here != padded[1:, :-1]) | (here != padded[1:, 1:])
+    return found
+
+
 def _contour(mask: BoolMask) -> BoolMask:
     """Return the pixels of the outer contours, (H, W) bool."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

@@ -49,10 +49,13 @@ class InteractiveNetwork(nn.Module, ABC):
     Attributes:
         size_multiple: both sides of the input must be multiples of this many pixels.
         disk_radius: of the disks that show the clicks, pixels.
+        feature_names: parts of the encoding that describe places of the image well enough to tell an object
+            from what surrounds it; none where the clicks enter before there are such.
     """
 
     size_multiple: int = 1
     disk_radius: float = 5
+    feature_names: tuple[str, ...] = ()
 
     @abstractmethod
     def encode(self, image: Tensor) -> Any:

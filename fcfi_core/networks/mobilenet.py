@@ -91,6 +91,7 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
     """
 
     size_multiple = _STRIDE
+    feature_names = ("context", "embedding", "lateral", "detail")
 
     def __init__(
         self,

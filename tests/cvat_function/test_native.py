@@ -120,7 +120,7 @@ def test_tracks_what_it_was_given(tracker, kind, disc):
     moved = tracker.preprocess_image(None, image.transform(image.size, 0, (1, 0, -5, 0, 1, 0)))
     found = tracker.track(context, moved, state)
     assert found.type == kind
-    assert native.tracking.begin(kind, found.points, tracker._predictor, moved).seen.mask[60, 69]
+    assert native.tracking.begin(kind, found.points, tracker._predictor, moved).known.mask[60, 69]
 
 
 def test_a_lost_object_is_none(tracker, disc):

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from cvat_function import tracker, tracking
-from fcfi_core.errors import PromptError
 from fcfi_core.evaluation.metrics import iou
 from fcfi_core.masks import cvat, polygons
+from fcfi_core.propagation.state import VERSION, State
 
 SIZE = WIDTH, HEIGHT = 120, 90
 
@@ -36,7 +31,7 @@ def ask(worker, encoded):
         answer = call({"image": encoded(image), "shapes": shapes, "states": states})
         assert answer.status_code == 200, answer.body
         found = json.loads(answer.body)
-        assert len(found["shapes"]) == len(found["states"])
+        assert len(found["shapes"]) == len(found["states"]) == len(found["review"])
         return found["shapes"], found["states"]
 
     return track
@@ -74,8 +69,8 @@ def test_a_moving_disc_is_followed(kind, ask):
 def test_states_are_small_plain_and_say_their_version(ask):
     image, disc = frame(30)
     (state,) = ask(image, [shape_of("mask", disc)], [])[1]
-    assert len(json.dumps(state)) < 500
-    assert state["version"] == tracking.VERSION
+    assert len(json.dumps(state)) < 600
+    assert state["version"] == VERSION
     assert state["size"] == [WIDTH, HEIGHT]
 
 
@@ -87,6 +82,21 @@ def test_a_lost_object_is_null_and_found_again(ask):
     assert shapes == [None]
     shapes, _ = ask(image, [None], states)
     assert shapes[0] is not None
+
+
+def test_says_which_frames_to_look_at(worker, encoded):
+    call = worker(tracker)
+    image, disc = frame(30)
+    first = json.loads(call({"image": encoded(image), "shapes": [shape_of("mask", disc)], "states": []}).body)
+    assert first["review"] == [""]
+
+    def followed(image):
+        body = {"image": encoded(image), "shapes": [None], "states": first["states"]}
+        return json.loads(call(body).body)["review"]
+
+    (why,) = followed(frame(32)[0])
+    assert "lost" not in why
+    assert followed(Image.new("RGB", SIZE, (60, 55, 45))) == ["the object is lost"]
 
 
 def test_old_servers_send_bare_rectangles(ask):
@@ -104,34 +114,10 @@ def test_objects_do_not_mix(ask):
     assert [shape and shape["type"] for shape in shapes] == ["mask", None, "polygon"]
 
 
-STATE = {
-    "version": tracking.VERSION, "type": "mask", "size": list(SIZE),
-    **tracking.pack(np.pad(np.ones((2, 2), bool), ((0, 88), (0, 118)))),
-    "colours": [[0] * 16] * 3,
-}  # fmt: skip
-
-
-@given(arrays(np.bool_, st.tuples(st.integers(1, 30), st.integers(1, 30))))
-def test_a_packed_mask_comes_back(mask):
-    mask[-1, 0] = True
-    height, width = mask.shape
-    packed = json.loads(json.dumps(tracking.pack(mask)))
-    assert np.array_equal(tracking.unpack(packed, width, height), mask)
-
-
-def test_a_state_is_a_fraction_of_the_run_lengths():
-    """A ragged object on a frame of common size, as CVAT quotes it when it signs the state."""
-    rows, columns = np.mgrid[:480, :854]
-    radius = 150 + 12 * np.sin(np.arctan2(rows - 240, columns - 400) * 23) ** 3
-    mask = np.hypot(rows - 240, columns - 400) < radius
-    quoted = len(json.dumps(json.dumps(tracking.pack(mask))))
-    assert quoted < 0.4 * len(json.dumps(json.dumps(cvat.encode(mask), separators=(",", ":"))))
-
-
-def test_a_text_that_swells_is_refused_early():
-    bomb = base64.b64encode(zlib.compress(b"1" * 50_000_000)).decode()
-    with pytest.raises(PromptError):
-        tracking.unpack({"box": [0, 0, 1, 1], "mask": bomb}, *SIZE)
+STATE = tracking.State(
+    "mask",
+    State(np.pad(np.ones((2, 2), bool), ((0, 88), (0, 118))), np.full((3, 16), 1 / 16, np.float32), None),
+).to_json()
 
 
 @pytest.mark.parametrize(
@@ -148,14 +134,12 @@ def test_a_text_that_swells_is_refused_early():
         ([None], [{"version": 0}]),
         ([None], ["state"]),
         ([None], [{"version": 1, "type": "mask", "size": [120, 90], "points": [0, 1, 0, 0, 0, 0]}]),
+        ([None], [{**STATE, "version": 2}]),
         ([None], [{**STATE, "size": [1, 1]}]),
         ([None], [{**STATE, "type": []}]),
-        ([None], [{**STATE, "box": None}]),
-        ([None], [{**STATE, "box": [0, 0, 120, 0]}]),
-        ([None], [{**STATE, "box": [0, 0, 0, 0]}]),
         ([None], [{**STATE, "mask": 7}]),
-        ([None], [{**STATE, "mask": "eA=="}]),
         ([None], [{**STATE, "colours": [1]}]),
+        ([None], [{**STATE, "appearance": {"model": "of another", "weights": "ADwAPAA8"}}]),
         ([None, None], [STATE]),
     ],
 )
