@@ -22,6 +22,7 @@ misalignment, which the official weights expect.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -243,6 +244,13 @@ class Frame:
             )
             for click in clicks
         ]
+
+    def pixel_at(self, row: int, column: int) -> tuple[int, int]:
+        """Return the pixel (x, y) of the image in the middle of a network pixel."""
+        region = self.region
+        y = region.top + math.floor((row + 0.5) * region.height / self.height)
+        x = region.left + math.floor((column + 0.5) * region.width / self.width)
+        return min(x, self.image_width - 1), min(y, self.image_height - 1)
 
     def apply_map(self, full: NDArray[np.float32] | NDArray[np.bool_]) -> Map:
         """Return the frame's view of a map of the image; shrinking averages over blocks.

@@ -21,6 +21,7 @@ from fcfi_core.images import LoadedImage
 from fcfi_core.masks import Polygons, coco, cutting, cvat, label_studio
 from fcfi_core.masks.finish import USUAL, Finish
 from fcfi_core.masks.partition import partition
+from fcfi_core.suggestions import Suggestion, suggestion
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PictureFile
@@ -183,6 +184,14 @@ class Result:
         missed = float(self.view.sum(where=~inside, dtype=np.float64))
         area = float(inside.sum())
         return hits / (area + missed) if area else 0.0
+
+    @cached_property
+    def suggestion(self) -> Suggestion | None:
+        """Where one more click is worth most, as the network sees it (:mod:`fcfi_core.suggestions`).
+
+        None where nothing is in doubt. Ask somebody whether that pixel belongs to the object; click there.
+        """
+        return suggestion(self.view, self.threshold, self.frame, self.clicks)
 
     @cached_property
     def box(self) -> Box | None:

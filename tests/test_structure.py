@@ -20,7 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("allowance", "axes", "clicks", "memo", "outputs", "plugins"),
     ("geometry", "protocol"),
     ("masks", "images", "appearance"),
-    ("edges", "prompt", "settings"),
+    ("edges", "prompt", "settings", "suggestions"),
     ("networks",),
     ("checkpoints",),
     ("engines",),

@@ -134,6 +134,11 @@ def _add_protocol_arguments(group: argparse._ArgumentGroup) -> None:
         help="also let the annotator choose among the answers to the first click (a choice is a click)",
     )
     group.add_argument(
+        "--suggestions",
+        action="store_true",
+        help="also let the annotator only answer yes or no where the model asks, after the first click",
+    )
+    group.add_argument(
         "--compare",
         metavar="NAME",
         action="append",
@@ -152,6 +157,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fcfi_core.datasets.left_out import listed
     from fcfi_core.datasets.opening import open_dataset
     from fcfi_core.datasets.samples import choose
+    from fcfi_core.evaluation.answering import Answerer
     from fcfi_core.evaluation.baselines import baseline
     from fcfi_core.evaluation.choosing import Chooser
     from fcfi_core.evaluation.html import summary, to_html
@@ -176,6 +182,8 @@ def run(arguments: argparse.Namespace) -> int:
     compare: dict[str, Segmenter] = {f"opencv-{name}": baseline(name) for name in arguments.baseline}
     predictor = load_predictor(arguments, lambda protocol: _protocol(protocol, arguments))
     compare.update(_ablations(predictor, arguments))
+    if arguments.suggestions:
+        compare[f"{predictor.model.name}, answering"] = Answerer(predictor)
     if arguments.candidates:
         compare[f"{predictor.model.name}, choosing"] = Chooser(predictor)
     predictor.warm_up()

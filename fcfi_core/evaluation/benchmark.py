@@ -27,6 +27,7 @@ from fcfi_core.clicks import Click
 from fcfi_core.datasets.samples import Sample
 from fcfi_core.errors import DataError, FcfiError, SettingsError
 from fcfi_core.evaluation import metrics
+from fcfi_core.evaluation.answering import AnsweringSession
 from fcfi_core.evaluation.choosing import ChoosingSession
 from fcfi_core.evaluation.clicker import BoolMask, Clicker, ClickNoise
 from fcfi_core.predictor import Predictor
@@ -157,16 +158,18 @@ def trace(segmenter: Segmenter | SegmentFunction, sample: Sample, rules: Rules) 
     )
     mask: BoolMask = np.zeros(sample.truth.shape, np.bool_)
     chooser = session if isinstance(session, ChoosingSession) else None
+    answering = session if isinstance(session, AnsweringSession) else None
     steps = _Steps(sample, rules)
     best_first = float("nan")
     while len(steps.clicks) < rules.max_clicks:
-        click = annotator.next(mask)
+        answer = answering.answer(sample.truth, sample.ignore) if answering else None
+        click = annotator.next(mask) if answer is None else answer
         if click is None:
             break
         try:
-            answer, time_of_click = _timed(session, click)
-            mask = answer.mask
-            steps.add(click, answer, time_of_click)
+            given, time_of_click = _timed(session, click)
+            mask = given.mask
+            steps.add(click, given, time_of_click)
             if chooser and len(steps.clicks) == 1 and rules.max_clicks > 1:
                 best_first, chosen = chooser.better(sample.truth, sample.ignore)
                 if chosen is not None and not steps.are_enough:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fcfi_core.evaluation import metrics
 from fcfi_core.predictor import Predictor
+from fcfi_core.protocol import Protocol
 from fcfi_core.results import Result
 from fcfi_core.session import Session
 
@@ -30,6 +31,11 @@ class Chooser:
     """
 
     predictor: Predictor
+
+    @property
+    def protocol(self) -> Protocol:
+        """The predictor's, for the record."""
+        return self.predictor.protocol
 
     def open(self, image: NDArray[np.uint8]) -> ChoosingSession:
         """Return a session for one object in ``image``, (H, W, 3) RGB."""

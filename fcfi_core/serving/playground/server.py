@@ -9,6 +9,7 @@ server's queue, never in the event loop. A request whose page went on to the nex
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ from fcfi_core.images import LoadedImage
 from fcfi_core.prompt import Prompt
 from fcfi_core.results import Result
 from fcfi_core.serving.http import Json, Refused, answered, body_of, computed, require_json, require_picture
-from fcfi_core.serving.playground import answers
+from fcfi_core.serving.playground import answers, files
 from fcfi_core.serving.playground.parsing import parse_object
+from fcfi_core.serving.playground.scene import Found, SceneObject, apart, objects_of
 from fcfi_core.serving.service import Service, working_bytes
 from fcfi_core.settings import MEGABYTE
 
@@ -32,9 +34,11 @@ DOOR = "playground"
 """How click logs call this way in."""
 
 _ASSETS = Path(__file__).parent / "assets"
-_PROMPT_BYTES = 1 * MEGABYTE
+_PROMPT_BYTES = 16 * MEGABYTE
 _PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self' blob: data: http: https:; "  # a picture whose address was dropped on the page
+    "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
@@ -50,6 +54,7 @@ def routes(service: Service) -> list[BaseRoute]:
         Route("/playground/images", answered(service, page.receive), methods=["POST"]),
         Route("/playground/images/{digest}", answered(service, page.picture)),
         Route("/playground/images/{digest}/mask", answered(service, page.mask), methods=["POST"]),
+        Route("/playground/images/{digest}/scene", answered(service, page.scene), methods=["POST"]),
         Route("/playground/images/{digest}/candidates", answered(service, page.candidates), methods=["POST"]),
         Route("/playground/images/{digest}/file", answered(service, page.file), methods=["POST"]),
         Mount("/playground/assets", StaticFiles(directory=_ASSETS)),
@@ -88,6 +93,12 @@ class _Playground:
         image = self._image(request)
         fields = await self._fields(request)
         return Json(await computed(request, self._service, partial(self._drawn, image, fields)))
+
+    async def scene(self, request: Request) -> Response:
+        """All objects of the photo, so that none overlaps another."""
+        image = self._image(request)
+        fields = await self._fields(request)
+        return Json(await computed(request, self._service, partial(self._shapes, image, fields)))
 
     async def candidates(self, request: Request) -> Response:
         image = self._image(request)
@@ -138,7 +149,24 @@ class _Playground:
                 answers.choice(one.finished(finish), given=index == given) for index, one in enumerate(found)
             ]
 
+    def _shapes(self, image: LoadedImage, fields: dict[str, Any]) -> list[dict[str, Any]]:
+        objects = objects_of(fields, image.height, image.width)
+        with reserved(self._bytes_of(image, len(objects)), "the masks of a photo"):
+            return [answers.shape(one.result) for one in self._found(image, objects)]
+
     def _file(self, image: LoadedImage, fields: dict[str, Any]) -> tuple[bytes, str]:
         kind, name = str(fields.get("format", "png")), str(fields.get("name", "image"))
-        with reserved(working_bytes(image.width * image.height), "a mask"):
-            return answers.file(self._segment(image, fields), kind, name)
+        objects = objects_of(fields, image.height, image.width)
+        with reserved(self._bytes_of(image, len(objects)), "the masks of a photo"):
+            return files.file(self._found(image, objects), kind, name)
+
+    def _found(self, image: LoadedImage, objects: Sequence[SceneObject]) -> list[Found]:
+        """Return the masks of all objects, none over another."""
+        results = apart([self._service.answer(image, one.prompt) for one in objects])
+        return [Found(one.label, result) for one, result in zip(objects, results, strict=True)]
+
+    @staticmethod
+    def _bytes_of(image: LoadedImage, objects: int) -> int:
+        """Return what the masks of so many objects take: each stays until all are apart."""
+        pixels = image.width * image.height
+        return working_bytes(pixels) + 2 * pixels * objects

@@ -77,6 +77,14 @@ def test_json_on_standard_output(evaluate, capsys) -> None:
     assert "noc@85" not in content["datasets"][0]
 
 
+def test_annotators_who_choose_and_who_answer_are_told_in_json(evaluate, capsys) -> None:
+    words = ("--objects", 1, "--max-clicks", 2, "--json", "-", "--candidates", "--suggestions")
+    assert evaluate(*words) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert [one["model"] for one in content["compared"]] == ["random, answering", "random, choosing"]
+    assert all(one["protocol"]["target_size"] == 64 for one in content["compared"])
+
+
 def test_protocol_switches(evaluate, capsys) -> None:
     def protocol(*words: object) -> dict:
         assert evaluate("--objects", 1, "--max-clicks", 2, "--json", "-", *words) == 0

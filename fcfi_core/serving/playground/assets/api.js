@@ -65,8 +65,13 @@ export class Photo {
     return (await this.#post("candidates", prompt, signal)).json();
   }
 
-  async download(prompt, format) {
-    return (await this.#post("file", { ...prompt, format, name: this.name })).blob();
+  // The masks of several objects, so that none overlaps another.
+  async scene(objects, signal) {
+    return (await this.#post("scene", { objects }, signal)).json();
+  }
+
+  async download(objects, format) {
+    return (await this.#post("file", { objects, format, name: this.name })).blob();
   }
 
   async #post(action, body, signal) {

@@ -1,9 +1,14 @@
-// Wires the page: photo in, clicks to the server, mask back, files out. The mask on the screen is always the
-// server's answer to the whole prompt shown; a request that a newer one supersedes is aborted.
+// Wires the page: photo in, clicks to the server, masks back, files out. The masks on the screen are always the
+// server's answers to the scene shown; a request that a newer one supersedes is aborted.
 
 import { Photo, address, model } from "./api.js";
-import { History } from "./history.js";
+import { colourOf } from "./drawing.js";
+import { takePhotos } from "./intake.js";
+import { maskOfFile } from "./masks.js";
+import { ObjectList } from "./objects.js";
+import { Scene, asks, promptOf } from "./scene.js";
 import { Stage } from "./stage.js";
+import * as store from "./store.js";
 
 const SAMPLES = [
   { name: "cat.jpg", title: "A cat" },
@@ -15,11 +20,13 @@ const NEAR = 0.0075; // of the longer side: the server takes a click so near to 
 
 const part = (id) => document.getElementById(id);
 const stage = new Stage(part("stage"));
+const list = new ObjectList(part("objects"), part("labels"));
 let photo = null;
-let history = new History();
-let shown = null; // the server's answer that is on the screen
+let scene = new Scene();
+let shown = null; // the server's answer for the active object
+let shapes = new Map(); // by object: the mask on the screen, apart from the others
 let running = new AbortController();
-let address_of_picture = null;
+let addressOfPicture = null;
 
 // ---- photo
 
@@ -33,38 +40,42 @@ async function open(file, name) {
     const picture = await pictureOf(candidate);
     if (signal.aborted) return;
     photo = candidate;
-    history = new History();
+    scene = new Scene(store.sceneOf(photo.image));
     shown = null;
+    shapes = new Map();
     part("welcome").hidden = true;
     part("photo-panel").hidden = false;
     stage.show(picture, photo.width, photo.height);
-    stage.drawMask(null);
     part("stage").setAttribute("aria-label", `${name}, ${photo.width} by ${photo.height} pixels`);
-    const facts = [`${name} · ${photo.width} × ${photo.height}`, ...photo.notes];
-    part("photo-facts").textContent = facts.join(" · ");
+    part("photo-facts").textContent = [`${name} · ${photo.width} × ${photo.height}`, ...photo.notes].join(" · ");
     part("photo-facts").hidden = false;
     dismiss();
     say(`${name} is open. Click on the object.`);
     part("stage").focus({ preventScroll: true });
+    store.keepPhoto(photo.image, name, file).then(showRecent);
+    if (scene.asked.length) return refresh();
   } catch (error) {
-    report(error, () => open(file, name));
+    report(named(error, name), () => open(file, name));
   } finally {
     if (!signal.aborted) busy(false);
   }
   render();
 }
 
+// Sentences of the server speak of "the image"; people have opened several.
+const named = (error, name) => (error.message.includes(name) ? error : Object.assign(error, { message: `${name}: ${error.message}` }));
+
 // The browser's own rendering, or the server's where the browser cannot show the file upright in the same size.
 async function pictureOf(candidate) {
-  if (address_of_picture) URL.revokeObjectURL(address_of_picture);
-  address_of_picture = URL.createObjectURL(candidate.file);
+  if (addressOfPicture) URL.revokeObjectURL(addressOfPicture);
+  addressOfPicture = URL.createObjectURL(candidate.file);
   const picture = new Image();
-  picture.src = address_of_picture;
+  picture.src = addressOfPicture;
   const same = await picture.decode().then(
     () => picture.naturalWidth === candidate.width && picture.naturalHeight === candidate.height,
     () => false,
   );
-  return same ? address_of_picture : address(`images/${candidate.image}`);
+  return same ? addressOfPicture : address(`images/${candidate.image}`);
 }
 
 async function openSample({ name }) {
@@ -77,37 +88,65 @@ async function openSample({ name }) {
   }
 }
 
-// ---- clicks and mask
+// What was open before this page was loaded (again).
+async function reopen() {
+  const last = store.lastPhoto();
+  if (!last) return;
+  const kept = await store.photoOf(last.digest);
+  if (photo) return; // somebody was quicker
+  if (kept) await open(kept.file, kept.name);
+  else if (store.sceneOf(last.digest)) note(`Open ${last.name} again to go on: its clicks are kept, the photo itself is not.`);
+}
+
+async function showRecent() {
+  const samples = SAMPLES.map(({ name }) => name);
+  const kept = (await store.photosKept()).filter(({ name }) => !samples.includes(name));
+  part("recent").replaceChildren(
+    ...kept.slice(0, 3).map(({ file, name }) => thumbnailOf(URL.createObjectURL(file), `Photo: ${name}`, () => open(file, name))),
+  );
+}
+
+function thumbnailOf(source, title, action) {
+  const button = Object.assign(document.createElement("button"), { type: "button", title, onclick: action });
+  button.setAttribute("aria-label", title);
+  const picture = Object.assign(new Image(), { src: source, alt: "" });
+  picture.onerror = () => button.replaceChildren(title.split(": ").at(-1)); // a kind that the browser cannot show
+  button.append(picture);
+  return button;
+}
+
+// ---- prompts and masks
 
 async function refresh() {
   running.abort();
   running = new AbortController();
   const { signal } = running;
-  render();
-  if (history.isEmpty) {
-    shown = null;
-    busy(false);
-    part("choice-panel").hidden = true;
-    stage.drawMask(null);
-    render();
-    say("Nothing is selected.");
-    return;
-  }
-  busy(true);
+  const kept = store.keepScene(photo.image, scene.toJSON());
+  const wanted = new Set(scene.asked.map(({ id }) => id));
+  for (const id of shapes.keys()) if (!wanted.has(id)) shapes.delete(id);
   part("choice-panel").hidden = true;
+  stage.drawing.drawSuggestion(null);
+  shown = scene.isEmpty ? null : shown;
+  render();
+  busy(wanted.size > 0);
   try {
-    const answer = await photo.mask(history.prompt, signal);
-    await stage.drawMask(answer);
+    if (!scene.isEmpty) {
+      const answer = await photo.mask(scene.prompt, signal);
+      if (signal.aborted) return;
+      shown = answer;
+      shapes.set(scene.active.id, answer);
+    }
+    await drawMasks();
     if (signal.aborted) return;
-    shown = answer;
     dismiss();
-    answer.notes.forEach(note);
+    if (!kept) note("This browser cannot keep these clicks: they are lost when the page is closed.");
+    shown?.notes.forEach(note);
     render();
+    tell();
+    if (wanted.size > 1 || (wanted.size && scene.isEmpty)) await keepApart(signal);
     offer(signal);
-    const share = (100 * answer.area) / (photo.width * photo.height);
-    say(`${count(history.prompt)}. Confidence ${percent(answer.confidence)}. The mask covers ${share.toFixed(1)} % of the photo.`);
   } catch (error) {
-    if (error.status === 400) history.withdraw();
+    if (error.status === 400) scene.withdraw();
     report(error, refresh);
     render();
   } finally {
@@ -115,27 +154,41 @@ async function refresh() {
   }
 }
 
+// With several objects, a pixel belongs to the likeliest of them.
+async function keepApart(signal) {
+  const asked = scene.asked;
+  const apart = await photo.scene(asked.map(promptOf), signal);
+  if (signal.aborted) return;
+  shapes = new Map(asked.map(({ id }, index) => [id, apart[index]]));
+  await drawMasks();
+  render();
+}
+
+function drawMasks() {
+  const drawn = scene.objects.filter(({ id }) => shapes.has(id));
+  return stage.drawing.drawMasks(drawn.map(({ id }) => ({ ...shapes.get(id), id, active: id === scene.active.id })));
+}
+
 // Several answers to a first click are asked for once the usual one is on the screen, and shown beside it.
 async function offer(signal) {
-  const { clicks, box } = history.prompt;
+  const { clicks, box, mask } = scene.prompt;
   const first = clicks.find(({ positive }) => positive);
-  if (box || !first || clicks.some(({ x, y }) => Math.hypot(x - first.x, y - first.y) > NEAR * Math.max(photo.width, photo.height))) return;
-  const choices = await photo.candidates(history.prompt, signal).catch(() => []); // a choice is never worth an error
+  if (box || mask || !first || clicks.some(({ x, y }) => Math.hypot(x - first.x, y - first.y) > NEAR * Math.max(photo.width, photo.height))) return;
+  const choices = await photo.candidates(scene.prompt, signal).catch(() => []); // a choice is never worth an error
   if (signal.aborted || choices.length === 0) return;
-  part("choices").replaceChildren(...choices.map(thumbnail));
+  part("choices").replaceChildren(...choices.map(choiceButton));
   part("choice-panel").hidden = false;
 }
 
-function thumbnail(choice, index) {
-  const button = Object.assign(document.createElement("button"), { type: "button", title: `Key ${index + 1}` });
+function choiceButton(choice, index) {
   const share = (100 * choice.area) / (photo.width * photo.height);
+  const button = thumbnailOf(part("photo").src, `Key ${index + 1}`, () => !choice.given && change(() => scene.choose(choice.clicks)));
   button.setAttribute("aria-label", `Answer ${index + 1}: ${share.toFixed(1)} % of the photo`);
   button.setAttribute("aria-pressed", String(choice.given));
-  const picture = Object.assign(new Image(), { src: part("photo").src, alt: "" });
   const mask = document.createElement("i");
   mask.style.maskImage = `url("${choice.mask}")`;
-  button.append(picture, mask);
-  button.onclick = () => !choice.given && change(() => history.choose(choice.clicks));
+  mask.style.background = colourOf(scene.active.id);
+  button.append(mask);
   return button;
 }
 
@@ -149,24 +202,35 @@ function change(action) {
 // ---- what the page shows
 
 function render() {
-  const { prompt } = history;
-  if (photo) stage.drawPrompt(prompt, shown?.implied_click);
-  part("undo").disabled = !history.canUndo;
-  part("redo").disabled = !history.canRedo;
-  part("reset").disabled = history.isEmpty;
-  part("click-count").textContent = String(prompt.clicks.length);
+  if (photo) stage.drawPrompt(scene.prompt, shown?.implied_click);
+  if (photo) stage.drawing.drawSuggestion(part("suggestions-shown").checked ? (shown?.suggestion ?? null) : null);
+  list.show(scene, (id) => (shapes.has(id) ? shapes.get(id).area / (photo.width * photo.height) : null));
+  part("undo").disabled = !scene.canUndo;
+  part("redo").disabled = !scene.canRedo;
+  part("reset").disabled = scene.isEmpty;
+  part("add").disabled = scene.isEmpty;
+  part("from-file").disabled = photo === null;
+  part("click-count").textContent = String(scene.prompt.clicks.length);
   part("confidence").textContent = shown ? percent(shown.confidence) : "–";
   part("confidence-bar").style.setProperty("--share", shown?.confidence ?? 0);
   part("milliseconds").textContent = shown ? milliseconds(shown.milliseconds) : "–";
   part("milliseconds").title = shown
     ? `of which encoder ${milliseconds(shown.timings.encode)}, rest of the network ${milliseconds(shown.timings.network)}`
     : "";
-  document.querySelectorAll("[data-download]").forEach((button) => (button.disabled = shown === null));
+  document.querySelectorAll("[data-download]").forEach((button) => {
+    button.disabled = button.dataset.download === "cutout" ? shown === null : shapes.size === 0;
+  });
 }
 
 const percent = (fraction) => `${Math.round(100 * fraction)} %`;
 const milliseconds = (time) => `${Math.round(time)} ms`;
 const count = ({ clicks }) => (clicks.length === 1 ? "1 click" : `${clicks.length} clicks`);
+
+function tell() {
+  if (!shown) return say(scene.asked.length ? "A new object: click on it." : "Nothing is selected.");
+  const share = (100 * shown.area) / (photo.width * photo.height);
+  say(`${count(scene.prompt)}. Confidence ${percent(shown.confidence)}. The mask covers ${share.toFixed(1)} % of the photo.`);
+}
 
 function say(sentence) {
   part("status").textContent = sentence;
@@ -188,7 +252,7 @@ function note(sentence) {
 function report(error, again = null) {
   if (error.name === "AbortError") return;
   part("message").classList.remove("note");
-  part("message").querySelector("span").textContent = error.message.replace(/^./, (letter) => letter.toUpperCase());
+  part("message").querySelector("span").textContent = error.message.replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase());
   part("retry").hidden = again === null || (error.status >= 400 && error.status < 500);
   part("retry").onclick = again;
   part("message").hidden = false;
@@ -201,10 +265,11 @@ function dismiss() {
 // ---- files out
 
 async function download(format) {
-  const suffix = { png: "mask.png", polygon: "polygons.json", coco: "coco.json" }[format];
+  const suffix = { png: "mask.png", cutout: "cutout.png", polygon: "polygons.json", coco: "coco.json" }[format];
+  const objects = format === "cutout" ? [scene.active] : scene.asked;
   try {
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(await photo.download(history.prompt, format));
+    link.href = URL.createObjectURL(await photo.download(objects.map((one) => ({ ...promptOf(one), label: one.label })), format));
     link.download = `${photo.name.replace(/\.[^.]*$/, "")}-${suffix}`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
@@ -216,8 +281,12 @@ async function download(format) {
 
 // ---- wiring
 
-stage.addEventListener("click", ({ detail: { x, y, positive } }) => change(() => history.click(x, y, positive)));
-stage.addEventListener("box", ({ detail: { box } }) => change(() => history.box(...box)));
+stage.addEventListener("click", ({ detail: { x, y, positive } }) => change(() => scene.click(x, y, positive)));
+stage.addEventListener("box", ({ detail: { box } }) => change(() => scene.box(...box)));
+stage.addEventListener("movedot", ({ detail: { index, x, y } }) => change(() => scene.moveClick(index, x, y)));
+stage.addEventListener("removedot", ({ detail: { index } }) => change(() => scene.removeClick(index)));
+stage.addEventListener("paint", ({ detail: { mask } }) => change(() => scene.start(mask)));
+stage.addEventListener("brush", ({ detail: { breadth } }) => say(`The brush is ${Math.round(breadth)} wide.`));
 
 let moveTimer = 0;
 stage.addEventListener("move", ({ detail: { x, y } }) => {
@@ -225,26 +294,91 @@ stage.addEventListener("move", ({ detail: { x, y } }) => {
   moveTimer = setTimeout(() => say(`Crosshair at ${x}, ${y}.`), 400); // not one announcement per key press
 });
 
-const undo = () => history.canUndo && change(() => history.undo());
-const redo = () => history.canRedo && change(() => history.redo());
-const reset = () => !history.isEmpty && change(() => history.reset());
+list.addEventListener("select", ({ detail: { id } }) => work(() => scene.select(id)));
+list.addEventListener("name", ({ detail: { id, label } }) => {
+  scene.select(id);
+  scene.name(label);
+  if (photo) store.keepScene(photo.image, scene.toJSON());
+  render();
+});
+list.addEventListener("remove", ({ detail: { id } }) => work(() => scene.remove(id)));
+
+// Another object comes to hand: nothing of the last answer belongs to it.
+function work(action) {
+  const before = scene.active.id;
+  action();
+  if (scene.active.id !== before) shown = null;
+  if (photo) refresh();
+  else render();
+}
+
+const undo = () => scene.canUndo && work(() => scene.undo());
+const redo = () => scene.canRedo && work(() => scene.redo());
+const reset = () => !scene.isEmpty && change(() => scene.reset());
+const add = () => !scene.isEmpty && work(() => scene.add());
+const next = (direction) => scene.objects.length > 1 && work(() => scene.next(direction));
 part("undo").onclick = undo;
 part("redo").onclick = redo;
 part("reset").onclick = reset;
+part("add").onclick = add;
 part("dismiss").onclick = dismiss;
 document.querySelectorAll("[data-download]").forEach((button) => (button.onclick = () => download(button.dataset.download)));
-document.querySelectorAll("[name=tool]").forEach((radio) => (radio.onchange = () => (stage.tool = radio.value)));
+
+function take(tool) {
+  document.querySelector(`[name=tool][value=${tool}]`).checked = true;
+  stage.tool = tool;
+  part("stage").dataset.tool = tool;
+}
+document.querySelectorAll("[name=tool]").forEach((radio) => (radio.onchange = () => take(radio.value)));
+
+part("from-file").onclick = () => part("mask-file").click();
+part("mask-file").onchange = async () => {
+  const [file] = part("mask-file").files;
+  part("mask-file").value = "";
+  if (!file) return;
+  try {
+    const mask = await maskOfFile(file, photo.width, photo.height);
+    change(() => scene.start(mask));
+  } catch (error) {
+    report(error);
+  }
+};
 
 function choose(index) {
   if (!part("choice-panel").hidden) part("choices").children[index]?.click();
 }
 
-function toggleMask() {
-  part("sheet").classList.toggle("bare");
+// The place where an answer would help most is a click like any other.
+function answer(yes) {
+  const suggestion = part("suggestions-shown").checked ? shown?.suggestion : null;
+  if (suggestion) change(() => scene.click(suggestion.x, suggestion.y, yes));
 }
 
+const KEYS = {
+  z: ({ shiftKey }) => (shiftKey ? redo : undo)(),
+  r: reset,
+  o: add,
+  ",": () => next(-1),
+  ".": () => next(1),
+  p: () => take(stage.tool === "brush" ? "object" : "brush"),
+  "[": () => (stage.breadth /= 1.3),
+  "]": () => (stage.breadth *= 1.3),
+  y: () => answer(true),
+  n: () => answer(false),
+  m: () => part("sheet").classList.toggle("bare"),
+  escape: dismiss,
+  "?": () => part("keys").showModal(),
+  "+": () => stage.zoom(1.25),
+  "=": () => stage.zoom(1.25),
+  "-": () => stage.zoom(0.8),
+  0: () => stage.fit(),
+  1: () => choose(0),
+  2: () => choose(1),
+  3: () => choose(2),
+};
+
 document.addEventListener("keydown", (event) => {
-  if (event.altKey || event.target.matches("input[type=text]")) return;
+  if (event.altKey || event.target.matches("input[type=text]") || part("keys").open) return;
   const key = event.key.toLowerCase();
   if (event.ctrlKey || event.metaKey) {
     if (key === "z") (event.shiftKey ? redo : undo)();
@@ -253,22 +387,13 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return;
   }
-  const action = {
-    z: event.shiftKey ? redo : undo,
-    y: redo,
-    r: reset,
-    m: toggleMask,
-    escape: dismiss,
-    "+": () => stage.zoom(1.25),
-    "=": () => stage.zoom(1.25),
-    "-": () => stage.zoom(0.8),
-    0: () => stage.fit(),
-    1: () => choose(0),
-    2: () => choose(1),
-    3: () => choose(2),
-  }[key];
-  action?.();
+  KEYS[key]?.(event);
 });
+
+part("keys-open").onclick = () => part("keys").showModal();
+part("keys").onclick = ({ target }) => {
+  if (target === part("keys")) part("keys").close(); // beside the sheet of keys
+};
 
 function setOpacity() {
   part("sheet").style.setProperty("--opacity", part("opacity").value / 100);
@@ -278,57 +403,45 @@ part("opacity").oninput = setOpacity;
 setOpacity();
 part("contour-shown").onchange = ({ target }) => part("sheet").classList.toggle("without-contour", !target.checked);
 part("dots-shown").onchange = ({ target }) => part("sheet").classList.toggle("without-dots", !target.checked);
+part("suggestions-shown").checked = store.setting("suggestions") === "true";
+part("suggestions-shown").onchange = ({ target }) => {
+  store.keepSetting("suggestions", target.checked);
+  render();
+};
+part("yes").onclick = () => answer(true);
+part("no").onclick = () => answer(false);
 
-for (const list of document.querySelectorAll("[data-samples]")) {
+for (const place of document.querySelectorAll("[data-samples]")) {
   for (const sample of SAMPLES) {
-    const button = document.createElement("button");
-    button.type = "button";
+    const button = thumbnailOf(address(`assets/samples/${sample.name}`), `Sample photo: ${sample.title}`, () => openSample(sample));
     button.dataset.sample = sample.name;
-    button.setAttribute("aria-label", `Sample photo: ${sample.title}`);
-    const picture = Object.assign(new Image(), { src: address(`assets/samples/${sample.name}`), alt: "" });
-    button.append(picture);
-    button.onclick = () => openSample(sample);
-    list.append(button);
+    place.append(button);
   }
 }
 
-const chooser = part("file");
-document.querySelectorAll("[data-open]").forEach((button) => (button.onclick = () => chooser.click()));
-chooser.onchange = () => {
-  const [file] = chooser.files;
-  if (file) open(file, file.name);
-  chooser.value = "";
+takePhotos(part("file"), open, report);
+
+part("forget").onclick = async () => {
+  await store.forget();
+  part("recent").replaceChildren();
+  say("This browser has forgotten all photos and clicks.");
+  note("This browser has forgotten all photos and clicks; those on the screen stay until the page is closed.");
 };
 
-document.addEventListener("dragover", (event) => {
-  event.preventDefault();
-  document.body.classList.add("dropping");
-});
-document.addEventListener("dragleave", (event) => {
-  if (event.relatedTarget === null) document.body.classList.remove("dropping");
-});
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  document.body.classList.remove("dropping");
-  const [file] = event.dataTransfer.files;
-  if (file) open(file, file.name);
-});
-document.addEventListener("paste", (event) => {
-  const [file] = event.clipboardData.files;
-  if (file) open(file, file.name || "pasted.png");
-});
-
-const remembered = localStorage.getItem("fcfi-theme");
+const remembered = store.setting("theme");
 if (remembered) document.documentElement.dataset.theme = remembered;
 part("theme").onclick = () => {
   const dark = getComputedStyle(document.documentElement).colorScheme.includes("light dark")
     ? matchMedia("(prefers-color-scheme: dark)").matches
     : document.documentElement.dataset.theme === "dark";
   document.documentElement.dataset.theme = dark ? "light" : "dark";
-  localStorage.setItem("fcfi-theme", document.documentElement.dataset.theme);
+  store.keepSetting("theme", document.documentElement.dataset.theme);
 };
 
 model().then(
   ({ name, variant, device }) => (part("model").textContent = `${name} · ${variant} · ${device}`),
   (error) => report(error, () => window.location.reload()),
 );
+render();
+showRecent();
+reopen();

@@ -1,17 +1,22 @@
-// The photo on the screen: where it lies, what is drawn over it, and which pixel a pointer or a key means.
+// The photo on the screen: where it lies, and what a pointer or a key means there.
 //
 // Pixels are counted as on the server: (0, 0) is the first pixel, and its centre lies half a pixel from the edge of
 // the sheet. Everything on the sheet is placed in fractions of it, so zooming only resizes the sheet.
+
+import { Drawing } from "./drawing.js";
+import { Painting } from "./masks.js";
 
 const MARGIN = 24; // around the photo, in CSS pixels
 const SLACK = 5; // a pointer that moves less than this is a click, not a drag
 const LONG_PRESS = 500; // milliseconds
 const LARGEST_ZOOM = 40; // screen pixels per photo pixel
 
-const svg = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
+const NEAR_A_DOT = { mouse: 10, pen: 12, touch: 16 }; // CSS pixels from its centre
+const BRUSH = { smallest: 4, usual: 26, largest: 160 }; // CSS pixels
 
 export class Stage extends EventTarget {
-  // Events: "click" {x, y, positive}, "box" {box: [x1, y1, x2, y2]}, "move" {x, y}.
+  // Events: "click" {x, y, positive}, "box" {box: [x1, y1, x2, y2]}, "move" {x, y}, "movedot" {index, x, y},
+  // "removedot" {index}, "paint" {mask}, "brush" {breadth}.
 
   tool = "object";
   #photo = null; // {width, height}
@@ -22,7 +27,8 @@ export class Stage extends EventTarget {
   #gesture = null;
   #crosshair = null;
   #corner = null; // first corner of a box drawn with the keys
-  #box = null; // the box of the prompt
+  #prompt = { clicks: [], box: null, mask: null };
+  #breadth = BRUSH.usual;
 
   constructor(element) {
     super();
@@ -30,12 +36,9 @@ export class Stage extends EventTarget {
     const part = (id) => element.querySelector(`#${id}`);
     this.sheet = part("sheet");
     this.image = part("photo");
-    this.mask = part("mask");
-    this.lines = part("lines");
-    this.dots = part("dots");
     this.cross = part("crosshair");
-    this.boxes = [part("box"), part("box-over")];
-    this.contours = [part("contour-under"), part("contour")];
+    this.drawing = new Drawing(this.sheet);
+    this.painting = new Painting(part("painting"));
     new ResizeObserver(() => this.#layOut(this.#fitted)).observe(element);
     element.addEventListener("pointerdown", (event) => this.#down(event));
     element.addEventListener("pointermove", (event) => this.#move(event));
@@ -52,55 +55,17 @@ export class Stage extends EventTarget {
     this.#photo = { width, height };
     this.#crosshair = this.#corner = null;
     this.image.src = address;
-    this.lines.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.drawing.begin(width, height);
     this.sheet.hidden = false;
     this.cross.hidden = true;
     this.#layOut(true);
   }
 
-  // `answer` is the server's, or null for no mask.
-  async drawMask(answer) {
-    if (answer === null) {
-      this.mask.hidden = true;
-      this.contours.forEach((path) => path.setAttribute("d", ""));
-      return;
-    }
-    const picture = new Image();
-    picture.src = answer.mask;
-    await picture.decode(); // so that the old mask stays until the new one can be painted
-    this.mask.style.maskImage = this.mask.style.webkitMaskImage = `url(${answer.mask})`;
-    this.mask.hidden = false;
-    const ring = (points) => `M${points.map(([x, y]) => `${x} ${y}`).join("L")}Z`;
-    const outline = answer.polygons.map((part) => [part.exterior, ...part.holes].map(ring).join("")).join("");
-    this.contours.forEach((path) => path.setAttribute("d", outline));
-  }
-
-  drawPrompt({ clicks, box }, implied = null) {
-    const dots = clicks.map((click, index) => this.#dot(click, index === clicks.length - 1 ? "last" : ""));
-    if (implied) dots.push(this.#dot(implied, "implied"));
-    this.dots.replaceChildren(...dots);
-    this.#box = box;
-    this.#drawBox(box);
-  }
-
-  #dot({ x, y, positive }, kind) {
-    const dot = document.createElement("i");
-    dot.className = `dot ${positive ? "positive" : "negative"} ${kind}`;
-    dot.style.left = `${((x + 0.5) / this.#photo.width) * 100}%`;
-    dot.style.top = `${((y + 0.5) / this.#photo.height) * 100}%`;
-    return dot;
-  }
-
-  #drawBox(box) {
-    for (const rectangle of this.boxes) {
-      rectangle.toggleAttribute("hidden", box === null);
-      if (box === null) continue;
-      const [x1, y1, x2, y2] = box;
-      rectangle.setAttribute("x", Math.min(x1, x2));
-      rectangle.setAttribute("y", Math.min(y1, y2));
-      rectangle.setAttribute("width", Math.abs(x2 - x1) + 1);
-      rectangle.setAttribute("height", Math.abs(y2 - y1) + 1);
-    }
+  // The prompt of the active object, and the click that a start alone implies.
+  drawPrompt(prompt, implied = null) {
+    this.drawing.drawPrompt(prompt, implied);
+    if (prompt.mask !== this.#prompt.mask || !prompt.mask) this.painting.begin(this.#photo.width, this.#photo.height, prompt.mask);
+    this.#prompt = prompt;
   }
 
   // ---- where the photo lies
@@ -175,12 +140,15 @@ export class Stage extends EventTarget {
     this.element.setPointerCapture(event.pointerId);
     this.#hideCrosshair();
     if (this.#pointers.size > 1) {
+      if (this.#gesture?.kind === "stroke") this.#repaint();
       this.#gesture = { kind: "pinch" };
-      this.#drawBox(this.#box);
+      this.drawing.drawBox(this.#prompt.box);
       return;
     }
     const drawsBox = event.button === 0 && (event.shiftKey || this.tool === "box");
-    this.#gesture = { kind: "tap", start: event, drawsBox };
+    if (this.tool === "brush" && !drawsBox) return this.#beginStroke(event);
+    const dot = drawsBox ? -1 : this.#dotAt(event);
+    this.#gesture = { kind: "tap", start: event, drawsBox, dot };
     if (event.pointerType === "touch" && !drawsBox) setTimeout(() => this.#longPress(event), LONG_PRESS);
   }
 
@@ -191,13 +159,15 @@ export class Stage extends EventTarget {
     const gesture = this.#gesture;
     if (gesture?.kind === "pinch") return this.#pinch(before, event);
     if (gesture?.kind === "tap" && Math.hypot(event.clientX - gesture.start.clientX, event.clientY - gesture.start.clientY) > SLACK) {
-      gesture.kind = gesture.drawsBox ? "box" : "push";
+      gesture.kind = gesture.drawsBox ? "box" : gesture.dot >= 0 ? "dot" : "push";
       gesture.corner = this.#pixel(gesture.start, true);
     }
+    if (gesture?.kind === "stroke") this.#stroke(event);
+    if (gesture?.kind === "dot") this.drawing.moveDot(gesture.dot, this.#pixel(event, true));
     if (gesture?.kind === "push") this.#push(event.clientX - before.clientX, event.clientY - before.clientY);
     if (gesture?.kind === "box") {
       const { x, y } = this.#pixel(event, true);
-      this.#drawBox([gesture.corner.x, gesture.corner.y, x, y]);
+      this.drawing.drawBox([gesture.corner.x, gesture.corner.y, x, y]);
     }
   }
 
@@ -217,7 +187,12 @@ export class Stage extends EventTarget {
     if (gesture?.kind === "tap") {
       const pixel = this.#pixel(event);
       const other = event.altKey || gesture.start.button === 2;
-      if (pixel) this.#click(pixel, other);
+      if (other && gesture.dot >= 0) this.#tell("removedot", { index: gesture.dot });
+      else if (pixel) this.#click(pixel, other);
+    } else if (gesture?.kind === "dot") {
+      this.#tell("movedot", { index: gesture.dot, ...this.#pixel(event, true) });
+    } else if (gesture?.kind === "stroke") {
+      this.#tell("paint", { mask: this.painting.mask });
     } else if (gesture?.kind === "box") {
       const { x, y } = this.#pixel(event, true);
       this.#tell("box", { box: [gesture.corner.x, gesture.corner.y, x, y] });
@@ -227,13 +202,56 @@ export class Stage extends EventTarget {
   #cancel(event) {
     this.#pointers.delete(event.pointerId);
     this.#gesture = null;
+    this.#repaint();
+    this.drawing.drawPrompt(this.#prompt);
   }
 
   #longPress(start) {
     if (this.#gesture?.start !== start || this.#gesture.kind !== "tap") return; // lifted or moved meanwhile
+    const { dot } = this.#gesture;
     this.#gesture = null;
     const pixel = this.#pixel(start);
-    if (pixel) this.#click(pixel, true);
+    if (dot >= 0) this.#tell("removedot", { index: dot });
+    else if (pixel) this.#click(pixel, true);
+  }
+
+  // The dot under a pointer, the newest of several; -1 if there is none.
+  #dotAt(event) {
+    const area = this.sheet.getBoundingClientRect();
+    const { width, height } = this.#photo;
+    const near = NEAR_A_DOT[event.pointerType] ?? NEAR_A_DOT.mouse;
+    return this.#prompt.clicks.findLastIndex(({ x, y }) => {
+      const across = area.left + ((x + 0.5) / width) * area.width - event.clientX;
+      const down = area.top + ((y + 0.5) / height) * area.height - event.clientY;
+      return Math.hypot(across, down) <= near;
+    });
+  }
+
+  // ---- the brush
+
+  set breadth(pixels) {
+    this.#breadth = Math.min(Math.max(pixels, BRUSH.smallest), BRUSH.largest);
+    this.#tell("brush", { breadth: this.#breadth });
+  }
+
+  get breadth() {
+    return this.#breadth;
+  }
+
+  #beginStroke(event) {
+    const erases = event.altKey || event.button === 2;
+    this.#gesture = { kind: "stroke", start: event, erases, last: this.#pixel(event, true) };
+    this.#stroke(event);
+  }
+
+  #stroke(event) {
+    const pixel = this.#pixel(event, true);
+    this.painting.stroke(this.#gesture.last, pixel, this.#breadth / this.#scale, this.#gesture.erases);
+    this.#gesture.last = pixel;
+  }
+
+  #repaint() {
+    if (this.#photo) this.painting.begin(this.#photo.width, this.#photo.height, this.#prompt.mask);
   }
 
   #wheel(event) {
@@ -257,6 +275,8 @@ export class Stage extends EventTarget {
       else this.#moveCrosshair([0, 0], 0);
     } else if (event.key === "b" && this.#crosshair) {
       this.#markCorner();
+    } else if (event.key === "Delete" || event.key === "Backspace") {
+      this.#removeAtCrosshair();
     } else if (event.key === "Escape" && this.#crosshair) {
       this.#hideCrosshair();
     } else {
@@ -275,12 +295,21 @@ export class Stage extends EventTarget {
     this.cross.hidden = false;
     this.cross.style.left = `${((this.#crosshair.x + 0.5) / width) * 100}%`;
     this.cross.style.top = `${((this.#crosshair.y + 0.5) / height) * 100}%`;
-    if (this.#corner) this.#drawBox([this.#corner.x, this.#corner.y, this.#crosshair.x, this.#crosshair.y]);
+    if (this.#corner) this.drawing.drawBox([this.#corner.x, this.#corner.y, this.#crosshair.x, this.#crosshair.y]);
     this.#tell("move", this.#crosshair);
   }
 
+  // The dot nearest to the crosshair goes; without a crosshair the last one.
+  #removeAtCrosshair() {
+    const { clicks } = this.#prompt;
+    if (clicks.length === 0) return;
+    const { x, y } = this.#crosshair ?? clicks.at(-1);
+    const distances = clicks.map((click) => Math.hypot(click.x - x, click.y - y));
+    this.#tell("removedot", { index: distances.lastIndexOf(Math.min(...distances)) });
+  }
+
   #hideCrosshair() {
-    if (this.#corner) this.#drawBox(this.#box);
+    if (this.#corner) this.drawing.drawBox(this.#prompt.box);
     this.#crosshair = this.#corner = null;
     this.cross.hidden = true;
   }
@@ -292,7 +321,7 @@ export class Stage extends EventTarget {
       this.#corner = null;
     } else {
       this.#corner = { x, y };
-      this.#drawBox([x, y, x, y]);
+      this.drawing.drawBox([x, y, x, y]);
     }
   }
 }

@@ -112,6 +112,14 @@ def driver():
     driver.quit()
 
 
+def _forget(driver):
+    """Empty what the browser keeps of the page, as a new visitor has it."""
+    driver.execute_async_script(
+        "localStorage.clear(); const done = arguments[0]; const going = indexedDB.deleteDatabase('fcfi');"
+        "going.onsuccess = going.onerror = going.onblocked = () => done();"
+    )
+
+
 class Visitor:
     """What a person does on the page, and sees."""
 
@@ -168,9 +176,62 @@ class Visitor:
         dots = self.driver.find_elements(By.CSS_SELECTOR, "#dots .dot")
         return [dot.get_attribute("class").split()[1] for dot in dots]
 
+    def masks(self):
+        """Return of each mask on the photo whether it is that of the active object."""
+        return self.driver.execute_script(
+            "return [...document.querySelectorAll('#masks i')].map((mask) => mask.className === 'active')"
+        )
+
+    def rows(self):
+        """Return the label, the share of the photo, and whether it is active, of each object listed."""
+        rows = self.driver.execute_script(
+            "return [...document.querySelectorAll('#objects li')].map((row) => ["
+            "row.querySelector('input').value, row.querySelector('.share').textContent,"
+            " row.getAttribute('aria-current') === 'true'])"
+        )
+        return [tuple(row) for row in rows]
+
+    def name(self, index, label):
+        """Type the label of the object in a row."""
+        self.driver.find_elements(By.CSS_SELECTOR, "#objects input")[index].click()
+        self.driver.switch_to.active_element.send_keys(label, Keys.ENTER)
+
+    def place(self, x, y):
+        """Return the pixel of the window at the fraction (x, y) of the photo."""
+        area = self["sheet"].rect
+        return area["x"] + x * area["width"], area["y"] + y * area["height"]
+
+    def mouse(self, kind, place, button="left", modifiers=0):
+        """Send one event of the mouse, as the browser gets it."""
+        self.driver.execute_cdp_cmd(
+            "Input.dispatchMouseEvent",
+            {
+                "type": kind,
+                "x": place[0],
+                "y": place[1],
+                "button": button,
+                "buttons": 1,
+                "clickCount": 1,
+                "modifiers": modifiers,
+            },
+        )
+
+    def drag(self, start, end, modifiers=0):
+        """Press at one place, move to another, let go."""
+        self.mouse("mousePressed", start, modifiers=modifiers)
+        for share in (0.3, 0.7, 1.0):
+            between = [a + share * (b - a) for a, b in zip(start, end, strict=True)]
+            self.mouse("mouseMoved", between, modifiers=modifiers)
+        self.mouse("mouseReleased", end, modifiers=modifiers)
+
     def download(self, kind):
         self.driver.find_element(By.CSS_SELECTOR, f"[data-download={kind}]").click()
-        suffix = {"png": "mask.png", "polygon": "polygons.json", "coco": "coco.json"}[kind]
+        suffix = {
+            "png": "mask.png",
+            "cutout": "cutout.png",
+            "polygon": "polygons.json",
+            "coco": "coco.json",
+        }[kind]
         path = self.downloads / f"cat-{suffix}"
         self.until(path.exists)
         return path.read_bytes()
@@ -183,6 +244,8 @@ class Visitor:
 
 @pytest.fixture
 def visitor(driver, address, tmp_path):
+    driver.get(address)
+    _forget(driver)
     driver.get(address)
     yield Visitor(driver, tmp_path)
     complaints = [entry for entry in driver.get_log("browser") if "/images" not in entry["message"]]
@@ -197,7 +260,7 @@ def test_from_a_sample_to_the_files(visitor, predictor, address):
     assert np.abs(after - before).sum(axis=2).max() > 100
     assert visitor["confidence"].text.endswith("%")
     assert visitor["milliseconds"].text.endswith("ms")
-    assert visitor["mask"].is_displayed()
+    assert visitor.masks() == [True]
 
     visitor.click(0.9, 0.6, clicks=2, key=Keys.ALT)
     visitor.click(0.9, 0.2, clicks=3, right=True)
@@ -222,7 +285,7 @@ def test_from_a_sample_to_the_files(visitor, predictor, address):
 
     visitor["reset"].click()
     visitor.settled(0)
-    assert not visitor["mask"].is_displayed()
+    assert visitor.masks() == []
     assert not visitor.driver.find_element(By.CSS_SELECTOR, "[data-download=png]").is_enabled()
 
     loaded = visitor.driver.execute_script(
@@ -314,10 +377,215 @@ def test_refused_file_leaves_a_sentence_and_the_photo(visitor, tmp_path):
     (tmp_path / "notes.jpg").write_text("no picture at all")
     visitor["file"].send_keys(str(tmp_path / "notes.jpg"))
     visitor.until(lambda: visitor["message"].is_displayed())
+    assert "notes.jpg" in visitor["message"].text
     assert "not a picture" in visitor["message"].text
     visitor["dismiss"].click()
     assert not visitor["message"].is_displayed()
     visitor.click(0.4, 0.4, clicks=2)
+
+
+def test_several_objects_with_labels(visitor, predictor):
+    visitor.open_sample("cat.jpg")
+    visitor.click(0.45, 0.45, clicks=1)
+    visitor.name(0, "cat")
+    visitor["add"].click()
+    visitor.settled(0)
+    visitor.click(0.1, 0.9, clicks=1)
+    visitor.name(1, "table")
+    visitor["stage"].send_keys("o")
+    visitor.settled(0)
+    visitor.click(0.95, 0.05, clicks=1)
+    visitor.until(lambda: all("%" in share for _, share, _ in visitor.rows()))
+    assert [(label, active) for label, _, active in visitor.rows()] == [
+        ("cat", False),
+        ("table", False),
+        ("table", True),
+    ]
+    assert visitor.masks() == [False, False, True]
+    visitor.screenshot("three objects")
+
+    coco = json.loads(visitor.download("coco"))
+    assert [category["name"] for category in coco["categories"]] == ["cat", "table"]
+    assert [one["category_id"] for one in coco["annotations"]] == [1, 2, 2]
+    masks = [coco_mask.decode(one["segmentation"]) for one in coco["annotations"]]
+    assert np.sum(masks, axis=0).max() == 1, "no pixel belongs to two objects"
+    numbers = np.asarray(Image.open(io.BytesIO(visitor.download("png"))))
+    for number, mask in enumerate(masks, start=1):
+        np.testing.assert_array_equal(numbers == number, mask == 1)
+    assert len(json.loads(visitor.download("polygon"))["objects"]) == 3
+    cutout = np.asarray(Image.open(io.BytesIO(visitor.download("cutout"))))
+    assert cutout.shape[2] == 4
+
+    visitor["stage"].send_keys(",")
+    visitor.until(lambda: visitor.rows()[1][2])
+    visitor["stage"].send_keys("z", "z")  # the third object's click, then that it was begun
+    visitor.until(lambda: len(visitor.rows()) == 2)
+    visitor.driver.find_element(By.CSS_SELECTOR, "#objects .cross").click()
+    visitor.until(lambda: [label for label, _, _ in visitor.rows()] == ["table"])
+    visitor["undo"].click()
+    visitor.until(lambda: [label for label, _, _ in visitor.rows()] == ["cat", "table"])
+
+
+def test_a_click_is_moved_and_removed_by_its_dot(visitor):
+    visitor.open_sample("cat.jpg")
+    visitor.click(0.3, 0.5, clicks=1)
+    visitor.click(0.7, 0.5, clicks=2, key=Keys.ALT)
+    before = visitor["masks"].get_attribute("innerHTML")
+    visitor.drag(visitor.place(0.7, 0.5), visitor.place(0.6, 0.8))
+    visitor.until(lambda: visitor["masks"].get_attribute("innerHTML") != before)
+    visitor.settled(2)
+    moved = visitor.driver.find_elements(By.CSS_SELECTOR, "#dots .dot")[1]
+    assert (
+        float(moved.value_of_css_property("top").removesuffix("px")) > 0.7 * visitor["sheet"].size["height"]
+    )
+    assert visitor.dots() == ["positive", "negative"]
+    visitor.click(0.3, 0.5, clicks=1, right=True)
+    assert visitor.dots() == ["negative"]
+    visitor["undo"].click()
+    visitor.settled(2)
+    visitor["stage"].send_keys(Keys.DELETE)
+    visitor.settled(1)
+    assert visitor.dots() == ["positive"]
+
+
+def test_nothing_is_lost_by_another_photo_or_a_reload(visitor, address):
+    visitor.open_sample("cat.jpg")
+    visitor.click(0.3, 0.5, clicks=1)
+    visitor.click(0.9, 0.9, clicks=2, key=Keys.ALT)
+    visitor.name(0, "cat")
+    visitor.open_sample("coffee.jpg")
+    visitor.settled(0)
+    visitor.open_sample("cat.jpg")
+    visitor.settled(2)
+    assert visitor.dots() == ["positive", "negative"]
+    assert visitor.rows()[0][0] == "cat"
+    visitor.driver.get(address)
+    visitor.settled(2)
+    assert "cat.jpg" in visitor["photo-facts"].text
+    assert visitor.rows()[0][0] == "cat"
+
+    visitor.driver.execute_async_script(
+        "const done = arguments[0]; const opening = indexedDB.open('fcfi', 1);"
+        "opening.onsuccess = () => {"
+        "  const change = opening.result.transaction('photos', 'readwrite');"
+        "  change.objectStore('photos').clear();"
+        "  change.oncomplete = () => (opening.result.close(), done());"
+        "};"
+    )
+    visitor.driver.get(address)
+    visitor.until(lambda: visitor["message"].is_displayed())
+    assert "Open cat.jpg again" in visitor["message"].text
+    visitor.open_sample("cat.jpg")
+    visitor.settled(2)
+
+    visitor["forget"].click()
+    visitor.until(lambda: "forgotten" in visitor["message"].text)
+    visitor.driver.get(address)
+    visitor.until(lambda: visitor["model"].text)
+    assert visitor["welcome"].is_displayed()
+
+
+def test_a_start_is_painted_or_read_from_a_mask(visitor, tmp_path):
+    visitor.open_sample("cat.jpg")
+    visitor["stage"].send_keys("p")
+    visitor.drag(visitor.place(0.3, 0.4), visitor.place(0.6, 0.6))
+    visitor.until(lambda: visitor.masks() == [True])
+    visitor.settled(0)
+    assert visitor.dots() == ["positive"]  # the click that the start implies
+    visitor.screenshot("painted")
+    visitor["stage"].send_keys("p")
+    visitor.click(0.8, 0.2, clicks=1, key=Keys.ALT)
+    visitor["reset"].click()
+    visitor.settled(0)
+
+    with Image.open(SAMPLES / "cat.jpg") as photo:
+        width, height = photo.size
+    mask = np.zeros((height, width), np.uint8)
+    mask[height // 4 : height // 2, width // 3 : width // 2] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    visitor["mask-file"].send_keys(str(tmp_path / "mask.png"))
+    visitor.until(lambda: visitor.masks() == [True])
+    visitor.settled(0)
+    Image.fromarray(mask[1:]).save(tmp_path / "small.png")
+    visitor["mask-file"].send_keys(str(tmp_path / "small.png"))
+    visitor.until(lambda: visitor["message"].is_displayed())
+    assert "small.png has" in visitor["message"].text
+    assert visitor.masks() == [True]
+
+
+def test_the_place_worth_asking_is_answered_with_yes_or_no(visitor):
+    visitor.open_sample("coffee.jpg")
+    visitor.click(0.5, 0.5, clicks=1)
+    assert not visitor["suggestion"].is_displayed()
+    visitor["suggestions-shown"].click()
+    visitor.until(lambda: visitor["yes"].is_displayed())
+    visitor["stage"].send_keys("n")
+    visitor.settled(2)
+    assert visitor.dots() == ["positive", "negative"]
+    visitor.until(lambda: visitor["yes"].is_displayed())
+    visitor["yes"].click()
+    visitor.settled(3)
+    assert visitor.dots()[-1] == "positive"
+
+
+def dropped(visitor, kinds):
+    """Drop text of some kinds on the page, as dragging from another page does."""
+    visitor.driver.execute_script(
+        "const transfer = new DataTransfer();"
+        "for (const [kind, text] of Object.entries(arguments[0])) transfer.setData(kind, text);"
+        "document.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true }));",
+        kinds,
+    )
+
+
+def test_a_link_from_another_page(visitor, site):
+    photo = (SAMPLES / "rocket.jpg").read_bytes()
+    open_to_all = {"Access-Control-Allow-Origin": "*", "Content-Type": "image/jpeg"}
+    site.answers["/pictures/rocket.jpg"] = 200, open_to_all, photo
+    site.answers["/closed/rocket.jpg"] = 200, {"Content-Type": "image/jpeg"}, photo
+    site.answers["/page.html"] = 200, {**open_to_all, "Content-Type": "text/html"}, b"<p>no picture</p>"
+    visitor.until(lambda: visitor["model"].text)
+    dropped(visitor, {"text/html": f'<a href="{site.url}"><img src="{site.url}/pictures/rocket.jpg"></a>'})
+    visitor.until(lambda: "rocket.jpg" in visitor["photo-facts"].text)
+    for address, sentence in (
+        (f"{site.url}/closed/rocket.jpg", "does not hand its pictures"),
+        (f"{site.url}/page.html", "leads to no picture"),
+    ):
+        dropped(visitor, {"text/uri-list": address})
+        visitor.until(lambda sentence=sentence: sentence in visitor["message"].text)
+    dropped(visitor, {"text/plain": "words"})
+    visitor.until(lambda: "no picture" in visitor["message"].text)
+    visitor.driver.get_log("browser")  # the browser complains of what the closed site refused
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 577), (657, 900), (390, 844), (844, 390), (1280, 900)])
+def test_downloads_keys_and_tools_are_in_sight(visitor, width, height):
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    visitor.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        visitor.open_sample("cat.jpg")
+        visitor.click(0.45, 0.45, clicks=1)
+        visitor.screenshot(f"{width} x {height}")
+        for element in (
+            *visitor.driver.find_elements(By.CSS_SELECTOR, "[data-download]"),
+            visitor["keys-open"],
+            visitor["undo"],
+            visitor["sheet"],
+        ):
+            area = element.rect
+            assert element.is_displayed()
+            assert area["x"] >= 0
+            assert area["x"] + area["width"] <= width
+            assert area["y"] >= 0
+            assert area["y"] + area["height"] <= height
+        assert visitor.driver.execute_script("return document.documentElement.scrollWidth") <= width
+        assert visitor.driver.execute_script("return document.documentElement.scrollHeight") <= height
+        visitor["stage"].send_keys("?")
+        visitor.until(lambda: visitor["keys"].is_displayed())
+        visitor.driver.find_element(By.CSS_SELECTOR, "#keys button").click()
+        visitor.until(lambda: not visitor["keys"].is_displayed())
+    finally:
+        visitor.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_another_answer_is_chosen_by_its_picture_or_its_number(visitor):
@@ -327,10 +595,10 @@ def test_another_answer_is_chosen_by_its_picture_or_its_number(visitor):
     answers = visitor.driver.find_elements(By.CSS_SELECTOR, "#choices button")
     assert len(answers) > 1
     given = [answer.get_attribute("aria-pressed") for answer in answers].index("true")
-    before = visitor["mask"].get_attribute("style")
+    before = visitor["masks"].get_attribute("innerHTML")
     other = (given + 1) % len(answers)
     visitor["stage"].send_keys(str(other + 1))
-    visitor.until(lambda: visitor["mask"].get_attribute("style") != before)
+    visitor.until(lambda: visitor["masks"].get_attribute("innerHTML") != before)
     visitor.settled(2)
     visitor.until(lambda: visitor["choice-panel"].is_displayed())
     answers = visitor.driver.find_elements(By.CSS_SELECTOR, "#choices button")

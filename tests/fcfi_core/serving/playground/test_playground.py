@@ -8,6 +8,7 @@ import io
 import json
 import threading
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from fcfi_core import Click, Predictor, WeightsError
 from fcfi_core.prompt import MOST_CLICKS
 from fcfi_core.serving.playground import routes
 from fcfi_core.serving.playground import server as playground_server
+from fcfi_core.serving.playground.scene import apart
 
 ASSETS = Path(playground_server.__file__).parent / "assets"
 CLICKS = [{"x": 70, "y": 40}, {"x": 10, "y": 10, "positive": False}]
@@ -127,6 +129,86 @@ def test_files(client, predictor, photo, digest):
     assert file("gif").status_code == 400
 
 
+SCENE = {
+    "objects": [
+        {"label": "disk", "clicks": CLICKS},
+        {"clicks": [{"x": 20, "y": 80}]},
+        {"label": "disk", "box": [50, 20, 90, 60]},
+    ]
+}
+
+
+def test_objects_of_a_scene_do_not_overlap(client, digest):
+    shapes = client.post(f"/playground/images/{digest}/scene", json=SCENE).json()
+    masks = [opaque(shape["mask"]) for shape in shapes]
+    assert len(masks) == 3
+    assert np.sum(masks, axis=0).max() == 1
+    assert [shape["area"] for shape in shapes] == [mask.sum() for mask in masks]
+
+    def file(kind):
+        return client.post(
+            f"/playground/images/{digest}/file", json={**SCENE, "format": kind, "name": "a.png"}
+        )
+
+    coco = file("coco").json()
+    assert [one["name"] for one in coco["categories"]] == ["disk", "object"]
+    assert [one["category_id"] for one in coco["annotations"]] == [1, 2, 1]
+    for one, mask in zip(coco["annotations"], masks, strict=True):
+        np.testing.assert_array_equal(coco_mask.decode(one["segmentation"]), mask)
+    numbers = np.asarray(Image.open(io.BytesIO(file("png").content)))
+    np.testing.assert_array_equal(numbers, sum(number * mask for number, mask in enumerate(masks, start=1)))
+    assert [one["label"] for one in file("polygon").json()["objects"]] == ["disk", "object", "disk"]
+    cutout = np.asarray(Image.open(io.BytesIO(file("cutout").content)))
+    assert cutout.shape[2] == 4
+    assert (cutout[..., 3] == 255).any()
+
+
+def test_what_lies_within_another_object_lies_in_front(colour_model):
+    """A large sure mask around a small one that the network is less sure of."""
+    rows, columns = np.mgrid[:96, :128]
+    far = np.hypot(columns - 64, rows - 48)
+    pixels = np.where(far[..., None] < 40, (200, 60, 40), (30, 30, 90)).astype(np.uint8)
+    predictor = Predictor(colour_model)
+    whole = predictor.segment(pixels, [(64, 48)])
+    within = replace(whole, cleaned_mask=far < 8, view=whole.view * np.float32(0.7))
+    aside = replace(whole, cleaned_mask=columns > 90, view=whole.view * np.float32(0.7))
+    outer, inner, other = apart([whole, within, aside])
+    np.testing.assert_array_equal(inner.mask, far < 8)
+    assert not (outer.mask & inner.mask).any()
+    np.testing.assert_array_equal(other.mask, (columns > 90) & ~whole.mask)
+    assert apart([whole])[0] is whole
+
+
+@pytest.mark.parametrize(
+    ("objects", "named"),
+    [
+        ([], "objects is []"),
+        ("abc", "abc"),
+        ([{"clicks": CLICKS}, {}], "no click"),
+        ([{"clicks": CLICKS}, {"clicks": [{"x": 999, "y": 0}]}], "object 2: "),
+        ([{"clicks": CLICKS, "label": 3}], "label is 3"),
+        ([7], "object 1: "),
+        ([{"clicks": CLICKS}] * 201, "201 objects"),
+    ],
+)
+def test_bad_scene_is_one_sentence(client, digest, objects, named):
+    answer = client.post(f"/playground/images/{digest}/scene", json={"objects": objects})
+    assert answer.status_code == 400
+    assert named in answer.json()["error"]
+
+
+def test_nothing_to_cut_out_is_one_sentence(client, digest):
+    answer = client.post(f"/playground/images/{digest}/file", json={"clicks": CLICKS[1:], "format": "cutout"})
+    assert answer.status_code == 400
+    assert "nothing to cut out" in answer.json()["error"]
+
+
+def test_the_place_worth_asking_comes_with_the_mask(client, predictor, photo, digest):
+    answer = client.post(f"/playground/images/{digest}/mask", json={"clicks": CLICKS[:1]}).json()
+    place = predictor.segment(photo, [Click(70, 40)]).suggestion
+    assert answer["suggestion"] == (asdict(place) if place else None)
+
+
 def test_photo_the_browser_cannot_show(client, photo):
     deep = io.BytesIO()
     Image.fromarray(photo[:, :, 0].astype(np.uint16) * 256).save(deep, "TIFF")
@@ -166,7 +248,9 @@ def test_bad_prompt_is_one_sentence(client, digest, body, named):
         lambda inner: (
             st.lists(inner, max_size=5)
             | st.dictionaries(
-                st.sampled_from(["clicks", "box", "x", "y", "positive", "format"]), inner, max_size=5
+                st.sampled_from(["clicks", "box", "x", "y", "positive", "format", "objects", "label"]),
+                inner,
+                max_size=5,
             )
         ),
     )
@@ -174,7 +258,7 @@ def test_bad_prompt_is_one_sentence(client, digest, body, named):
 @settings(deadline=None, max_examples=60)
 def test_no_body_breaks_the_server(client, encoded, body):
     digest = client.post("/playground/images", content=encoded).json()["image"]
-    for action in ("mask", "file"):
+    for action in ("mask", "file", "scene"):
         answer = client.post(f"/playground/images/{digest}/{action}", content=json.dumps(body))
         assert answer.status_code in (200, 400)
 
