@@ -82,6 +82,10 @@ class LabelStudio:
         headers = {"Content-Type": "application/json"}
         return self._json(self.ask("PATCH", path, json.dumps(content).encode(), headers), path)
 
+    def delete(self, path: str) -> None:
+        """Delete what lies at ``path``; raises DataError unless the status is 2xx."""
+        self._json(self.ask("DELETE", path), path)
+
     def upload(self, project: int, files: Sequence[tuple[str, bytes]]) -> int:
         """Import image files (name, content) as tasks of ``project``; return how many tasks came of it."""
         border = secrets.token_hex(16)

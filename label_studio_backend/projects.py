@@ -62,14 +62,14 @@ def _same_config(one: str, other: str) -> bool:
 def missing(server: LabelStudio, project: int, files: Sequence[Path]) -> list[Path]:
     """Return those of ``files`` of whose name the project holds no image yet."""
     there: Counter[str] = Counter()
-    for task in _pages(server, f"/api/tasks?project={project}&fields=task_only&page_size={_PAGE}", "tasks"):
+    for task in tasks_of(server, project):
         for value in as_mapping(task.get("data")).values():
             if isinstance(value, str):
                 name = PurePosixPath(unquote(urlsplit(value).path)).name
                 there[UPLOAD_PREFIX.sub("", name)] += 1
     found = []
     for file in files:
-        name = _stored_name(file.name)
+        name = stored_name(file.name)
         if there[name] > 0:
             there[name] -= 1
         else:
@@ -77,7 +77,17 @@ def missing(server: LabelStudio, project: int, files: Sequence[Path]) -> list[Pa
     return found
 
 
-def _stored_name(name: str) -> str:
+def tasks_of(server: LabelStudio, project: int) -> Iterator[dict[str, Any]]:
+    """Yield the tasks of ``project``: their numbers and data."""
+    yield from _pages(server, f"/api/tasks?project={project}&fields=task_only&page_size={_PAGE}", "tasks")
+
+
+def entries_of(answer: Any) -> list[dict[str, Any]]:
+    """Return the entries of a list that Label Studio gave at once."""
+    return [dict(as_mapping(entry)) for entry in as_list(answer)]
+
+
+def stored_name(name: str) -> str:
     """Return what Label Studio makes of a file's name."""
     return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))
 

@@ -13,6 +13,7 @@ from fcfi_core.datasets.left_out import listed
 from fcfi_core.errors import DataError, SettingsError
 from fcfi_core.outputs import require_apart
 from label_studio_backend import conversion, projects
+from label_studio_backend import priorities as priority_scores
 from label_studio_backend.connection import connect, health
 from label_studio_backend.label_studio import LabelStudio
 from label_studio_backend.labelling_templates import labelling_config
@@ -59,6 +60,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     setup.add_argument("--boxes", action="store_true", help="offer boxes as prompts, beside clicks")
     setup.set_defaults(action=_setup)
+    priorities = actions.add_parser(
+        "priorities",
+        help="give tasks scores, so that Label Studio hands out the neediest first",
+        description="Give the tasks of a project prediction scores that follow from a table of `fcfi rank`, "
+        "low where a person is needed most. In the data manager order by *Prediction score*, or choose "
+        "*Uncertainty sampling* in the project's settings.",
+    )
+    priorities.add_argument("table", metavar="TABLE.csv", type=Path, help="of `fcfi rank`")
+    priorities.add_argument("--project", type=int, required=True, help="number of the project")
+    priorities.add_argument("--url", help="Label Studio's address (LABEL_STUDIO_URL)")
+    priorities.add_argument("--token", help="access token (better: LABEL_STUDIO_API_KEY)")
+    priorities.set_defaults(action=_priorities)
     export = actions.add_parser(
         "export",
         help="turn a JSON export into COCO, YOLO-seg, COCO panoptic or PNG label maps",
@@ -103,6 +116,23 @@ def _setup(arguments: argparse.Namespace) -> int:
     print("then: Auto-Annotation on, key M (the smart tool), a label's key, click; Alt+click takes away;")
     print("tick to keep the mask, then Submit")
     return 0
+
+
+def _priorities(arguments: argparse.Namespace) -> int:
+    settings = Settings.from_environment(os.environ)
+    url = arguments.url or settings.label_studio_url
+    if not url:
+        raise SettingsError("Label Studio's address is missing; give --url or set LABEL_STUDIO_URL.")
+    ranked = priority_scores.read(arguments.table)
+    server = LabelStudio(url, arguments.token or settings.label_studio_token)
+    server.who_am_i()
+    sent = priority_scores.send(server, arguments.project, ranked)
+    print(
+        f"{sent.scored} task(s) of project {arguments.project} have a score; lowest first is neediest first"
+    )
+    if sent.unknown or sent.unclear:
+        print(f"{sent.unknown} image(s) that no task holds, {sent.unclear} that several tasks hold, left out")
+    return 0 if sent.scored else 1
 
 
 def _export(arguments: argparse.Namespace) -> int:

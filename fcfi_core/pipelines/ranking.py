@@ -1,0 +1,148 @@
+"""Images in order of need: where a person's clicks are worth most, by the model's own doubt.
+
+An image with prompts (boxes, clicks, drafts) needs as much as its objects are doubtful: one minus the
+expected IoU of each mask, on average. An image without prompts is asked at nine places, in the middle of the
+thirds of its sides: whatever lies there is an object to the network, and its doubts stand for the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fcfi_core import images
+from fcfi_core.clicks import Click
+from fcfi_core.datasets.left_out import nothing_noted
+from fcfi_core.errors import DataError, FcfiError
+from fcfi_core.images import LoadedImage
+from fcfi_core.pipelines.prompts import ImagePrompts, OpenedImage, PromptSource
+from fcfi_core.predictor import Predictor
+from fcfi_core.prompt import Prompt
+
+_PLACES = 3
+"""Along each side, where an image without prompts is asked."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one image needs.
+
+    Args:
+        image: its name in the source.
+        id: the source's own number of it, if it has one.
+        need: 0 (nothing in doubt) to 1; NaN if that cannot be said.
+        objects: how many masks it is the mean of.
+        least: confidence of the most doubtful one, 0..1.
+        error: why nothing can be said; "" if something can.
+    """
+
+    image: str
+    id: int | None
+    need: float
+    objects: int
+    least: float
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive images of a source, for platforms that hand them out together.
+
+    Args:
+        number: from 0, in the order of the source.
+        first, last: index of its first and last image, from 0.
+        need: mean of those of which something can be said; NaN if that is none.
+    """
+
+    number: int
+    first: int
+    last: int
+    need: float
+
+
+def needs(
+    predictor: Predictor,
+    source: PromptSource,
+    progress: Callable[[Sequence[ImagePrompts]], Iterable[ImagePrompts]] = iter,
+) -> list[Need]:
+    """Return what each image of ``source`` needs, in its order.
+
+    Args:
+        predictor: whose doubt counts.
+        source: images, with prompts or without.
+        progress: sees the images on their way.
+    """
+    return [_need(predictor, image) for image in progress(source.images)]
+
+
+def by_need(found: Iterable[Need]) -> list[Need]:
+    """Return the neediest first; what cannot be judged comes last, for it needs a person in another way."""
+    return sorted(found, key=lambda one: (bool(one.error), -one.need if not one.error else 0.0))
+
+
+def batches(found: Sequence[Need], size: int) -> list[Batch]:
+    """Return the batches of ``size`` consecutive images, the neediest first."""
+    made = []
+    for number, first in enumerate(range(0, len(found), size)):
+        part = [one.need for one in found[first : first + size] if not one.error]
+        mean = sum(part) / len(part) if part else float("nan")
+        made.append(Batch(number, first, min(first + size, len(found)) - 1, mean))
+    return sorted(made, key=lambda one: -one.need if one.need == one.need else 1.0)
+
+
+def photos_without_prompts(folder: Path, max_pixels: int | None = None) -> PromptSource:
+    """Return the photos in ``folder`` and the folders below, by name.
+
+    Raises:
+        DataError: if there is none.
+    """
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in images.READABLE_SUFFIXES and path.is_file()
+    )
+    if not paths:
+        raise DataError(f"{str(folder)!r} holds no photo; give a folder with photos, or a source of prompts.")
+    found = [
+        ImagePrompts(path.relative_to(folder).as_posix(), partial(_opened, path, max_pixels))
+        for path in paths
+    ]
+    return PromptSource(folder.name, "", found, {})
+
+
+def _opened(path: Path, max_pixels: int | None) -> OpenedImage:
+    return OpenedImage(images.load(path, max_pixels=max_pixels), ())
+
+
+def _need(predictor: Predictor, image: ImagePrompts) -> Need:
+    try:
+        opened = image.read()
+        loaded = predictor.load(opened.picture)
+        found = list(_confidences(predictor, loaded, opened))
+    except (FcfiError, OSError) as error:
+        return Need(image.name, image.id, float("nan"), 0, float("nan"), str(error))
+    if not found:
+        reason = "no object of it can be asked for."
+        return Need(image.name, image.id, float("nan"), 0, float("nan"), reason)
+    return Need(image.name, image.id, 1 - sum(found) / len(found), len(found), min(found))
+
+
+def _confidences(predictor: Predictor, loaded: LoadedImage, opened: OpenedImage) -> Iterator[float]:
+    if not opened.objects:
+        for prompt in _asked_everywhere(loaded.width, loaded.height):
+            yield predictor.answer(loaded, prompt).confidence
+    for wanted in opened.objects:
+        try:
+            yield predictor.answer(loaded, wanted.prompt(nothing_noted)).confidence
+        except FcfiError:
+            continue  # one damaged object says nothing of the others
+
+
+def _asked_everywhere(width: int, height: int) -> Iterator[Prompt]:
+    for row in range(_PLACES):
+        for column in range(_PLACES):
+            x = min(int(width * (column + 0.5) / _PLACES), width - 1)
+            y = min(int(height * (row + 0.5) / _PLACES), height - 1)
+            yield Prompt((Click(x, y),))
