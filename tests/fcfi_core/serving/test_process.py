@@ -51,9 +51,11 @@ def server(free):
         lines.append(line)
     child.port = free
     yield child
-    if child.poll() is None:
-        child.kill()
-    child.wait()
+    child.terminate()
+    try:
+        child.wait(30)
+    finally:
+        child.kill()  # does nothing to one that has ended
     child.stderr.close()
     child.stdout.close()
 
