@@ -18,24 +18,22 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from fcfi_core.checkpoints import read_checkpoint, resolve
 from fcfi_core.engines.base import Array, Encoded, Engine, Maps
 from fcfi_core.errors import SettingsError
 from fcfi_core.model import Model
 from fcfi_core.networks.base import resized
-from fcfi_core.networks.feedback_correction import FeedbackCorrection
+from fcfi_core.networks.feedback_correction import FeedbackCorrection, Network, Seen, with_correction
 from fcfi_core.networks.feedback_fusion import FeedbackFusion
 from fcfi_core.predictor import Predictor
 
 ABLATIONS = ("no-ffcm", "no-cffm", "no-feedback", "no-zoom", "flip")
-
-Network = TypeVar("Network", bound=nn.Module)
 
 
 def ablated(predictor: Predictor, checkpoint: str | Path, names: str) -> Predictor:
@@ -79,33 +77,21 @@ def ablated(predictor: Predictor, checkpoint: str | Path, names: str) -> Predict
 
 def bypassed(network: Network, *, correction: bool = False, fusion: bool = False) -> Network:
     """Return a copy of ``network`` without FFCM (``correction``) and CFFM (``fusion``)."""
-    copied = copy.deepcopy(network)
-    for name, module in list(copied.named_modules()):
-        parent, _, attribute = name.rpartition(".")
-        if correction and isinstance(module, FeedbackCorrection):
-            setattr(copied.get_submodule(parent), attribute, _NoCorrection())
-        if fusion and isinstance(module, FeedbackFusion):
-            setattr(copied.get_submodule(parent), attribute, _NoFusion())
+    copied = with_correction(network, _NoCorrection) if correction else copy.deepcopy(network)
+    for module in copied.modules():
+        if fusion and type(module) is FeedbackFusion:
+            module.__class__ = _NoFusion
     return copied
 
 
-class _NoCorrection(nn.Module):
+class _NoCorrection(FeedbackCorrection):
     """Stands in for FFCM: the previous mask at feature size."""
 
-    def forward(
-        self,
-        image: Tensor,
-        click_maps: Tensor,
-        features: Tensor,
-        feedback: Tensor,
-        new_points: Tensor,
-        *,
-        soft_window: bool = False,
-    ) -> tuple[Tensor, None]:
-        return resized(feedback, *features.shape[-2:]), None
+    def around_clicks(self, seen: Seen, new_points: Any, soft_window: bool) -> tuple[Tensor, None]:
+        return seen.feedback, None
 
 
-class _NoFusion(nn.Module):
+class _NoFusion(FeedbackFusion):
     """Stands in for CFFM: features and corrected feedback as they came."""
 
     def forward(self, features: Tensor, corrected: Tensor, gate: float | Tensor) -> tuple[Tensor, Tensor]:

@@ -8,17 +8,13 @@ example it was traced with.
 
 from __future__ import annotations
 
-import copy
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from fcfi_core.networks.base import resized
-from fcfi_core.networks.feedback_correction import FeedbackCorrection
-
-Network = TypeVar("Network", bound=nn.Module)
+from fcfi_core.networks.feedback_correction import FeedbackCorrection, Network, Seen, with_correction
 
 
 class Focus(NamedTuple):
@@ -35,30 +31,12 @@ class Focus(NamedTuple):
 class CroppedCorrection(FeedbackCorrection):
     """Corrects the feedback of one image around one click, hard window only."""
 
-    def forward(
-        self,
-        image: Tensor,
-        click_maps: Tensor,
-        features: Tensor,
-        feedback: Tensor,
-        new_points: Any,
-        *,
-        soft_window: bool = False,
-    ) -> tuple[Tensor, None]:
-        """Return the corrected feedback; see :meth:`FeedbackCorrection.forward`.
-
-        Args:
-            image, click_maps, features, feedback: of one image.
-            new_points: a :class:`Focus`.
-            soft_window: not supported here.
-        """
+    def around_clicks(self, seen: Seen, new_points: Any, soft_window: bool) -> tuple[Tensor, None]:
+        """See :meth:`FeedbackCorrection.around_clicks`; ``new_points`` is a :class:`Focus`."""
         focus: Focus = new_points
-        height, width = features.shape[-2:]
-        feedback = resized(feedback, height, width)
-        image, click_maps = resized(image, height, width), resized(click_maps, height, width)
         near = [
             maps.index_select(2, focus.rows).index_select(3, focus.columns)
-            for maps in (image, click_maps, feedback, features)
+            for maps in (seen.image, seen.click_maps, seen.feedback, seen.features)
         ]
         unit = functional.normalize(self.info_encoder(torch.cat(near, dim=1)), dim=1, eps=1e-12)
         at_click = unit.flatten(2).index_select(2, focus.cell).unsqueeze(3)
@@ -67,13 +45,9 @@ class CroppedCorrection(FeedbackCorrection):
         # Products with rows of zeros and a single one: moved values, nothing is rounded.
         moved = focus.spread_rows @ moved[0, 0] @ focus.spread_columns
         inside = focus.spread_rows.sum(dim=1, keepdim=True) @ focus.spread_columns.sum(dim=0, keepdim=True)
-        return feedback * (1 - inside) + moved, None
+        return seen.feedback * (1 - inside) + moved, None
 
 
 def with_cropped_correction(network: Network) -> Network:
     """Return a copy of ``network`` in which every FFCM computes its window alone, with the same weights."""
-    copied = copy.deepcopy(network)
-    for module in copied.modules():
-        if type(module) is FeedbackCorrection:
-            module.__class__ = CroppedCorrection
-    return copied
+    return with_correction(network, CroppedCorrection)

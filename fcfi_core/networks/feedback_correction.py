@@ -7,6 +7,9 @@ label l), ``F' = F`` outside.
 
 from __future__ import annotations
 
+import copy
+from typing import Any, NamedTuple, TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,9 +19,28 @@ from fcfi_core.networks.blocks import ConvNormRelu, SeparableConvNormRelu
 
 _WINDOW_STEEPNESS = 10.0
 
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Seen(NamedTuple):
+    """What FFCM looks at, all of the features' size."""
+
+    image: Tensor
+    """(B, 3, h, w), normalised."""
+    click_maps: Tensor
+    """(B, 2 or 3, h, w)."""
+    feedback: Tensor
+    """(B, 1, h, w), probabilities of the previous round."""
+    features: Tensor
+    """(B, in_channels, h, w)."""
+    pixels: tuple[int, int]
+    """Height and width that the places of clicks refer to."""
+
 
 class FeedbackCorrection(nn.Module):
     """Corrects the feedback around each new click.
+
+    Other ways to compute the same override :meth:`around_clicks`; see :func:`with_correction`.
 
     Args:
         in_channels: channels of the features.
@@ -67,21 +89,30 @@ class FeedbackCorrection(nn.Module):
             (B, 1, h, w) probabilities, and (B, 1, h, w) window values or None.
         """
         height, width = features.shape[-2:]
+        seen = Seen(
+            resized(image, height, width),
+            resized(click_maps, height, width),
+            resized(feedback, height, width),
+            features,
+            (feedback.shape[-2], feedback.shape[-1]),
+        )
+        return self.around_clicks(seen, new_points, soft_window)
+
+    def around_clicks(self, seen: Seen, new_points: Any, soft_window: bool) -> tuple[Tensor, Tensor | None]:
+        """Return what :meth:`forward` does, of maps that have the features' size already."""
+        (height, width), pixels = seen.features.shape[-2:], seen.pixels
+        corrected = seen.feedback
         if new_points.dim() == 2:
             new_points = new_points.unsqueeze(1)
-        new_points = new_points.to(device=features.device, dtype=torch.float32)
-        image, click_maps = resized(image, height, width), resized(click_maps, height, width)
-        corrected = resized(feedback, height, width)
+        new_points = new_points.to(device=seen.features.device, dtype=torch.float32)
         window = None
         for index in range(new_points.shape[1]):
             y, x, label = new_points[:, index].unbind(dim=1)
-            embedding = self.info_encoder(torch.cat((image, click_maps, corrected, features), dim=1))
-            similarity = _affinity(
-                embedding, _cells(y, feedback.shape[-2], height), _cells(x, feedback.shape[-1], width)
-            )
+            embedding = self.embedded(seen, corrected)
+            similarity = _affinity(embedding, _cells(y, pixels[0], height), _cells(x, pixels[1], width))
             label = label.view(-1, 1, 1, 1)
-            rows = _window_bounds(y, feedback.shape[-2], height, self.expansion_ratio)
-            columns = _window_bounds(x, feedback.shape[-1], width, self.expansion_ratio)
+            rows = _window_bounds(y, pixels[0], height, self.expansion_ratio)
+            columns = _window_bounds(x, pixels[1], width, self.expansion_ratio)
             moved = (1 - similarity) * corrected + similarity * label
             if soft_window:
                 window = _soft_span(rows, height).unsqueeze(-1) * _soft_span(columns, width).unsqueeze(-2)
@@ -91,6 +122,22 @@ class FeedbackCorrection(nn.Module):
                 inside = _hard_span(rows, height).unsqueeze(-1) & _hard_span(columns, width).unsqueeze(-2)
                 corrected = torch.where(inside.unsqueeze(1), moved, corrected)
         return corrected, window
+
+    def embedded(self, seen: Seen, corrected: Tensor) -> Tensor:
+        """Return the embedding in which cells are compared, (B, middle_channels, h, w)."""
+        embedding: Tensor = self.info_encoder(
+            torch.cat((seen.image, seen.click_maps, corrected, seen.features), dim=1)
+        )
+        return embedding
+
+
+def with_correction(network: Network, way: type[FeedbackCorrection]) -> Network:
+    """Return a copy of ``network`` in which every FFCM computes the given way, with the same weights."""
+    copied = copy.deepcopy(network)
+    for module in copied.modules():
+        if type(module) is FeedbackCorrection:
+            module.__class__ = way
+    return copied
 
 
 def _affinity(embedding: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

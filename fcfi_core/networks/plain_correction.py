@@ -7,40 +7,25 @@ once per image and pass.
 
 from __future__ import annotations
 
-import copy
 import math
-from typing import TypeVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from fcfi_core.networks.base import resized
-from fcfi_core.networks.feedback_correction import FeedbackCorrection
-
-Network = TypeVar("Network", bound=nn.Module)
+from fcfi_core.networks.feedback_correction import FeedbackCorrection, Network, Seen, with_correction
 
 
 class PlainCorrection(FeedbackCorrection):
     """Corrects the feedback in a crop around each new click; hard window only."""
 
-    def forward(
-        self,
-        image: Tensor,
-        click_maps: Tensor,
-        features: Tensor,
-        feedback: Tensor,
-        new_points: Tensor,
-        *,
-        soft_window: bool = False,
-    ) -> tuple[Tensor, None]:
-        """Return the corrected feedback; see :meth:`FeedbackCorrection.forward`."""
-        height, width = features.shape[-2:]
-        full_height, full_width = feedback.shape[-2:]
-        image, click_maps = resized(image, height, width), resized(click_maps, height, width)
-        corrected = resized(feedback, height, width)
+    def around_clicks(self, seen: Seen, new_points: Any, soft_window: bool) -> tuple[Tensor, None]:
+        """See :meth:`FeedbackCorrection.around_clicks`; ``new_points`` is (B, K, 3)."""
+        (height, width), (full_height, full_width) = seen.features.shape[-2:], seen.pixels
+        corrected = seen.feedback
         for index in range(new_points.shape[1]):
-            embedding = self.info_encoder(torch.cat((image, click_maps, corrected, features), dim=1))
+            embedding = self.embedded(seen, corrected)
             corrected = corrected.clone()
             for sample, (y, x, label) in enumerate(new_points[:, index].tolist()):
                 top, bottom, row = self._span(y, full_height, height)
@@ -61,8 +46,4 @@ class PlainCorrection(FeedbackCorrection):
 
 def with_plain_correction(network: Network) -> Network:
     """Return a copy of ``network`` in which every FFCM computes the official way, with the same weights."""
-    copied = copy.deepcopy(network)
-    for module in copied.modules():
-        if type(module) is FeedbackCorrection:
-            module.__class__ = PlainCorrection
-    return copied
+    return with_correction(network, PlainCorrection)
