@@ -17,8 +17,9 @@ from fcfi_core.datasets.annotations import Annotations
 from fcfi_core.datasets.dataset import Dataset
 from fcfi_core.datasets.left_out import LeftOut, Note
 from fcfi_core.datasets.objects import UNNAMED, AnnotatedObject, AnnotatedPhoto, located
+from fcfi_core.datasets.parts import prompt_of_parts
 from fcfi_core.datasets.shapes import coco_box, mask_of_rings, mask_of_segmentation, whole_number
-from fcfi_core.errors import DataError, FcfiError
+from fcfi_core.errors import DataError
 from fcfi_core.prompt import Prompt
 
 _DRAWN = ("polygon", "mask")
@@ -129,21 +130,11 @@ class ItemMarks:
 
     def prompt(self, width: int, height: int, note: Note) -> Prompt:
         """Return clicks, box and mask; a damaged annotation is left out if there is another."""
-        prompts, problems = [], []
-        for one in self.group:
-            try:
-                prompts.append(_prompt(one, width, height, note))
-            except FcfiError as error:
-                problems.append(error)
-        if not prompts:
-            raise problems[0]
-        for _ in problems:
-            note("damaged annotations of an object")
-        masks = [one.mask for one in prompts if one.mask is not None]
-        return Prompt(
-            tuple(click for one in prompts for click in one.clicks),
-            next((one.box for one in prompts if one.box is not None), None),
-            np.logical_or.reduce(masks) if masks else None,
+        return prompt_of_parts(
+            self.group,
+            lambda one: _prompt(one, width, height, note),
+            note,
+            "damaged annotations of an object",
         )
 
 

@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from fcfi_core.clicks import Box, Click
+from fcfi_core.clicks import Click
 from fcfi_core.datasets.annotations import Annotations
 from fcfi_core.datasets.dataset import Dataset
 from fcfi_core.datasets.left_out import LeftOut, Note
 from fcfi_core.datasets.objects import UNNAMED, AnnotatedObject, AnnotatedPhoto, BoolMask, located
+from fcfi_core.datasets.parts import prompt_of_parts
 from fcfi_core.datasets.shapes import box_of_edges, mask_of_rings, whole_number
-from fcfi_core.errors import DataError, FcfiError
+from fcfi_core.errors import DataError
 from fcfi_core.prompt import Prompt
 
 _DRAWN = ("polygon", "circle", "mask")
@@ -147,22 +148,8 @@ class Shapes:
 
     def prompt(self, width: int, height: int, note: Note) -> Prompt:
         """Return clicks, box and mask; a damaged shape is left out if there is another."""
-        prompts, problems = [], []
-        for kind, points, mask in self.parts:
-            try:
-                prompts.append(_prompt(kind, points, mask, width, height, note))
-            except FcfiError as error:
-                problems.append(error)
-        if not prompts:
-            raise problems[0]
-        for _ in problems:
-            note("damaged shapes of an object")
-        boxes = [one.box for one in prompts if one.box is not None]
-        masks = [one.mask for one in prompts if one.mask is not None]
-        return Prompt(
-            tuple(click for one in prompts for click in one.clicks),
-            _around(boxes),
-            np.logical_or.reduce(masks) if masks else None,
+        return prompt_of_parts(
+            self.parts, lambda part: _prompt(*part, width, height, note), note, "damaged shapes of an object"
         )
 
 
@@ -210,14 +197,3 @@ def _placed(mask: Any, corners: Any, width: int, height: int) -> BoolMask:
     if right > x and bottom > y:
         found[y:bottom, x:right] = part[y - top : bottom - top, x - left : right - left]
     return found
-
-
-def _around(boxes: Sequence[Box]) -> Box | None:
-    if not boxes:
-        return None
-    return Box(
-        min(box.x1 for box in boxes),
-        min(box.y1 for box in boxes),
-        max(box.x2 for box in boxes),
-        max(box.y2 for box in boxes),
-    )
