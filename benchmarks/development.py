@@ -22,6 +22,7 @@ from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_check
 from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.datasets.samples import Sample
 from fcfi_core.datasets.split import is_held_out
+from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.registry import build
 from fcfi_core.protocol import Protocol
 from fcfi_core.training.configuration_file import load_configuration
@@ -67,27 +68,43 @@ def samples_of(configuration: Path, sets: Sequence[str], objects: int, longest_s
     return development_samples(photos, objects)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+def parser_of(description: str | None, objects: int) -> argparse.ArgumentParser:
+    """Return the parser of what every measurement on the split asks: which objects, and which weights."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("configuration", type=Path, help="CONFIG.toml of a training run")
     parser.add_argument("weights", nargs="+", help="a name or file; several joined by + are averaged")
     parser.add_argument("--sets", default="", help="comma-separated folder names (default: all sources)")
-    parser.add_argument("--objects", type=int, default=260)
+    parser.add_argument("--objects", type=int, default=objects)
     parser.add_argument("--longest-side", type=int, default=512, help="pixels")
-    parser.add_argument("--write", type=Path, help="keep the last weights here")
-    arguments = parser.parse_args()
+    return parser
+
+
+def samples_for(arguments: argparse.Namespace) -> list[Sample]:
+    """Return the objects that the arguments of :func:`parser_of` ask for; from here on, one thread."""
     torch.set_num_threads(1)
     sets = [name for name in arguments.sets.split(",") if name]
-    samples = samples_of(arguments.configuration, sets, arguments.objects, arguments.longest_side)
+    return samples_of(arguments.configuration, sets, arguments.objects, arguments.longest_side)
+
+
+def network_of(checkpoint: Checkpoint) -> InteractiveNetwork:
+    """Return the network of a checkpoint, ready to be measured."""
+    network = build(checkpoint.variant, **checkpoint.arguments)
+    network.load_state_dict(checkpoint.state)
+    return network.eval()
+
+
+def main() -> None:
+    parser = parser_of(__doc__, objects=260)
+    parser.add_argument("--write", type=Path, help="keep the last weights here")
+    arguments = parser.parse_args()
+    samples = samples_for(arguments)
     print(f"{len(samples)} objects of {len({(one.dataset, one.image_name) for one in samples})} photos")
     print(" | ".join(("weights", *FIGURES, "processor seconds")), flush=True)
     for text in arguments.weights:
         checkpoint = mean_of(text)
-        network = build(checkpoint.variant, **checkpoint.arguments)
-        network.load_state_dict(checkpoint.state)
         began = time.process_time()
         figures = clicks_needed(
-            network.eval(),
+            network_of(checkpoint),
             samples,
             variant=checkpoint.variant,
             protocol=Protocol.from_dict(dict(checkpoint.protocol)),

@@ -8,13 +8,10 @@ condition meets the same ones. The first line has no disturbance. Times are not 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-import torch
-from development import mean_of, samples_of
+from development import mean_of, network_of, parser_of, samples_for
 
 from fcfi_core.datasets.samples import Sample
 from fcfi_core.evaluation import metrics
@@ -22,7 +19,6 @@ from fcfi_core.evaluation.benchmark import Rules, trace
 from fcfi_core.evaluation.clicker import ClickNoise, NearBorder, UniformJitter
 from fcfi_core.evaluation.degradations import degraded
 from fcfi_core.model import Model
-from fcfi_core.networks.registry import build
 from fcfi_core.predictor import Predictor
 from fcfi_core.protocol import Protocol
 
@@ -56,24 +52,15 @@ def measured(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("configuration", type=Path, help="CONFIG.toml of a training run")
-    parser.add_argument("weights", nargs="+", help="a name or file; several joined by + are averaged")
-    parser.add_argument("--sets", default="", help="comma-separated folder names (default: all sources)")
-    parser.add_argument("--objects", type=int, default=60)
-    parser.add_argument("--longest-side", type=int, default=512, help="pixels")
+    parser = parser_of(__doc__, objects=60)
     parser.add_argument("--max-clicks", type=int, default=20)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    sets = [name for name in arguments.sets.split(",") if name]
-    samples = samples_of(arguments.configuration, sets, arguments.objects, arguments.longest_side)
+    samples = samples_for(arguments)
     predictors = []
     for text in arguments.weights:
         checkpoint = mean_of(text)
-        network = build(checkpoint.variant, **checkpoint.arguments)
-        network.load_state_dict(checkpoint.state)
         model = Model.from_network(
-            network.eval(),
+            network_of(checkpoint),
             variant=checkpoint.variant,
             protocol=Protocol.from_dict(dict(checkpoint.protocol)),
             device="cpu",

@@ -90,7 +90,8 @@ def other_site():
 class ColourEngine:
     """Stands in for a network: the object is what looks like the positive clicks, near the feedback.
 
-    Deterministic, order-dependent through the feedback, and right on plain pictures.
+    Deterministic, order-dependent through the feedback, and right on plain pictures. With ``dots`` the pixels
+    around a click always follow it, whatever their colour.
     """
 
     name = "colour"
@@ -98,6 +99,9 @@ class ColourEngine:
     device = "cpu"
     threads = 1
     size_multiple = 1
+
+    def __init__(self, dots=False):
+        self.dots = dots
 
     def encode(self, images):
         return Encoded(images, images.nbytes)
@@ -107,25 +111,37 @@ class ColourEngine:
         probability = 1 / (1 + np.exp(-logits))
         return Maps(logits, probability, probability)
 
-    @staticmethod
-    def _logits(image, feedback, points):
+    def _logits(self, image, feedback, points):
         half = len(points) // 2
-        near = []
-        for rows in (points[:half], points[half:]):
-            distances = [
-                np.abs(image - image[int(row), int(column)]).sum(2)
-                for row, column, order in rows
-                if order >= 0
-            ]
-            near.append(np.min(distances, axis=0) if distances else np.full(image.shape[:2], 0.3))
-        return (6 * (near[1] - near[0]) + (feedback - 0.2)).astype(np.float32)
+        rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
+        near, dots = [], []
+        for side in (points[:half], points[half:]):
+            used = [(int(row), int(column)) for row, column, order in side if order >= 0]
+            colours = [np.abs(image - image[place]).sum(2) for place in used]
+            near.append(np.min(colours, axis=0) if used else np.full(image.shape[:2], 0.3))
+            spots = [(rows - row) ** 2 + (columns - column) ** 2 <= 9 for row, column in used]
+            dots.append(np.any(spots, axis=0) if used else np.zeros(image.shape[:2], bool))
+        logits = 6 * (near[1] - near[0]) + (feedback - 0.2)
+        if self.dots:
+            logits = logits + 20.0 * dots[0] - 20.0 * dots[1]
+        return logits.astype(np.float32)
 
 
 @pytest.fixture(scope="session")
-def colour_model():
+def make_colour_model():
+    """Return a function that makes a model that needs no weights and is right on plain pictures."""
+
+    def make(side, dots=False):
+        protocol = Protocol(first_side=side, target_size=side, smallest_crop=40)
+        return Model("colour", "1", "colour", ColourEngine(dots), protocol, "0" * 64)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def colour_model(make_colour_model):
     """A model that needs no weights and is right on plain pictures."""
-    protocol = Protocol(first_side=128, target_size=128, smallest_crop=40)
-    return Model("colour", "1", "colour", ColourEngine(), protocol, "0" * 64)
+    return make_colour_model(128)
 
 
 @pytest.fixture(scope="session")

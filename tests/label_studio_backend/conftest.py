@@ -12,10 +12,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from fcfi_core.engines.base import Encoded, Maps
-from fcfi_core.model import Model
 from fcfi_core.predictor import Predictor
-from fcfi_core.protocol import Protocol
 from fcfi_core.serving.app import create_app
 from fcfi_core.serving.loading import Loading
 from fcfi_core.serving.service import Service
@@ -25,50 +22,9 @@ from label_studio_backend.settings import Settings
 RECORDED = Path(__file__).parents[1] / "contract" / "label_studio"
 
 
-class ColourEngine:
-    """Stands in for a network: the object is what looks like the positive clicks.
-
-    Deterministic, order-dependent through the feedback, and right on plain pictures; the pixels around a
-    click always follow it.
-    """
-
-    name = "colour"
-    version = "1"
-    device = "cpu"
-    threads = 1
-    size_multiple = 1
-
-    def encode(self, images):
-        return Encoded(images, images.nbytes)
-
-    def decode(self, encoded, feedback, points, new_points, gate):
-        logits = np.stack([self._logits(*one) for one in zip(encoded.value, feedback, points, strict=True)])
-        probability = 1 / (1 + np.exp(-logits))
-        return Maps(logits, probability, probability)
-
-    @staticmethod
-    def _logits(image, feedback, points):
-        half = len(points) // 2
-        rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
-        near, dots = [], []
-        for side in (points[:half], points[half:]):
-            used = [(int(row), int(column)) for row, column, order in side if order >= 0]
-            colour = [np.abs(image - image[place]).sum(2) for place in used]
-            near.append(np.min(colour, axis=0) if used else np.full(image.shape[:2], 0.3))
-            spots = [(rows - row) ** 2 + (columns - column) ** 2 <= 9 for row, column in used]
-            dots.append(np.any(spots, axis=0) if used else np.zeros(image.shape[:2], bool))
-        logits = 6 * (near[1] - near[0]) + (feedback - 0.2) + 20.0 * dots[0] - 20.0 * dots[1]
-        return logits.astype(np.float32)
-
-
-def make_predictor():
-    protocol = Protocol(first_side=96, target_size=96, smallest_crop=40)
-    return Predictor(Model("colour", "1", "colour", ColourEngine(), protocol, "0" * 64))
-
-
 @pytest.fixture(scope="session")
-def predictor():
-    return make_predictor()
+def predictor(make_colour_model):
+    return Predictor(make_colour_model(96, dots=True))
 
 
 @pytest.fixture
