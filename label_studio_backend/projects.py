@@ -15,6 +15,10 @@ from fcfi_core.errors import DataError
 from label_studio_backend.label_studio import LabelStudio
 from label_studio_backend.settings import as_list, as_mapping
 
+SHOWN = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+"""Suffixes of pictures that Label Studio takes as uploads; one file of another kind makes it refuse a whole
+request."""
+
 _PAGE = 100
 _BATCH_FILES = 50
 _BATCH_BYTES = 50_000_000

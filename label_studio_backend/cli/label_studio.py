@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fcfi_core.datasets.left_out import listed
+from fcfi_core.datasets.photos import is_photo
 from fcfi_core.errors import DataError, SettingsError
 from fcfi_core.outputs import require_apart
 from label_studio_backend import conversion, projects
@@ -20,8 +21,6 @@ from label_studio_backend.labelling_templates import labelling_config
 from label_studio_backend.settings import Settings
 
 HELP = "prepare a Label Studio project: config, images, connected backend"
-
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -150,9 +149,16 @@ def _export(arguments: argparse.Namespace) -> int:
 def _images(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         raise DataError(f"{str(folder)!r} is not a folder; give one with images.")
-    found = [file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file()]
+    files = [file for file in folder.rglob("*") if is_photo(file) and file.is_file()]
+    found = [file for file in files if file.suffix.lower() in projects.SHOWN]
     if not found:
-        raise DataError(f"{str(folder)!r} holds no images ({', '.join(_SUFFIXES)}); give another folder.")
+        raise DataError(
+            f"{str(folder)!r} holds no images ({', '.join(projects.SHOWN)}); give another folder."
+        )
+    if len(found) < len(files):
+        kinds = ", ".join(sorted({file.suffix.lower() for file in files} - set(projects.SHOWN)))
+        count = len(files) - len(found)
+        print(f"left out: {count} image(s) of other kinds than Label Studio takes ({kinds})")
     yield from found
 
 

@@ -54,6 +54,20 @@ def sent(site, path):
     return [body for _, asked, _, body in site.asked if asked == path]
 
 
+def test_one_picture_that_label_studio_refuses_does_not_spoil_the_others(
+    label_studio, tmp_path, capsys, picture
+):
+    (tmp_path / "a.png").write_bytes(picture(8, 6)[0])
+    for name in ("scan.TIF", "phone.heic"):
+        (tmp_path / name).write_bytes(b"x")
+    assert main(["label-studio", "setup", str(tmp_path), *where(label_studio)]) == 0
+    (form,) = sent(label_studio, "/api/projects/7/import")
+    assert form.count(b"filename=") == 1
+    assert (
+        "left out: 2 image(s) of other kinds than Label Studio takes (.heic, .tif)" in capsys.readouterr().out
+    )
+
+
 def test_setup_does_it_all(label_studio, tmp_path, capsys, picture):
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.png").write_bytes(picture(8, 6)[0])
