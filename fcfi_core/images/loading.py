@@ -130,7 +130,9 @@ Source = (
 )
 
 
-def load(source: Source, *, max_pixels: int | None = None, ignore_alpha: bool = False) -> LoadedImage:
+def load(
+    source: Source, *, max_pixels: int | None = None, ignore_alpha: bool = False, digest: str = ""
+) -> LoadedImage:
     """Return the picture in ``source``, upright, as RGB of 8 bits.
 
     Safe to call from several threads (a Pillow image that has not read its file yet is not: such an
@@ -143,6 +145,7 @@ def load(source: Source, *, max_pixels: int | None = None, ignore_alpha: bool = 
         max_pixels: most pixels accepted, None for 200 million; checked before decoding.
         ignore_alpha: show transparent parts in the colours they hide instead of on white, as browsers
             show them.
+        digest: of encoded bytes, where :func:`digest_of` was asked already; they are not hashed again.
 
     Raises:
         ImageError: if the source is missing, empty, damaged, of another format or too large.
@@ -167,7 +170,7 @@ def load(source: Source, *, max_pixels: int | None = None, ignore_alpha: bool = 
     else:
         encoded, name = _read(source)
         pixels, notes = _from_encoded(encoded, name, limit, ignore_alpha)
-        digest = digest_of(encoded, ignore_alpha=ignore_alpha)
+        digest = digest or digest_of(encoded, ignore_alpha=ignore_alpha)
     pixels = np.ascontiguousarray(pixels)
     pixels.setflags(write=False)
     return LoadedImage(pixels, tuple(notes), digest)

@@ -110,12 +110,13 @@ class ImageStore:
         Raises:
             ImageError: if it cannot be read, has more pixels, or would not fit in here.
         """
-        image = self.image(digest_of(encoded))
+        digest = digest_of(encoded)
+        image = self.image(digest)
         if image is not None:
             return image, 0.0
         start = time.perf_counter()
         # Three bytes per pixel, and only what stays here: otherwise each click would decode it again.
-        image = load(encoded, max_pixels=min(max_pixels, self._capacity // 3))
+        image = load(encoded, max_pixels=min(max_pixels, self._capacity // 3), digest=digest)
         return self.keep(lasting(image)), 1000 * (time.perf_counter() - start)
 
     def image(self, digest: str) -> LoadedImage | None:

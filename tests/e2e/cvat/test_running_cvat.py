@@ -51,7 +51,7 @@ def test_the_server_lists_our_functions_as_they_are_meant(client, functions):
     assert tracker["supported_shape_types"] == ["mask", "polygon", "rectangle"]
 
 
-def test_clicks_boxes_undo_and_regions_over_rest(ask, task):
+def test_prompts_are_answered_over_rest(ask, task):
     where = {"task": task.id, "frame": FRAME}
     first = ask("fcfi", **where, pos_points=[CUP], neg_points=[], obj_bbox=[])
     assert mask_of(first)[CUP[1], CUP[0]]

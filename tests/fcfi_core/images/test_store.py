@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import threading
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fcfi_core import images
+from fcfi_core.images import digest_of, loading, store
 from fcfi_core.images.store import ImageStore, Known, lasting
 
 
@@ -61,6 +64,24 @@ def test_one_picture_behind_two_addresses_is_kept_once(cache):
     for address in ("x", "y"):
         cache.get(address, Origin(cache, load(1), "a"))
     assert cache.statistics()["bytes"] == 300
+
+
+def test_a_photo_is_hashed_once(monkeypatch):
+    hashed = []
+
+    def counted(encoded, **options):
+        hashed.append(1)
+        return digest_of(encoded, **options)
+
+    monkeypatch.setattr(store, "digest_of", counted)
+    monkeypatch.setattr(loading, "digest_of", counted)
+    file = io.BytesIO()
+    Image.new("RGB", (10, 10), (1, 2, 3)).save(file, "PNG")
+    image, _ = ImageStore(700, 60.0).decoded(file.getvalue(), max_pixels=100)
+    assert image.digest == digest_of(file.getvalue())
+    assert len(hashed) == 1
+    assert images.load(image) is image
+    assert len(hashed) == 1
 
 
 def test_the_least_recently_used_leaves_first(cache):
