@@ -21,6 +21,9 @@ from fcfi_core.masks.finish import Finish
 MEGABYTE = 1_000_000
 """Bytes; and pixels of a megapixel."""
 
+SHORTEST_TOKEN = 16
+"""Letters of a token."""
+
 
 def flag(text: str) -> bool:
     """Return the truth value written in ``text`` (1/0, true/false, yes/no, on/off)."""
@@ -75,6 +78,18 @@ def port(text: str) -> int:
 def words(text: str) -> tuple[str, ...]:
     """Return the words between the commas of ``text``, in lower case."""
     return tuple(word.strip().lower() for word in text.split(",") if word.strip())
+
+
+def tokens(text: str) -> tuple[str, ...]:
+    """Return the words between the commas of ``text``: each long enough not to be guessed."""
+    found = tuple(word.strip() for word in text.split(",") if word.strip())
+    for token in found:
+        if len(token) < SHORTEST_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:
+            raise ValueError(
+                f"give tokens of at least {SHORTEST_TOKEN} letters and digits, for example from "
+                "`openssl rand -hex 24`"
+            )
+    return found
 
 
 def hosts_and_networks(text: str) -> tuple[str, ...]:
@@ -178,6 +193,13 @@ SERVING_VARIABLES: tuple[Variable, ...] = (
     Variable("FCFI_PORT", 9090, "Port to listen on.", port),
     Variable("BASIC_AUTH_USER", "", "User that whoever calls the server must send."),
     Variable("BASIC_AUTH_PASS", "", "Password that whoever calls the server must send.", secret=True),
+    Variable(
+        "FCFI_API_TOKENS",
+        (),
+        "Comma-separated tokens, one of which whoever calls /api/v1 must send as Authorization: Bearer.",
+        tokens,
+        secret=True,
+    ),
     Variable(
         "FCFI_SERVED_HOSTS",
         (),

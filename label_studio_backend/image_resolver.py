@@ -22,17 +22,17 @@ Every redirect is checked like a first address.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, quote, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 from fcfi_core.errors import ImageError
 from fcfi_core.images import LoadedImage
 from fcfi_core.images.store import ImageStore, Known
+from fcfi_core.serving.addresses import conditions, embedded, followed, mended, validator
 from fcfi_core.serving.transport import (
     AddressGuard,
     Answer,
@@ -51,8 +51,6 @@ _MEDIA = re.compile(
     r"(/(?:data/(?:upload|local-files)|storage-data/uploaded|(?:tasks|projects)/\d+/(?:resolve|presign))/.*)"
 )
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_REDIRECTS = (301, 302, 303, 307, 308)
-_MOST_REDIRECTS = 5
 _JSON_BYTES = 1_000_000
 
 
@@ -92,7 +90,7 @@ class ImageResolver:
         """
         stages = Stages()
         if reference[:5].lower() == "data:":
-            return self._of_content(self._embedded(reference), stages), stages
+            return self._of_content(embedded(reference, self._settings.image_bytes), stages), stages
         local = self._local_file(reference)
         if local is not None:
             return self._of_content(self._read(local), stages), stages
@@ -112,7 +110,7 @@ class ImageResolver:
             if answer.status != 200:
                 raise ImageError(self._refusal(answer, url, reference))
             image, digest = self._decoded(answer.body, stages)
-            return image, Known(digest, _validator(answer), self.cache.now())
+            return image, Known(digest, validator(answer), self.cache.now())
 
         return self.cache.get(url, fetch), stages
 
@@ -138,8 +136,7 @@ class ImageResolver:
                 )
             return base + media[1]
         if reference.lower().startswith(("http://", "https://")):
-            # Browsers mend spaces and umlauts in addresses; so do we.
-            return self._at_home(parse_url(quote(reference, safe="/%?&=:@!$'()*+,;~-._[]#")))
+            return self._at_home(parse_url(mended(reference)))
         raise ImageError(
             f"the image {shown(reference)} is no address that can be read; use an upload, a storage, http(s) "
             "or data:image."
@@ -184,19 +181,14 @@ class ImageResolver:
     def _fetch(self, url: str, known: Known | None) -> Answer:
         """Return the answer to a GET of ``url``, redirects followed and each checked."""
         until = time.monotonic() + self._settings.image_seconds
-        conditions = {}
-        if known is not None and known.validator is not None:
-            name, value = known.validator
-            conditions = {"If-None-Match" if name == "etag" else "If-Modified-Since": value}
-        for _ in range(_MOST_REDIRECTS + 1):
-            answer = self._ask(parse_url(url), conditions, until)
-            target = answer.headers.get("location", "")
-            if answer.status not in _REDIRECTS or not target:
-                return answer
-            if "/user/login" in target:
-                return Answer(401, answer.headers, b"")
-            url = self._at_home(parse_url(urljoin(url, target)))
-        raise ImageError(f"{shown(url)} redirects more than {_MOST_REDIRECTS} times.")
+        headers = conditions(known)
+
+        def ask(parts: SplitResult) -> Answer:
+            answer = self._ask(parts, headers, until)
+            asks_to_log_in = "/user/login" in answer.headers.get("location", "")
+            return Answer(401, {}, b"") if asks_to_log_in else answer
+
+        return followed(url, ask, self._at_home)
 
     def _ask(
         self, parts: SplitResult, headers: dict[str, str], until: float, *, retry: bool = True
@@ -261,19 +253,6 @@ class ImageResolver:
                 f"LABEL_STUDIO_URL ({self._home.geturl()}) end in it."
             )
         return said + self._other_name(urlsplit(url))
-
-    def _embedded(self, reference: str) -> bytes:
-        head, comma, content = reference.partition(",")
-        if not comma or not re.fullmatch(
-            r"data:image/[\w.+-]+(;[\w=.+-]+)*;base64", head.strip(), re.IGNORECASE
-        ):
-            raise ImageError("the embedded image is not of the form data:image/png;base64,...")
-        if len(content) * 3 // 4 > self._settings.image_bytes:
-            raise ImageError(f"the embedded image has more than {self._settings.image_bytes / 1e6:g} MB.")
-        try:
-            return base64.b64decode(unquote(content), validate=False)
-        except (binascii.Error, ValueError):
-            raise ImageError("the embedded image is not valid base64.") from None
 
     def _local_file(self, reference: str) -> Path | None:
         """Return the file behind a local-files reference, if this backend serves them itself."""
@@ -342,11 +321,3 @@ def _stored_upload(url: str) -> str:
     """Return the other route to an upload, for Label Studio instances that keep uploads in a cloud."""
     before, _, name = url.partition("/data/upload/")
     return f"{before}/storage-data/uploaded/?filepath=upload/{name}"
-
-
-def _validator(answer: Answer) -> tuple[str, str] | None:
-    for name in ("etag", "last-modified"):
-        value = answer.headers.get(name)
-        if value and value.isprintable():
-            return name, value
-    return None

@@ -16,8 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from fcfi_core.errors import FcfiError, plain
-from fcfi_core.serving.app import OpenRoute
-from fcfi_core.serving.http import Json, answered, body_of, computed, discard, parsed, require_json
+from fcfi_core.serving.http import Json, OpenRoute, answered, body_of, computed, discard, parsed, require_json
 from fcfi_core.serving.scheduler import Superseded, Turn
 from fcfi_core.serving.service import Service
 from label_studio_backend.backend import Backend

@@ -8,6 +8,7 @@ not a defect.
 from __future__ import annotations
 
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -17,8 +18,10 @@ from PIL import Image
 
 from fcfi_core.engines.base import Encoded, Maps
 from fcfi_core.model import Model
+from fcfi_core.predictor import Predictor
 from fcfi_core.protocol import Protocol
 from fcfi_core.serving.loading import Loading
+from fcfi_core.serving.process import Server, listen
 from fcfi_core.serving.service import Service
 from fcfi_core.serving.settings import ServingSettings
 
@@ -187,3 +190,26 @@ def make_service():
     yield make
     for service in made:
         service.scheduler.close(0.1)
+
+
+@pytest.fixture(scope="session")
+def serve(make_service, colour_model):
+    """Return a function that starts a server and returns its address and its service."""
+    running = []
+
+    def start(**settings):
+        service = make_service(Predictor(colour_model), **settings)
+        server, listening = Server(service), listen("127.0.0.1", 0)
+        port = listening.getsockname()[1]
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        running.append((server, thread))
+        return f"http://127.0.0.1:{port}", service
+
+    yield start
+    for server, thread in running:
+        server.stop()
+        thread.join(20)

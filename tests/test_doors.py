@@ -95,6 +95,14 @@ def test_the_playground(expected, png, predictor, make_service):
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content))) > 0, expected)
 
 
+def test_the_plain_api(expected, png, predictor, make_service):
+    client = TestClient(create_app(make_service(predictor), []))
+    image = client.post("/api/v1/images", content=png).json()["image"]
+    prompt = {"clicks": [{"x": CLICK.x, "y": CLICK.y}]}
+    answer = client.post("/api/v1/segment", json={"image": image, "prompt": prompt}).json()
+    assert np.array_equal(coco.decode(answer["coco"]), expected)
+
+
 @pytest.mark.parametrize("tag", ["Brush", "Polygon"])
 def test_label_studio(expected, png, predictor, tag):
     """The click lies in the middle of its pixel; polygons are asked to leave nothing out."""

@@ -20,8 +20,14 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SAMPLES = ROOT / "fcfi_core" / "serving" / "playground" / "assets" / "samples"
 
-SHELL_RUNS = ["roles/data-scientist.md", "roles/pipeline-engineer.md"]
+SHELL_RUNS = ["roles/data-scientist.md", "roles/pipeline-engineer.md", "api.md"]
 """Pages whose shell examples are run from the first to the last."""
+
+SERVED = ["api.md"]
+"""Pages whose examples ask a server."""
+
+ASKS = "127.0.0.1:9090"
+"""The server that examples ask; one runs elsewhere while they are tried."""
 
 PYTHON_SHOWS = {
     "label-studio.md": "needs the label-studio-ml framework, which no index has",
@@ -76,12 +82,24 @@ def in_folder_with_photos(folder, monkeypatch):
     monkeypatch.chdir(folder)
 
 
+def asking_a_server_that_runs(page, folder, request):
+    """Return the page, with the address of a server that runs if its examples ask one."""
+    text = page.read_text(encoding="utf-8")
+    if not any(ASKS in body for body in fences(page, "python", "sh")) or page.name not in SERVED:
+        return page
+    address, _ = request.getfixturevalue("serve")()
+    there = folder / page.name
+    there.write_text(text.replace(f"http://{ASKS}", address), encoding="utf-8")
+    return there
+
+
 PYTHON = [page for page in PAGES if fences(page, "python") and page.name not in PYTHON_SHOWS]
 
 
 @pytest.mark.parametrize("page", PYTHON, ids=name_of)
-def test_python_of_the_pages_runs(page, tmp_path, monkeypatch):
+def test_python_of_the_pages_runs(page, tmp_path, monkeypatch, request):
     in_folder_with_photos(tmp_path, monkeypatch)
+    page = asking_a_server_that_runs(page, tmp_path, request)
     (tmp_path / "photos" / "images").mkdir(parents=True)
     (tmp_path / "photos" / "masks").mkdir()
     reference = ROOT / "fcfi_core" / "training" / "reference"
@@ -94,8 +112,11 @@ def test_python_of_the_pages_runs(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", SHELL_RUNS)
-def test_shell_examples_run(name, tmp_path):
-    script = "\n".join(fences(ROOT / "docs" / name, "sh"))
+def test_shell_examples_run(name, tmp_path, monkeypatch, request):
+    page = ROOT / "docs" / name
+    if page.name in SERVED:
+        in_folder_with_photos(tmp_path, monkeypatch)
+    script = "\n".join(fences(asking_a_server_that_runs(page, tmp_path, request), "sh"))
     bin_folder = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(

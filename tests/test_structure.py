@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("geometry", "protocol"),
     ("masks", "images", "appearance"),
     ("edges", "prompt", "settings", "suggestions"),
-    ("networks",),
+    ("networks", "client"),
     ("checkpoints",),
     ("engines",),
     ("model", "results"),

@@ -1,8 +1,9 @@
-"""Reference of commands and settings, written from the code where a page has a mark for it."""
+"""Reference of commands, settings and the plain API, written from the code where a page has a mark for it."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,12 +12,13 @@ from sphinx.application import Sphinx
 
 from fcfi_core import plugins
 from fcfi_core.cli import build_parser
+from fcfi_core.serving.api.document import PREFIX, openapi
 from fcfi_core.settings import CORE_VARIABLES, SERVING_VARIABLES, Variable
 
 
 def write(app: Sphinx, name: str, content: list[str]) -> None:
     """Put the reference in the place of the page's mark, if it has one."""
-    for mark, lines in (("<!-- commands -->", commands), ("<!-- settings -->", settings)):
+    for mark, lines in MARKS:
         if mark in content[0]:
             content[0] = content[0].replace(mark, "\n".join(lines()))
 
@@ -40,6 +42,37 @@ def settings() -> list[str]:
         seen.update(variable.name for variable in new)
         lines += [f"## {title}", "", *table(new), ""]
     return lines
+
+
+def api() -> list[str]:
+    """Return a section for each operation of the plain API, and one for all bodies."""
+    document = openapi()
+    lines: list[str] = []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            lines += [f"## `{method.upper()} {PREFIX}{path}`", "", f"{operation['summary']}. "]
+            lines += [operation["description"], "", "| status | answer |", "| --- | --- |"]
+            for status, answer in operation["responses"].items():
+                lines.append(f"| {status} | {answer['description']} {', '.join(bodies(answer))} |")
+            lines.append("")
+    lines += [
+        "## Bodies",
+        "",
+        "```json",
+        *json.dumps(document["components"], indent=2).splitlines(),
+        "```",
+        "",
+    ]
+    return lines
+
+
+def bodies(answer: dict[str, Any]) -> list[str]:
+    """Return the names of what an answer may hold."""
+    schemas = (content["schema"] for content in answer.get("content", {}).values())
+    return [f"`{schema['$ref'].split('/')[-1]}`" if "$ref" in schema else "a file" for schema in schemas]
+
+
+MARKS = (("<!-- commands -->", commands), ("<!-- settings -->", settings), ("<!-- api -->", api))
 
 
 def parsers(parser: argparse.ArgumentParser, depth: int = 1) -> Iterator[tuple[int, argparse.ArgumentParser]]:

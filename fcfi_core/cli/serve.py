@@ -8,7 +8,9 @@ import os
 import sys
 from dataclasses import replace
 
-import prometheus_client  # noqa: F401 (whatever of the extra is missing is said at once)
+import msgspec  # noqa: F401 (whatever of the extra is missing is said at once)
+import prometheus_client  # noqa: F401
+import python_multipart  # noqa: F401
 import starlette  # noqa: F401
 import uvicorn  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""The server's application: health, metrics, the playground, and the routes of every other door."""
+"""The server's application: health, metrics, the plain API, the playground, and every other door's routes."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from fcfi_core import plugins
-from fcfi_core.serving import playground
-from fcfi_core.serving.guards import BasicAuth, Counted, KnownCallers
-from fcfi_core.serving.http import Json
+from fcfi_core.prompt import shown
+from fcfi_core.serving import api, playground
+from fcfi_core.serving.guards import BasicAuth, BearerTokens, Counted, KnownCallers
+from fcfi_core.serving.http import Json, OpenRoute
 from fcfi_core.serving.service import Service
 
 Door = Callable[[Service], Sequence[BaseRoute]]
-
-
-class OpenRoute(Route):
-    """A route that asks for no password, for callers that cannot send one; it must give nothing away."""
 
 
 def create_app(service: Service, doors: Sequence[Door] | None = None) -> Starlette:
@@ -34,7 +32,7 @@ def create_app(service: Service, doors: Sequence[Door] | None = None) -> Starlet
         doors: further ``routes(service)``; None: those of the plugins.
     """
     found = list(plugins.loaded("routes")) if doors is None else list(doors)
-    routes: list[BaseRoute] = [*_own(service), *playground.routes(service)]
+    routes: list[BaseRoute] = [*_own(service), *api.routes(service), *playground.routes(service)]
     for door in found:
         routes.extend(door(service))
     paths = [route.path for route in routes if isinstance(route, Route | Mount)]
@@ -42,14 +40,20 @@ def create_app(service: Service, doors: Sequence[Door] | None = None) -> Starlet
         Middleware(Counted, metrics=service.metrics, known={path.strip("/").split("/")[0] for path in paths}),
         Middleware(KnownCallers, listed=service.settings.served_hosts),
     ]
-    if service.settings.user:
+    settings, open_paths = service.settings, [route.path for route in routes if isinstance(route, OpenRoute)]
+    if settings.api_tokens:
         middleware.append(
             Middleware(
-                BasicAuth,
-                user=service.settings.user,
-                password=service.settings.password,
-                open_paths=[route.path for route in routes if isinstance(route, OpenRoute)],
+                BearerTokens,
+                tokens=settings.api_tokens,
+                below=api.PREFIX,
+                open_paths=open_paths,
+                others=bool(settings.user),
             )
+        )
+    if settings.user:
+        middleware.append(
+            Middleware(BasicAuth, user=settings.user, password=settings.password, open_paths=open_paths)
         )
 
     @asynccontextmanager
@@ -59,7 +63,21 @@ def create_app(service: Service, doors: Sequence[Door] | None = None) -> Starlet
         yield
         await run_in_threadpool(service.close)
 
-    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+    return Starlette(
+        routes=routes,
+        middleware=middleware,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _not_there},
+    )
+
+
+async def _not_there(request: Request, error: Exception) -> Response:
+    """Say in one sentence what Starlette says in two words."""
+    assert isinstance(error, HTTPException)
+    sentence = f"there is no {request.method} {shown(request.url.path)} here."
+    if error.status_code == 405 and error.headers:
+        sentence = f"{shown(request.url.path)} takes {error.headers['Allow']}, not {request.method}."
+    return Json({"error": sentence, "kind": "Refused"}, error.status_code, error.headers)
 
 
 def _own(service: Service) -> list[BaseRoute]:

@@ -1,4 +1,4 @@
-"""Who may call the server: by which name, from which page, with which password.
+"""Who may call the server: by which name, from which page, with which password or token.
 
 A web page that somebody visits can make their browser send requests to addresses that only they can
 reach, this server's among them. Two things give it away: the name that the browser believes to talk to
@@ -27,6 +27,8 @@ from fcfi_core.serving.metrics import Metrics
 logger = logging.getLogger("fcfi.serving")
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_KNOWN = "fcfi.known"
+"""In the scope of a request whose caller showed a token."""
 _PRIVATE_ENDINGS = (".localhost", ".local", ".internal", ".home.arpa")
 
 
@@ -90,7 +92,7 @@ class KnownCallers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (reason := self._stranger(scope)):
             logger.warning("refused: %s", plain(reason))
-            await Json({"error": reason}, 403)(scope, receive, send)
+            await Json({"error": reason, "kind": "Refused"}, 403)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -133,11 +135,13 @@ class BasicAuth:
             self._expected.append(text.encode("latin-1"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in self._open or self._knows(scope):
+        known = scope["type"] != "http" or scope["path"] in self._open or _KNOWN in scope
+        if known or self._knows(scope):
             await self._app(scope, receive, send)
             return
         challenge = {"WWW-Authenticate": 'Basic realm="fcfi", charset="UTF-8"'}
-        await Json({"error": "user or password is missing or wrong."}, 401, challenge)(scope, receive, send)
+        refused = {"error": "user or password is missing or wrong.", "kind": "Refused"}
+        await Json(refused, 401, challenge)(scope, receive, send)
 
     def _knows(self, scope: Scope) -> bool:
         given = _headers(scope).get("authorization", "")
@@ -148,6 +152,53 @@ class BasicAuth:
             sent = b""
         matches = [hmac.compare_digest(sent, expected) for expected in self._expected]
         return any(matches) and kind.lower() == "basic"
+
+
+class BearerTokens:
+    """Asks for a token below one path; whoever has one needs no password there.
+
+    Args:
+        tokens: any of them will do.
+        below: the path.
+        open_paths: where nobody is asked.
+        others: whether those without a token may still show that they have a password.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        tokens: Collection[str],
+        below: str,
+        open_paths: Collection[str] = (),
+        *,
+        others: bool = False,
+    ) -> None:
+        self._app = app
+        self._tokens = [token.encode() for token in tokens]
+        self._below = below
+        self._open = frozenset(open_paths)
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._guards(scope["path"]):
+            if self._knows(scope):
+                scope = {**scope, _KNOWN: True}
+            elif not self._others:
+                refused = {"error": "the token is missing or wrong; send one as Authorization: Bearer TOKEN."}
+                challenge = {"WWW-Authenticate": 'Bearer realm="fcfi"'}
+                await Json({**refused, "kind": "Refused"}, 401, challenge)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _guards(self, path: str) -> bool:
+        return path not in self._open and (path == self._below or path.startswith(f"{self._below}/"))
+
+    def _knows(self, scope: Scope) -> bool:
+        kind, _, sent = _headers(scope).get("authorization", "").partition(" ")
+        # Headers are read as Latin-1; tokens are ASCII.
+        sent_bytes = sent.strip().encode("latin-1")
+        matches = [hmac.compare_digest(sent_bytes, token) for token in self._tokens]
+        return any(matches) and kind.lower() == "bearer"
 
 
 class Counted:

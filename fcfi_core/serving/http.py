@@ -31,6 +31,7 @@ from typing import Any, TypeVar
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from fcfi_core.allowance import Allowance, granted
 from fcfi_core.errors import (
@@ -50,6 +51,10 @@ logger = logging.getLogger("fcfi.serving")
 
 Returned = TypeVar("Returned")
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+class OpenRoute(Route):
+    """A route that asks for no password, for callers that cannot send one; it must give nothing away."""
 
 
 class Refused(FcfiError):
@@ -84,7 +89,7 @@ def refusal(service: Service, error: FcfiError) -> Response:
     headers = {}
     if isinstance(error, BusyError):
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
-    return Json({"error": without_passwords(str(error))}, status_of(error), headers)
+    return Json({"error": without_passwords(str(error)), "kind": kind}, status_of(error), headers)
 
 
 def answered(service: Service, handler: Handler) -> Handler:
@@ -101,7 +106,9 @@ def answered(service: Service, handler: Handler) -> Handler:
         except Exception:
             logger.exception("a request failed unexpectedly")
             service.metrics.errors.labels("unexpected").inc()
-            return Json({"error": "the server failed unexpectedly; its log says more."}, 500)
+            return Json(
+                {"error": "the server failed unexpectedly; its log says more.", "kind": "FcfiError"}, 500
+            )
 
     return answering
 

@@ -20,6 +20,7 @@ class ServingSettings:
     port: int = 9090
     user: str = ""
     password: str = ""
+    api_tokens: tuple[str, ...] = ()
     served_hosts: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     image_bytes: int = 100 * MEGABYTE
@@ -64,6 +65,7 @@ class ServingSettings:
             "port": values["FCFI_PORT"],
             "user": values["BASIC_AUTH_USER"],
             "password": values["BASIC_AUTH_PASS"],
+            "api_tokens": values["FCFI_API_TOKENS"],
             "served_hosts": values["FCFI_SERVED_HOSTS"],
             "allowed_hosts": values["FCFI_ALLOWED_HOSTS"],
             "image_bytes": int(values["FCFI_IMAGE_MEGABYTES"] * MEGABYTE),

@@ -48,7 +48,7 @@ def test_one_table_of_errors(service, error, status):
         raise error
 
     answer = client(service, work).post("/", json={})
-    assert (answer.status_code, answer.json()) == (status, {"error": "x"})
+    assert (answer.status_code, answer.json()) == (status, {"error": "x", "kind": type(error).__name__})
     assert status_of(error) == status
     assert ("retry-after" in answer.headers) == isinstance(error, BusyError)
 
