@@ -10,5 +10,6 @@ PLUGIN = Plugin(
     doctors={"cvat": "cvat_function.doctor"},
     settings={"cvat": "cvat_function.settings:VARIABLES"},
     readers={"cvat": "cvat_function.exports:read_export"},
+    tracks={"cvat": "cvat_function.tracks:write"},
     formats={"cvat": "cvat_function.formats:mask"},
 )

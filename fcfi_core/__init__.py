@@ -21,6 +21,7 @@ from fcfi_core.errors import (
 from fcfi_core.model import Model, load_model
 from fcfi_core.predictor import Predictor
 from fcfi_core.prompt import Prompt
+from fcfi_core.propagation import Track
 from fcfi_core.protocol import Protocol
 from fcfi_core.results import Result
 from fcfi_core.session import Session
@@ -42,6 +43,7 @@ __all__ = [
     "Result",
     "Session",
     "SettingsError",
+    "Track",
     "WeightsError",
     "load_model",
 ]

@@ -28,7 +28,7 @@ from fcfi_core.errors import PromptError
 GAIN = 5.0
 """Logits that a score of 1 is worth beside what the network says."""
 
-RIDGE = 0.01
+RIDGE = 0.03
 """Strength of the regularisation, as a share of the mean square of the features."""
 
 _STRIDE = 8

@@ -63,6 +63,8 @@ class Plugin:
         readers: data sets: ``(annotations) -> fcfi_core.datasets.dataset.Dataset | None``, None for what is
             not its own; ``annotations`` is a :class:`fcfi_core.datasets.annotations.Annotations`.
         formats: what ``fcfi segment --format NAME`` writes: ``(result) ->`` what JSON can hold.
+        tracks: what ``fcfi track`` writes for a platform beside its masks: ``(record) -> None``; ``record``
+            is a :class:`fcfi_core.pipelines.tracks.TrackRecord`.
         routes: what ``fcfi serve`` serves: ``(service) -> list`` of Starlette routes.
         engines: what runs networks: ``(checkpoint, device, threads) -> Engine``.
     """
@@ -73,6 +75,7 @@ class Plugin:
     settings: Mapping[str, str] = field(default_factory=dict)
     readers: Mapping[str, str] = field(default_factory=dict)
     formats: Mapping[str, str] = field(default_factory=dict)
+    tracks: Mapping[str, str] = field(default_factory=dict)
     routes: Mapping[str, str] = field(default_factory=dict)
     engines: Mapping[str, str] = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ PLUGIN = Plugin(
     doctors={"label-studio": "label_studio_backend.doctor"},
     settings={"label-studio": "label_studio_backend.settings:VARIABLES"},
     readers={"label-studio": "label_studio_backend.exports:read_export"},
+    tracks={"label-studio": "label_studio_backend.tracks:write"},
     formats={"label-studio": "label_studio_backend.formats:brush"},
     routes={"label-studio": "label_studio_backend.server:routes"},
 )

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from fcfi_core.appearance import Appearance
 from fcfi_core.errors import FcfiError, PromptError
-from fcfi_core.images import Source
-from fcfi_core.masks import coco
+from fcfi_core.images import LoadedImage, Source
+from fcfi_core.masks import RAW, Finish, coco
 from fcfi_core.predictor import Predictor
-from fcfi_core.prompt import Clicks, Prompt, Rectangle
+from fcfi_core.prompt import NOTHING_ASKED, Clicks, Prompt, Rectangle
 from fcfi_core.propagation.colours import Colours, colours_of
 from fcfi_core.propagation.following import LOST, USUAL, Limits, follow
 from fcfi_core.propagation.state import State
@@ -74,6 +74,7 @@ class Track:
         predictor: makes the passes.
         frames: pictures of one size, as :func:`fcfi_core.images.load` takes them: paths, arrays, and so on.
         limits: when the object counts as lost, and when a frame is one to look at.
+        finish: what becomes of specks and pinholes in what is shown; what is carried on keeps them.
 
     >>> track = Track(predictor, sorted(Path("frames").glob("*.jpg")))      # doctest: +SKIP
     >>> track.correct(0, [(320, 200)])                                      # doctest: +SKIP
@@ -82,10 +83,18 @@ class Track:
     >>> track.correct(42, [(300, 190), (100, 60, False)])                   # doctest: +SKIP
     """
 
-    def __init__(self, predictor: Predictor, frames: Sequence[Source], *, limits: Limits = USUAL) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        frames: Sequence[Source],
+        *,
+        limits: Limits = USUAL,
+        finish: Finish = RAW,
+    ) -> None:
         self._predictor = predictor
         self._frames = frames
         self._limits = limits
+        self._finish = finish
         self._seen: dict[int, _Seen] = {}
 
     def __len__(self) -> int:
@@ -95,6 +104,10 @@ class Track:
     def seen(self) -> tuple[int, ...]:
         """Numbers of the frames that a person has seen, in order."""
         return tuple(sorted(self._seen))
+
+    def image(self, number: int) -> LoadedImage:
+        """Return a frame, decoded; raises ImageError if it cannot be read."""
+        return self._predictor.load(self._frames[number])
 
     def correct(
         self,
@@ -119,8 +132,12 @@ class Track:
             ImageError: if the frame cannot be read.
         """
         self._require(number)
-        image = self._predictor.load(self._frames[number])
+        image = self.image(number)
         prompt = Prompt.of(clicks, box, mask)
+        if prompt.is_empty:
+            raise PromptError(NOTHING_ASKED)
+        for seen in self._seen.values():
+            self._require_size(image, seen.mask)
         if prompt.starts or not self._seen:
             prompt = prompt.within(image.height, image.width)
         elif number in self._seen:
@@ -134,7 +151,7 @@ class Track:
             found, confidence = drawn, 1.0
         else:
             result = self._predictor.answer(image, prompt)
-            found, confidence = result.mask, result.confidence
+            found, confidence = result.finished(self._finish).mask, result.confidence
         if not found.any():
             raise PromptError(f"nothing of the object is left on frame {number}; click on it.")
         appearance = self._predictor.recurrence.appearance(image, found)
@@ -183,6 +200,15 @@ class Track:
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self):
             raise PromptError(f"there is no frame {number!r}; give a number from 0 to {len(self) - 1}.")
 
+    @staticmethod
+    def _require_size(image: LoadedImage, mask: NDArray[np.bool_]) -> None:
+        height, width = mask.shape
+        if (image.height, image.width) != (height, width):
+            raise PromptError(
+                f"the frame has {image.width} x {image.height} pixels, the track began on {width} x "
+                f"{height}; give frames of one size."
+            )
+
     def _nearest(self, number: int) -> int:
         """Return the seen frame that is nearest, the earlier one of two."""
         if not self._seen:
@@ -211,13 +237,8 @@ class Track:
         state = State(self._seen[start].mask, colours.astype(np.float32), self._appearance)
         for number in (index + before.step for index in before):
             try:
-                image = self._predictor.load(self._frames[number])
-                if (image.height, image.width) != state.mask.shape:
-                    height, width = state.mask.shape
-                    raise PromptError(
-                        f"the frame has {image.width} x {image.height} pixels, the track began on "
-                        f"{width} x {height}; give frames of one size."
-                    )
+                image = self.image(number)
+                self._require_size(image, state.mask)
                 step = follow(self._predictor, image, state, limits=self._limits)
             except FcfiError as error:
                 yield Tracked(number, None, error=str(error))
@@ -226,6 +247,5 @@ class Track:
             if step.result is None:
                 yield Tracked(number, None, likeness=step.likeness, doubt=LOST)
             else:
-                yield Tracked(
-                    number, step.result.mask, step.result.confidence, step.likeness, doubt=step.doubt
-                )
+                result = step.result.finished(self._finish)
+                yield Tracked(number, result.mask, result.confidence, step.likeness, doubt=step.doubt)

@@ -9,6 +9,7 @@ from fcfi_core import Predictor
 from fcfi_core.engines.base import Encoded
 from fcfi_core.errors import PromptError
 from fcfi_core.evaluation.metrics import iou
+from fcfi_core.masks import Finish
 from fcfi_core.model import Model
 from fcfi_core.propagation import Track
 from fcfi_core.protocol import Protocol
@@ -139,6 +140,21 @@ def test_what_cannot_be_asked(predictor):
         track.forget(5)
     with pytest.raises(PromptError, match="outside"):
         track.correct(0, [(500, 3)])
+
+
+def test_a_frame_of_another_size_is_not_corrected(predictor):
+    track = Track(predictor, [*VIDEO[:2], picture(60)[:50]])
+    track.correct(0, [(30, 45)])
+    with pytest.raises(PromptError, match="one size"):
+        track.correct(2, [(60, 45)])
+
+
+def test_what_is_shown_is_finished(predictor):
+    speck = picture(30)
+    speck[5, 150] = (210, 60, 40)
+    track = Track(predictor, [speck, speck], finish=Finish(min_area=5))
+    assert not track.correct(0, [(30, 45)]).mask[5, 150]
+    assert not track[1].mask[5, 150]
 
 
 def test_asking_twice_gives_the_same(predictor):
