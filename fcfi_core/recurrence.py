@@ -28,7 +28,7 @@ from fcfi_core.allowance import checkpoint
 from fcfi_core.appearance import Appearance, with_evidence
 from fcfi_core.axes import Map
 from fcfi_core.engines import layout
-from fcfi_core.engines.base import Encoded
+from fcfi_core.engines.base import Encoded, SeveralAnswers
 from fcfi_core.errors import PromptError
 from fcfi_core.geometry import Frame, Region
 from fcfi_core.heap import outside_heap
@@ -143,20 +143,51 @@ class Recurrence:
         known: tuple[tuple[State, ...], int] | None = self.memo.get(key)
         if known is not None:
             return known
-        size, click = (image.height, image.width), asked.clicks[-1]
         given = self.state(image, asked, watch)
         assert given is not None, "there is a positive click"
-        threshold, seen = self.protocol.mask_threshold, [given]
-        first = self.rules.first_region(size, asked.clicks)
-        for share in candidates.SHARES:
-            region = Region.around(click, round(first.height * share), round(first.width * share), size)
-            frame = self.rules.zoomed(region, size)
-            state = self._pass(image, frame, region, np.zeros(frame.size, np.float32), asked, 0.0, watch)
-            seen.append(candidates.part_under(state, click, threshold))
+        engine = self.model.engine
+        if isinstance(engine, SeveralAnswers) and engine.other_answers:
+            others = self._other_answers(engine, image, asked, watch)
+        else:
+            others = self._further_looks(image, asked, watch)
+        click, threshold = asked.clicks[-1], self.protocol.mask_threshold
+        seen = [given, *(candidates.part_under(state, click, threshold) for state in others)]
         order = candidates.distinct(seen, threshold)
         known = tuple(seen[index] for index in order), order.index(0)
         self.memo.put(key, known, sum(state.size for state in known[0]))
         return known
+
+    def _other_answers(
+        self, engine: SeveralAnswers, image: LoadedImage, asked: Prompt, watch: Stopwatch
+    ) -> list[State]:
+        """Return what the network itself answers beside its usual answer, from the look it has had."""
+        checkpoint()
+        size, flip = (image.height, image.width), self.protocol.flip
+        clicks = self.rules.shown(asked, size)
+        seen, zoomed = self.rules.look(size, None, clicks)
+        with watch.measure("encode"):
+            encoded = self._encoded(image, seen)
+        with watch.measure("network"):
+            logits = engine.answer_otherwise(encoded, seen.size, *layout.of_clicks(seen, clicks, flip))
+        states = []
+        for one in np.moveaxis(logits, 1, 0):
+            probability = outside_heap(layout.sigmoid(layout.averaged(one)))
+            probability.flags.writeable = False
+            states.append(self.rules.kept(size, seen, zoomed, probability, probability, probability))
+        return states
+
+    def _further_looks(self, image: LoadedImage, asked: Prompt, watch: Stopwatch) -> list[State]:
+        """Return what the network answers to looks at parts of the image around the click."""
+        size, states = (image.height, image.width), []
+        first = self.rules.first_region(size, asked.clicks)
+        for share in candidates.SHARES:
+            region = Region.around(
+                asked.clicks[-1], round(first.height * share), round(first.width * share), size
+            )
+            frame = self.rules.zoomed(region, size)
+            nothing = np.zeros(frame.size, np.float32)
+            states.append(self._pass(image, frame, region, nothing, asked, 0.0, watch))
+        return states
 
     def _next(self, image: LoadedImage, state: State | None, prompt: Prompt, watch: Stopwatch) -> State:
         """Return what is known after the last click: from one look, or from a second one where it pays."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,4 +90,23 @@ class Engine(Protocol):
             points: (B, 2N, 3) rows (row, column, order), N positive then N negative, -1 where unused.
             new_points: (B, K, 3) rows (row, column, label), newest first; some engines take one alone.
             gate: 0.0 in the first pass on an object of which nothing is known, else 1.0.
+        """
+
+
+@runtime_checkable
+class SeveralAnswers(Engine, Protocol):
+    """An engine whose network has several answers to a first click."""
+
+    @property
+    def other_answers(self) -> int:
+        """How many there are beside the usual one; 0: this network has none."""
+
+    def answer_otherwise(
+        self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
+    ) -> Array:
+        """Return (B, ``other_answers``, h, w) logits of the other answers to a first click.
+
+        Args:
+            encoded, points, new_points: as for :meth:`decode`.
+            size: (h, w) of the images.
         """

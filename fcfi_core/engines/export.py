@@ -28,6 +28,9 @@ from fcfi_core.networks.folding import foldable, folded
 from fcfi_core.networks.registry import VARIANTS, build
 
 _EXAMPLE = (96, 128)
+_WHOLE = {"mobilenetv2": {graphs.OTHER_ANSWERS: 2}}
+"""Arguments of the networks that have all parts."""
+
 WEIGHT = "weight:"
 """Begins the names of inputs that are weights."""
 
@@ -39,6 +42,7 @@ def export(variant: str, **arguments: Any) -> Path:
         variant: a name in :data:`~fcfi_core.networks.registry.VARIANTS`.
         arguments: constructor arguments of the network that differ from the variant's.
     """
+    arguments = {**_WHOLE.get(variant, {}), **arguments}
     whole = build(variant, **arguments).eval()
     network = with_cropped_correction(folded(whole)).requires_grad_(False)
     height, width = _EXAMPLE
@@ -54,10 +58,14 @@ def export(variant: str, **arguments: Any) -> Path:
     }
     contents: dict[str, bytes] = {}
     outputs = [f"encoding.{index}" for index in range(len(tuple(encoding)))]
-    for part, wrapped, inputs, names in (
+    parts: list[tuple[str, nn.Module, dict[str, Tensor], list[str]]] = [
         ("encoder", _Encoder(network), {"image": image}, outputs),
         ("decoder", _Decoder(network, type(encoding)), asked, ["logits", "corrected", "fused"]),
-    ):
+    ]
+    if whole.other_answers:
+        asked = {name: tensor for name, tensor in asked.items() if name not in ("feedback", "gate")}
+        parts.append((graphs.OTHERS, _Others(network, type(encoding)), asked, ["logits"]))
+    for part, wrapped, inputs, names in parts:
         contents |= _files(part, _traced(wrapped, inputs, names))
     signature = inspect.signature(type(whole)).parameters
     graph = graphs.Graph(
@@ -97,6 +105,18 @@ class _Decoder(nn.Module):
         focus, gate, encoding = Focus(*others[:count]), others[count], self._encoding(*others[count + 1 :])
         output = self.network.answer(encoding, feedback, disks, focus, gate)  # type: ignore[arg-type]
         return output.logits, output.corrected, output.fused
+
+
+class _Others(nn.Module):
+    def __init__(self, network: InteractiveNetwork, encoding: Any) -> None:
+        super().__init__()
+        self.network = network
+        self._encoding = encoding
+
+    def forward(self, disks: Tensor, *others: Tensor) -> Tensor:
+        count = len(Focus._fields)
+        focus, encoding = Focus(*others[:count]), self._encoding(*others[count:])
+        return self.network.answer_otherwise(encoding, torch.zeros_like(disks[:, :1]), disks, focus)  # type: ignore[arg-type]
 
 
 class _WeightsGiven(nn.Module):

@@ -8,6 +8,7 @@ it is, when a model is loaded. So new weights need no new graphs; new network co
     graph.json                   :class:`Graph`
     encoder.xml, encoder.bin     OpenVINO's form of ``encode`` for one image, weights as inputs
     decoder.xml, decoder.bin     of ``answer``, likewise
+    others.xml, others.bin       of ``answer_otherwise``, where the architecture has it
 """
 
 from __future__ import annotations
@@ -27,8 +28,12 @@ from fcfi_core.errors import WeightsError
 FOLDER = Path(__file__).parent / "exported"
 FORMAT = 2
 PARTS = ("encoder", "decoder")
-OUTSIDE = ("expansion_ratio", "disk_radius", "auxiliary_output")
-"""Arguments of networks that do not change their graphs."""
+OTHERS = "others"
+"""The part that a network may lack, and how its weights' names begin."""
+
+OTHER_ANSWERS = "other_answers"
+OUTSIDE = ("expansion_ratio", "disk_radius", "auxiliary_output", OTHER_ANSWERS)
+"""Arguments of networks that do not change the graphs of :data:`PARTS`."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class Graph:
     def fits(self, arguments: Mapping[str, Any]) -> bool:
         """Return whether a network with these constructor arguments has this graph."""
         whole = {**self.arguments, **arguments}
+        if arguments.get(OTHER_ANSWERS, 0) not in (0, self.arguments.get(OTHER_ANSWERS)):
+            return False
         return all(
             whole[name] == value for name, value in self.arguments.items() if name not in OUTSIDE
         ) and (whole.keys() == self.arguments.keys())
@@ -88,7 +95,7 @@ def read(variant: str) -> Graph | None:
 
 
 def files(variant: str, part: str) -> tuple[bytes, bytes]:
-    """Return OpenVINO's XML and constants of ``part``, "encoder" or "decoder", of a variant that has graphs.
+    """Return OpenVINO's XML and constants of ``part``, one of :data:`PARTS` or :data:`OTHERS`.
 
     Raises:
         WeightsError: if the file is damaged.
@@ -128,8 +135,11 @@ def folded(weights: Mapping[str, NDArray[Any]], graph: Graph) -> dict[str, NDArr
         WeightsError: if some are missing.
     """
     found = dict(weights)
+    lacking = not any(name.startswith(f"{OTHERS}.") for name in weights)
     try:
         for convolution, norm, epsilon in graph.folds:
+            if lacking and norm.startswith(f"{OTHERS}."):
+                continue
             variance, mean = (found[f"{norm}.running_{name}"].astype(np.float64) for name in ("var", "mean"))
             scale = found[f"{norm}.weight"].astype(np.float64) / np.sqrt(variance + epsilon)
             shift = found[f"{norm}.bias"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -85,13 +85,23 @@ class OpenVinoEngine:
         self._features = graph.features
         self._thread = OwnThread("fcfi-network")
         folded = graphs.folded(weights, graph)
+        self.other_answers = int(arguments.get(graphs.OTHER_ANSWERS, 0))
         asked = ["feedback", "disks", *click_maps.Focus._fields, "gate", *self._encodings]
 
-        def part(name: str, inputs: list[str], outputs: list[str]) -> _Part:
-            return _Part(graph.variant, name, inputs, outputs, folded, self.threads)
+        def part(
+            name: str, inputs: list[str], outputs: list[str], weights: Mapping[str, NDArray[Any]] = folded
+        ) -> _Part:
+            return _Part(graph.variant, name, inputs, outputs, weights, self.threads)
 
         self._encoder = self._thread.call(lambda: part("encoder", ["image"], self._encodings))
         self._decoder = self._thread.call(lambda: part("decoder", asked, [*_OUTPUTS]))
+        # Compiled when somebody wants to choose; until then the weights wait, those of the encoder left out.
+        asked_otherwise = [name for name in asked if name not in ("feedback", "gate")]
+        kept = {name: array for name, array in folded.items() if name not in self._encoder.weights}
+        self._make_others: Callable[[], _Part] = lambda: part(
+            graphs.OTHERS, asked_otherwise, ["logits"], kept if self.other_answers else {}
+        )
+        self._others: _Part | None = None
 
     def encode(self, images: Array) -> Encoded:
         """See :class:`~fcfi_core.engines.base.Engine`."""
@@ -122,26 +132,47 @@ class OpenVinoEngine:
     def _decode(
         self, encoded: Encoded, feedback: Array, points: Array, new_points: NDArray[np.int64], gate: float
     ) -> Maps:
-        height, width = feedback.shape[1:]
-        answers = []
-        for index, maps in enumerate(encoded.value):
-            focus = click_maps.focus(new_points[index, 0], (height, width), self._ratio)
-            answers.append(
-                self._decoder(
-                    {
-                        "feedback": feedback[index][None, None],
-                        "disks": click_maps.disk_maps(points[index], height, width, self._radius)[None],
-                        **focus._asdict(),
-                        "gate": np.full((1, 1, 1, 1), gate, np.float32),
-                        **dict(zip(self._encodings, maps, strict=True)),
-                    }
-                )
+        asked = self._asked(encoded, feedback.shape[1:], points, new_points)
+        answers = [
+            self._decoder(
+                {**sample, "feedback": before[None, None], "gate": np.full((1, 1, 1, 1), gate, np.float32)}
             )
+            for sample, before in zip(asked, feedback, strict=True)
+        ]
         return Maps(*(np.concatenate(maps)[:, 0] for maps in zip(*answers, strict=True)))
+
+    def answer_otherwise(
+        self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
+    ) -> Array:
+        """See :class:`~fcfi_core.engines.base.SeveralAnswers`."""
+        return self._thread.call(lambda: self._answer_otherwise(encoded, size, points, new_points))
+
+    def _answer_otherwise(
+        self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
+    ) -> Array:
+        if self._others is None:
+            self._others = self._make_others()
+        asked = self._asked(encoded, size, points, new_points)
+        return np.concatenate([self._others(sample)[0] for sample in asked])
+
+    def _asked(
+        self, encoded: Encoded, size: tuple[int, ...], points: Array, new_points: NDArray[np.int64]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what both graphs are given, image by image."""
+        height, width = size
+        for maps, marks, newest in zip(encoded.value, points, new_points, strict=True):
+            yield {
+                "disks": click_maps.disk_maps(marks, height, width, self._radius)[None],
+                **click_maps.focus(newest[0], (height, width), self._ratio)._asdict(),
+                **dict(zip(self._encodings, maps, strict=True)),
+            }
 
 
 class _Part:
     """One compiled graph; returns its outputs, in the order of their names.
+
+    Attributes:
+        weights: names of those that are part of it.
 
     Args:
         variant, name: of the graph.
@@ -165,7 +196,7 @@ class _Part:
         keep_compiled(_PRIMITIVES)
         core = openvino.Core()
         model = core.read_model(*graphs.files(variant, name))
-        _place(model, weights, variant)
+        self.weights = _place(model, weights, variant)
         found = sorted(parameter.get_friendly_name() for parameter in model.get_parameters())
         if found != sorted(inputs):
             raise WeightsError(
@@ -201,9 +232,11 @@ class _Part:
         return [found[output].copy() for output in self._outputs]
 
 
-def _place(model: openvino.Model, weights: Mapping[str, NDArray[Any]], variant: str) -> None:
-    """Put ``weights`` in the place of the inputs that stand for them."""
+def _place(model: openvino.Model, weights: Mapping[str, NDArray[Any]], variant: str) -> frozenset[str]:
+    """Put ``weights`` in the place of the inputs that stand for them; return the names of these."""
     from openvino import opset15
+
+    placed = []
 
     for parameter in model.get_parameters():
         name = parameter.get_friendly_name()
@@ -219,4 +252,6 @@ def _place(model: openvino.Model, weights: Mapping[str, NDArray[Any]], variant: 
             )
         parameter.output(0).replace(opset15.constant(weights[name]).output(0))
         model.remove_parameter(parameter)
+        placed.append(name)
     model.validate_nodes_and_infer_types()
+    return frozenset(placed)

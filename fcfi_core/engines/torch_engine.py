@@ -18,6 +18,7 @@ from fcfi_core.engines.threads import OwnThread, container_share
 from fcfi_core.errors import SettingsError
 from fcfi_core.heap import outside_heap
 from fcfi_core.networks.base import InteractiveNetwork
+from fcfi_core.networks.click_maps import disk_maps
 from fcfi_core.networks.folding import folded
 
 
@@ -140,6 +141,29 @@ class TorchEngine:
                 for tensor in (output.logits, output.corrected, output.fused)
             )
             return Maps(logits, corrected, fused)
+
+    @property
+    def other_answers(self) -> int:
+        """The network's own."""
+        return self._network.other_answers
+
+    def answer_otherwise(
+        self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
+    ) -> Array:
+        """See :class:`~fcfi_core.engines.base.SeveralAnswers`."""
+        return self._thread.call(lambda: self._answer_otherwise(encoded, size, points, new_points))
+
+    def _answer_otherwise(
+        self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
+    ) -> Array:
+        with self._pass():
+            feedback = torch.zeros((len(points), 1, *size), device=self._device)
+            clicks = torch.tensor(points, device=self._device)
+            disks = disk_maps(clicks, *size, self._network.disk_radius)
+            logits = self._network.answer_otherwise(
+                encoded.value, feedback, disks, torch.tensor(new_points, device=self._device)
+            )
+            return np.asarray(logits.contiguous().cpu().numpy())
 
     @contextmanager
     def _pass(self) -> Iterator[None]:

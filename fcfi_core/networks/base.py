@@ -51,11 +51,13 @@ class InteractiveNetwork(nn.Module, ABC):
         disk_radius: of the disks that show the clicks, pixels.
         feature_names: parts of the encoding that describe places of the image well enough to tell an object
             from what surrounds it; none where the clicks enter before there are such.
+        other_answers: how many answers it has to a first click beside the usual one.
     """
 
     size_multiple: int = 1
     disk_radius: float = 5
     feature_names: tuple[str, ...] = ()
+    other_answers: int = 0
 
     @abstractmethod
     def encode(self, image: Tensor) -> Any:
@@ -110,6 +112,15 @@ class InteractiveNetwork(nn.Module, ABC):
         height, width = feedback.shape[-2:]
         disks = disk_maps(points, height, width, self.disk_radius if radius < 0 else radius)
         return self.answer(encoding, feedback, disks, new_points, gate, soft_window=soft_window)
+
+    def answer_otherwise(self, encoding: Any, feedback: Tensor, disks: Tensor, new_points: Tensor) -> Tensor:
+        """Return logits of the other answers to a first click, (B, ``other_answers``, H, W).
+
+        Args:
+            encoding, disks, new_points: see :meth:`answer`.
+            feedback: (B, 1, H, W) zeros.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has one answer to a click")
 
     def forward(
         self,

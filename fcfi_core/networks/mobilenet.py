@@ -21,6 +21,7 @@ from fcfi_core.networks.mobilenet_backbone import MobileNetBackbone
 
 _STRIDE = 16
 _DILATIONS = (1, 2, 4, 1, 2, 1)
+_FURTHER_DILATIONS = (1, 3)
 
 
 class MobileNetEncoding(NamedTuple):
@@ -80,6 +81,53 @@ def _projection(in_channels: int, out_channels: int, kernel_size: int = 1) -> nn
     )
 
 
+class _Features(NamedTuple):
+    """What a pass makes of clicks and feedback on the way to its answer."""
+
+    deep: Tensor  # (B, width, h16, w16)
+    shallow: Tensor  # (B, decoder_width, h4, w4), before FFCM and CFFM
+    fine: Tensor  # (B, decoder_width, h4, w4), behind them
+    corrected: Tensor  # (B, 1, h4, w4)
+    fused: Tensor  # (B, 1, h4, w4)
+    window: Tensor | None  # (B, 1, h4, w4)
+
+
+class OtherAnswers(nn.Module):
+    """Further answers to a click that may mean several things, from the features of the usual one.
+
+    Each is a change of the usual answer's logits. Trained by the best of all answers alone, so that
+    together they cover what may have been meant (:mod:`fcfi_core.training.other_answers`).
+
+    Args:
+        width: channels of the features at stride 16.
+        decoder_width: channels of those at stride 4.
+        count: further answers.
+        inner: channels in between.
+    """
+
+    def __init__(self, width: int, decoder_width: int, count: int, inner: int = 48) -> None:
+        super().__init__()
+        self.deep = nn.Sequential(
+            *(_ResidualSeparable(width, dilation) for dilation in _FURTHER_DILATIONS),
+            nn.Conv2d(width, inner, 1),
+        )
+        self.shallow = nn.Conv2d(decoder_width, inner, 1)
+        self.fine = nn.Conv2d(decoder_width, inner, 1)
+        self.mixed = nn.Sequential(_Separable(inner, inner), _Separable(inner, inner))
+        self.change = nn.Conv2d(inner, count, 1)
+
+    def forward(self, deep: Tensor, shallow: Tensor, fine: Tensor, logits: Tensor) -> Tensor:
+        """Return logits (B, count, h4, w4).
+
+        Args:
+            deep: (B, width, h16, w16).
+            shallow, fine: (B, decoder_width, h4, w4), before and behind FFCM and CFFM.
+            logits: (B, 1, h4, w4) of the usual answer.
+        """
+        features = resized(self.deep(deep), *fine.shape[-2:]) + self.shallow(shallow) + self.fine(fine)
+        return logits + self.change(self.mixed(functional.relu(features)))  # type: ignore[no-any-return]
+
+
 class MobileNetFeedbackNetwork(InteractiveNetwork):
     """FCFI on MobileNetV2 with late click injection.
 
@@ -88,6 +136,7 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
         decoder_width: channels at stride 4 (features of FFCM and CFFM).
         middle_channels: inner channels of FFCM and CFFM.
         expansion_ratio: FFCM's window as a fraction of the frame's side.
+        other_answers: answers that it has to a first click beside the usual one.
     """
 
     size_multiple = _STRIDE
@@ -99,8 +148,10 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
         decoder_width: int = 64,
         middle_channels: int = 32,
         expansion_ratio: float = 0.3,
+        other_answers: int = 0,
     ) -> None:
         super().__init__()
+        self.other_answers = other_answers
         self.backbone = MobileNetBackbone()
         self.context_projection = _projection(256 + 96, width)
         self.embedding_projection = nn.Conv2d(256 + 96, 64, 1)
@@ -127,6 +178,9 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
         self.to_stride2 = nn.Conv2d(decoder_width, 16, 1)
         self.refinement = nn.Sequential(nn.ReLU(), _Separable(16, 16), nn.Conv2d(16, 1, 3, padding=1))
         _start_at_zero(self.refinement[-1])
+        if other_answers:
+            self.others = OtherAnswers(width, decoder_width, other_answers)
+            nn.init.zeros_(self.others.change.weight)
 
     def encode(self, image: Tensor) -> MobileNetEncoding:
         """Return the features of ``image``, (B, 3, H, W) RGB in [0, 1], sides multiples of 16."""
@@ -154,33 +208,65 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
     ) -> NetworkOutput:
         """Return the prediction; see :meth:`InteractiveNetwork.answer`."""
         height, width = feedback.shape[-2:]
-        disks = disks.to(encoding.context.dtype)
-        features = self._interact(encoding, feedback, disks)
-        small_disks = functional.max_pool2d(disks, 4)
-        corrected, window = self.correction_module(
-            encoding.image, small_disks, features, feedback, new_points, soft_window=soft_window
-        )
-        fused_features, fused = self.fusion_module(features, corrected, gate)
-        previous = functional.avg_pool2d(feedback, 4)
-        features = self.head[:-1](
-            torch.cat((fused_features, encoding.detail, corrected, fused, previous, small_disks), dim=1)
-        )
-        logits = self._refine(encoding, features, self.head[-1](features))
+        found = self._features(encoding, feedback, disks, new_points, gate, soft_window=soft_window)
+        logits = self._refine(encoding, found.fine, self.head[-1](found.fine))
         return NetworkOutput(
             logits=resized(logits, height, width),
-            corrected=resized(corrected, height, width),
-            fused=resized(fused, height, width),
+            corrected=resized(found.corrected, height, width),
+            fused=resized(found.fused, height, width),
             window=None
-            if window is None
-            else functional.interpolate(window, (height, width), mode="nearest"),
+            if found.window is None
+            else functional.interpolate(found.window, (height, width), mode="nearest"),
         )
 
+    def answer_otherwise(
+        self, encoding: MobileNetEncoding, feedback: Tensor, disks: Tensor, new_points: Tensor
+    ) -> Tensor:
+        """Return logits of the other answers; see :meth:`InteractiveNetwork.answer_otherwise`."""
+        height, width = feedback.shape[-2:]
+        features, usual = self.first_features(encoding, feedback, disks, new_points)
+        return resized(self.others(*features, usual), height, width)
+
+    def first_features(
+        self, encoding: MobileNetEncoding, feedback: Tensor, disks: Tensor, new_points: Tensor
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
+        """Return what :class:`OtherAnswers` takes after a first click: three features, and logits."""
+        found = self._features(encoding, feedback, disks, new_points, 0.0)
+        return (found.deep, found.shallow, found.fine), self.head[-1](found.fine)
+
+    def _features(
+        self,
+        encoding: MobileNetEncoding,
+        feedback: Tensor,
+        disks: Tensor,
+        new_points: Tensor,
+        gate: float | Tensor,
+        *,
+        soft_window: bool = False,
+    ) -> _Features:
+        disks = disks.to(encoding.context.dtype)
+        deep = self._interact(encoding, feedback, disks)
+        shallow = self._enlarge(encoding, deep)
+        small_disks = functional.max_pool2d(disks, 4)
+        corrected, window = self.correction_module(
+            encoding.image, small_disks, shallow, feedback, new_points, soft_window=soft_window
+        )
+        fused_features, fused = self.fusion_module(shallow, corrected, gate)
+        previous = functional.avg_pool2d(feedback, 4)
+        fine = self.head[:-1](
+            torch.cat((fused_features, encoding.detail, corrected, fused, previous, small_disks), dim=1)
+        )
+        return _Features(deep, shallow, fine, corrected, fused, window)
+
     def _interact(self, encoding: MobileNetEncoding, feedback: Tensor, disks: Tensor) -> Tensor:
-        """Return features at stride 4 that know clicks and feedback, (B, decoder_width, h4, w4)."""
+        """Return features at stride 16 that know clicks and feedback, (B, width, h16, w16)."""
         cells = functional.max_pool2d(disks, _STRIDE)
         similarity = _click_similarity(encoding.embedding, cells)
         maps = torch.cat((functional.avg_pool2d(feedback, _STRIDE), cells, similarity), dim=1)
-        features = self.interaction(encoding.context + self.click_injection(maps))
+        return self.interaction(encoding.context + self.click_injection(maps))  # type: ignore[no-any-return]
+
+    def _enlarge(self, encoding: MobileNetEncoding, features: Tensor) -> Tensor:
+        """Return features of stride 16 at stride 4, (B, decoder_width, h4, w4)."""
         features = resized(features, *encoding.lateral.shape[-2:])
         features = self.to_stride8(torch.cat((features, encoding.lateral), dim=1))
         features = resized(features, *encoding.detail.shape[-2:])

@@ -25,6 +25,10 @@ _SMALLEST_TARGET = 0.0008
 _SMALLEST_SIDE = 96
 """Photo pixels that a crop around something small shows at least."""
 _TRIES = 8
+_TOGETHER = 1
+"""Keeps the random numbers of views with several targets apart from those of single crops."""
+_WHOLE = 0.7
+"""Share of these views that show the whole photo."""
 _WORST = {
     "jpeg": (50, 6),
     "blur": (0.7, 2.5),
@@ -98,6 +102,38 @@ class CropSampler:
         if random.random() < self._sampling.degraded:
             crop = Crop(_degraded(crop.image, random), crop.target)
         return crop, random
+
+    def draw_together(
+        self, index: int, size: int, count: int
+    ) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]], np.random.Generator]:
+        """Return one view of a photo as a first look sees it, several targets in it, and a generator.
+
+        Args:
+            index: of the draw; the same seed and index give the same.
+            size: of the view and the targets, both sides, pixels.
+            count: of the targets; a photo of few regions repeats them.
+        """
+        random = np.random.default_rng((self._seed, _TOGETHER, index))
+        while True:
+            photo = self._choose(random, size)
+            height, width = photo.ids.shape
+            shares = (1.0, 1.0) if random.random() < _WHOLE else tuple(random.uniform(0.45, 1, 2))
+            rows, columns = (
+                _span(random.uniform(share / 2, 1 - share / 2) * limit, share * limit, limit)
+                for share, limit in zip(shares, (height, width), strict=True)
+            )
+            crops = []
+            for _ in range(_TRIES):
+                crop = _cut(photo.pixels, self._target(photo, random), rows, columns, size)
+                if (crop.target == 1).mean() >= _SMALLEST_TARGET:
+                    crops.append(crop)
+                if len(crops) == count:
+                    break
+            if crops:
+                break
+        step = -1 if random.random() < 0.5 else 1
+        targets = [np.ascontiguousarray(crops[turn % len(crops)].target[:, ::step]) for turn in range(count)]
+        return np.ascontiguousarray(crops[0].image[:, ::step]), targets, random
 
     def _choose(self, random: np.random.Generator, size: int) -> Photo:
         if size not in self._cumulated:

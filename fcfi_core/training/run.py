@@ -252,6 +252,11 @@ def _read_sources(
     return training, development
 
 
+def read_training_photos(configuration: TrainingConfiguration, report: Callable[[str], None]) -> list[Photo]:
+    """Return the configuration's photos, less the development split."""
+    return _read_sources(configuration, report)[0]
+
+
 def _network(configuration: TrainingConfiguration) -> tuple[InteractiveNetwork, dict[str, Any]]:
     """Return the network to train, and the header of its checkpoints."""
     header: dict[str, Any] = {

@@ -94,6 +94,44 @@ def scales(colour_model):
     return Predictor(replace(colour_model, engine=Scales(), digest="1" * 64))
 
 
+class Several(Scales):
+    """Stands in for a network that knows a smaller and a larger answer by itself."""
+
+    other_answers = 2
+
+    def __init__(self):
+        self.encoded = 0
+
+    def encode(self, images):
+        self.encoded += 1
+        return super().encode(images)
+
+    def answer_otherwise(self, encoded, size, points, new_points):
+        height, width = size
+        logits = np.full((1, 2, height, width), -4, np.float32)
+        logits[0, 0, height // 3 : 2 * height // 3, width // 3 : 2 * width // 3] = 4
+        logits[0, 0, :3, :3] = 4  # a part that the click is not on
+        logits[0, 1, 5:-5, 5:-5] = 4
+        return logits
+
+
+def test_a_network_that_knows_other_answers_needs_no_further_look(colour_model, nested):
+    from dataclasses import replace
+
+    engine = Several()
+    predictor = Predictor(replace(colour_model, engine=engine, digest="2" * 64))
+    session = predictor.open(nested)
+    first = session.click(80, 60)
+    looked = engine.encoded
+    areas = [int(answer.mask.sum()) for answer in first.candidates]
+    assert len(areas) == 3
+    assert areas == sorted(areas, reverse=True)
+    assert np.array_equal(first.candidates[1].mask, first.mask)
+    assert not first.candidates[2].mask[:20, :20].any()
+    assert np.array_equal(session.click(80, 60).mask, first.candidates[2].mask)
+    assert engine.encoded == looked
+
+
 def test_three_looks_give_three_answers(scales, nested):
     session = scales.open(nested)
     first = session.click(80, 60)

@@ -101,6 +101,31 @@ def test_the_default_model_answers_as_torch_does(default):
             assert np.ptp(ours.logits) > 3
 
 
+def test_other_answers_to_a_first_click_are_those_of_torch():
+    network = build("mobilenetv2", other_answers=2).eval()
+    torch.nn.init.normal_(network.others.change.weight)
+    ours = OpenVinoEngine(graphs.read("mobilenetv2"), arrays_of(network), {"other_answers": 2}, threads=1)
+    theirs = TorchEngine(network, "cpu", threads=1)
+    assert ours.other_answers == theirs.other_answers == 2
+    for size in SIZES:
+        images, (_, points, newest, _) = asked(size, 1, batch=2)
+        mine, wanted = (
+            engine.answer_otherwise(engine.encode(images), size, points, newest) for engine in (ours, theirs)
+        )
+        assert mine.shape == (2, 2, *size)
+        np.testing.assert_allclose(mine, wanted, rtol=0, atol=TOLERANCE * max(1, float(np.ptp(wanted))))
+        assert not np.allclose(mine[:, 0], mine[:, 1], atol=0.1)
+
+
+def test_weights_with_and_without_other_answers_have_the_same_graph():
+    graph = graphs.read("mobilenetv2")
+    assert graph.fits({"other_answers": 2})
+    assert graph.fits({"other_answers": 0})
+    assert not graph.fits({"other_answers": 3})
+    plain = OpenVinoEngine(graph, arrays_of(build("mobilenetv2")), {}, threads=1)
+    assert plain.other_answers == 0
+
+
 def test_constructor_arguments_outside_the_graph_count():
     network = build("mobilenetv2", expansion_ratio=0.7).eval()
     ours = OpenVinoEngine(graphs.read("mobilenetv2"), arrays_of(network), {"expansion_ratio": 0.7}, 1)
