@@ -67,6 +67,7 @@ class Settings:
         form: answer form, one of FORMS.
         finish: how masks are finished.
         local_colours: whether the photo's colours sharpen edges; None: as it suits the model.
+        refined: whether one more pass in a finer frame makes each answer; None: as it suits the model.
         click_log: file to which finished objects are added; "" for none.
         click_log_megabytes: room for it.
     """
@@ -82,6 +83,7 @@ class Settings:
     form: str = "shapes"
     finish: Finish = USUAL
     local_colours: bool | None = None
+    refined: bool | None = None
     click_log: str = ""
     click_log_megabytes: float = 64.0
 
@@ -101,6 +103,7 @@ class Settings:
             form=value["FCFI_CVAT_RESPONSE"],
             finish=finish_of(value, "FCFI_CVAT_"),
             local_colours=value["FCFI_LOCAL_COLOURS"],
+            refined=value["FCFI_REFINE"],
             click_log=value["FCFI_CLICK_LOG"],
             click_log_megabytes=value["FCFI_CLICK_LOG_MEGABYTES"],
         )
@@ -125,7 +128,7 @@ class Settings:
         # Frames are read, and their size checked, before they reach the predictor.
         predictor = Predictor(
             model,
-            protocol=model.protocol.with_local_colours(self.local_colours),
+            protocol=model.protocol.with_local_colours(self.local_colours).with_refinement(self.refined),
             memo_bytes=self.memo_bytes,
             memo_seconds=self.memo_seconds,
             max_pixels=None,

@@ -25,6 +25,11 @@ class Axis:
     size: int
     align_corners: bool
 
+    @property
+    def end(self) -> int:
+        """The first image pixel behind it."""
+        return self.start + self.extent
+
     def centres(self) -> Positions:
         """Return where the centres of the frame's pixels lie in the image."""
         if self.align_corners:

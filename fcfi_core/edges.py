@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core.axes import Map
-from fcfi_core.geometry import Frame, Region
+from fcfi_core.geometry import Frame
 from fcfi_core.images import LoadedImage
 
 RADIUS = 4
@@ -57,20 +57,20 @@ def sharpened(image: LoadedImage, frame: Frame, view: Map, threshold: float) -> 
     band = _band(view, threshold)
     if not band.any():
         return mask
-    coefficients = _around(band, image.seen(frame), view)
-    part = frame.foreground(band.astype(np.float32), 0.5)
-    assert part is not None, "the band is not empty"
-    rows, columns = _pixels_of(frame, band, part)
-    for start in range(0, len(rows), _CHUNK):
-        y, x = rows[start : start + _CHUNK], columns[start : start + _CHUNK]
-        probability = frame.sampled(view[..., None], y, x)[:, 0]
-        doubtful = (probability > DOUBT) & (probability < 1 - DOUBT)
-        y, x, probability = y[doubtful], x[doubtful], probability[doubtful]
-        colours = image.pixels[y, x].astype(np.float32) / np.float32(255)
-        found = frame.sampled(coefficients, y, x)
-        ratio = ((found[:, :3] * colours + found[:, 3:6]) * colours).sum(axis=1) + found[:, 6]
-        evidence = np.log(probability / (1 - probability)) + np.clip(ratio, -STRONGEST, STRONGEST)
-        mask[y, x] = evidence > np.log(threshold / (1 - threshold))
+    ratio = _around(band, image.seen(frame), view)
+    squares_and_probability = np.dstack([ratio[..., :3], view])
+    rest = np.ascontiguousarray(ratio[..., 3:])
+    flat, pixels, width = mask.reshape(-1), image.pixels.reshape(-1, 3), mask.shape[1]
+    for y, x in frame.pixels_under(band, _CHUNK):
+        known, more = frame.sampled((squares_and_probability, rest), y, x)
+        doubtful = np.flatnonzero((known[:, 3] > DOUBT) & (known[:, 3] < 1 - DOUBT))
+        known, more, places = known[doubtful], more[doubtful], y[doubtful] * width + x[doubtful]
+        squares, probability, linear, constant = known[:, :3], known[:, 3], more[:, :3], more[:, 3]
+        colours = pixels[places].astype(np.float32) / np.float32(255)
+        votes = (squares * colours + linear) * colours
+        log_ratio = votes[:, 0] + votes[:, 1] + votes[:, 2] + constant
+        evidence = np.log(probability / (1 - probability)) + np.clip(log_ratio, -STRONGEST, STRONGEST)
+        flat[places] = evidence > np.log(threshold / (1 - threshold))
     return mask
 
 
@@ -127,14 +127,3 @@ def _statistics(colours: Map, weights: Map) -> tuple[Map, Map]:
     mean = blurred(weighted) / total
     variance = blurred(weighted * colours) / total - mean**2
     return mean, np.maximum(variance, 0) + np.float32(VARIANCE)
-
-
-def _pixels_of(
-    frame: Frame, band: NDArray[np.bool_], part: Region
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return rows and columns of the image pixels in ``part`` that lie on a frame pixel of ``band``."""
-    region = frame.region
-    rows = (np.arange(part.top, part.bottom + 1) - region.top) * band.shape[0] // region.height
-    columns = (np.arange(part.left, part.right + 1) - region.left) * band.shape[1] // region.width
-    y, x = np.nonzero(band[np.ix_(rows, columns)])
-    return y + part.top, x + part.left

@@ -23,7 +23,7 @@ misalignment, which the official weights expect.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcfi_core.axes import Axis, Map, Positions, interpolated, sample
+from fcfi_core.axes import Axis, Map, Positions, sample
 from fcfi_core.clicks import Click
 
 _STRIP = 256
-"""Image rows that are up-sampled at a time when a mask is cut out."""
+"""Image rows that are filled at a time when a mask is cut out."""
+
+_MOST_PIXELS = 1 << 18
+"""Pixels that are up-sampled at a time."""
+
+_ROUNDING = 1e-6
+"""More than what rounding may move a probability between its neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,25 +282,41 @@ class Frame:
         """
         return sample(view, *self._grid(view, part or self.region))
 
-    def sampled(self, view: Map, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Map:
-        """Return ``view`` at single pixels of the image: (N, c) float32, bilinear to 1/32 of a frame pixel.
+    def sampled(
+        self, views: Sequence[Map], rows: NDArray[np.intp], columns: NDArray[np.intp]
+    ) -> tuple[Map, ...]:
+        """Return ``views`` at single pixels of the image: (N, c) float32, bilinear to 1/32 of a frame pixel.
 
         Args:
-            view: (h, w, c) float32, this frame's content at any network size.
+            views: (h, w, c) float32 each, all of one size, c at most 4: this frame's content at any network
+                size.
             rows, columns: (N,) pixels of the image; must lie inside the frame's region.
         """
         if not len(rows):
-            return np.zeros((0, view.shape[2]), np.float32)
-        own = self._axes()
-        y, x = own[0].within(rows, view.shape[0]), own[1].within(columns, view.shape[1])
-        # As many rows as needed of a picture: OpenCV's sides and channels are limited.
+            return tuple(np.zeros((0, view.shape[2]), np.float32) for view in views)
+        # As many rows as needed of a picture: OpenCV's sides are limited.
         shape = -(-len(rows) // _STRIP), _STRIP
-        across, down = (np.resize(axis.astype(np.float32), shape) for axis in (x, y))
-        found = [
-            cv2.remap(np.ascontiguousarray(view[..., start : start + 4]), across, down, cv2.INTER_LINEAR)
-            for start in range(0, view.shape[2], 4)
-        ]
-        return np.hstack([one.reshape(shape[0] * _STRIP, -1)[: len(rows)] for one in found])
+        down, across = (
+            np.resize(axis.within(np.arange(axis.end), size).astype(np.float32)[places], shape)
+            for axis, size, places in zip(self._axes(), views[0].shape, (rows, columns), strict=False)
+        )
+        found = (np.asarray(cv2.remap(view, across, down, cv2.INTER_LINEAR), np.float32) for view in views)
+        return tuple(one.reshape(shape[0] * _STRIP, -1)[: len(rows)] for one in found)
+
+    def pixels_under(
+        self, marked: NDArray[np.bool_], most: int
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield rows and columns of the image pixels that lie on marked pixels of the frame.
+
+        Args:
+            marked: (h, w) bool, over this frame's region at any network size.
+            most: pixels to yield at a time, about.
+        """
+        region = self.region
+        rows = np.arange(region.height) * marked.shape[0] // region.height
+        columns = np.arange(region.width) * marked.shape[1] // region.width
+        for y, x in _pixels_of(marked, rows, columns, most):
+            yield y + region.top, x + region.left
 
     def paste(self, view: Map) -> Map:
         """Return ``view`` at the image's resolution and size, 0 outside the frame: (H, W) float32."""
@@ -326,19 +348,28 @@ class Frame:
     def above(self, view: Map, threshold: float) -> NDArray[np.bool_]:
         """Return where :meth:`paste` would exceed ``threshold``: (H, W) bool.
 
-        The comparison is made on the up-sampled numbers, but only around the foreground and a strip at
-        a time: a mask of a large photograph costs little more memory than itself.
+        The comparison is made on the up-sampled numbers, but only along the edge: a mask of a large
+        photograph costs little more time and memory than itself.
         """
         full = np.zeros((self.image_height, self.image_width), np.bool_)
         part = self.foreground(view, threshold, margin=1)
         if part is None:
             return full
         rows, columns = self._grid(view, part)
-        wide = interpolated(view, columns, axis=1)
+        upper, left = np.floor(rows).astype(np.intp), np.floor(columns).astype(np.intp)
+        low, high = _extremes(view)
+        sure = (low > threshold + _ROUNDING).take(left, axis=1)
         for start in range(0, part.height, _STRIP):
-            strip = rows[start : start + _STRIP]
+            strip = upper[start : start + _STRIP]
             top = part.top + start
-            full[top : top + len(strip), part.slices[1]] = interpolated(wide, strip, axis=0) > threshold
+            full[top : top + len(strip), part.slices[1]] = sure[strip]
+        # Only where neighbours are on both sides of the threshold is there anything to calculate.
+        open_cells = (high > threshold - _ROUNDING) & (low <= threshold + _ROUNDING)
+        at = full.reshape(-1)
+        for y, x in _pixels_of(open_cells, upper, left, _MOST_PIXELS):
+            at[(y + part.top) * self.image_width + x + part.left] = (
+                _bilinear(view, rows[y], columns[x]) > threshold
+            )
         return full
 
     def foreground(self, view: Map, threshold: float, margin: int = 0) -> Region | None:
@@ -385,6 +416,68 @@ class Frame:
             Axis(region.top, region.height, self.height, convention),
             Axis(region.left, region.width, self.width, convention),
         )
+
+
+def _pixels_of(
+    marked: NDArray[np.bool_], rows: NDArray[np.intp], columns: NDArray[np.intp], most: int
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield the places (y, x) where ``marked[rows[y], columns[x]]``, about ``most`` at a time.
+
+    Args:
+        marked: (h, w) bool.
+        rows, columns: ascending.
+    """
+    # Marked cells side by side: stretches of columns, in all rows that lie on theirs.
+    steps = np.diff(np.pad(marked, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    line, first = np.nonzero(steps > 0)
+    last = np.nonzero(steps < 0)[1]
+    top, bottom = np.searchsorted(rows, line), np.searchsorted(rows, line, side="right")
+    left, right = np.searchsorted(columns, first), np.searchsorted(columns, last)
+    y, stretch = _ranges(top, bottom)
+    ends = np.cumsum((right - left)[stretch])
+    start = 0
+    while start < len(y):
+        done = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + most, side="right")))
+        part = stretch[start:stop]
+        x, of = _ranges(left[part], right[part])
+        yield y[start:stop][of], x
+        start = stop
+
+
+def _ranges(starts: NDArray[np.intp], ends: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the numbers of all ranges ``starts[i]`` to ``ends[i]`` (exclusive), and the ``i`` of each."""
+    sizes = ends - starts
+    owner = np.repeat(np.arange(len(starts)), sizes)
+    offset = starts - (np.cumsum(sizes) - sizes)
+    return np.arange(len(owner)) + offset[owner], owner
+
+
+def _extremes(view: Map) -> tuple[Map, Map]:
+    """Return the least and the greatest of each value and its neighbours right, below, and right below."""
+    padded = np.pad(view, ((0, 1), (0, 1)), mode="edge")
+    down = np.minimum(padded[:-1], padded[1:]), np.maximum(padded[:-1], padded[1:])
+    return np.minimum(down[0][:, :-1], down[0][:, 1:]), np.maximum(down[1][:, :-1], down[1][:, 1:])
+
+
+def _bilinear(view: Map, rows: Positions, columns: Positions) -> Map:
+    """Return ``view`` at the places (rows[i], columns[i]), to the last bit as :func:`sample` would."""
+    upper, left = np.floor(rows).astype(np.intp), np.floor(columns).astype(np.intp)
+    down, right = (rows - upper).astype(np.float32), (columns - left).astype(np.float32)
+    height, width = view.shape
+    here = upper * width + left
+    beside = np.where(left + 1 < width, 1, 0)
+    below = np.where(upper + 1 < height, width, 0)
+    above = _between(view.take(here), view.take(here + beside), right)
+    here += below
+    return _between(above, _between(view.take(here), view.take(here + beside), right), down)
+
+
+def _between(start: Map, end: Map, weight: Map) -> Map:
+    end -= start
+    end *= weight
+    start += end
+    return start
 
 
 def first_region(click: Click | None, image_size: tuple[int, int], longest: float, aspect: float) -> Region:

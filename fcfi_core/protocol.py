@@ -18,6 +18,9 @@ LONGEST = 2.0
 _LONGEST_SIDE = 4096
 _LARGEST_CROP = 1_000_000
 
+REFINED_SIDE = 576
+"""Longer side of the frame in which an answer is refined, network pixels."""
+
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
@@ -42,6 +45,8 @@ class Protocol:
             2 times the cost.
         local_colours: where the edge is in doubt, let the photo's colours decide (:mod:`fcfi_core.edges`); a
             finished mask is sharpened, the network sees nothing of it.
+        refined: let one more pass over the same region, in a frame of :data:`REFINED_SIDE`, make each
+            answer; the next click goes on from the coarser map.
         official: keep the maps at the original size between clicks, with corner-aligned bilinear resizing,
             keep a stale zoom box when the object vanishes (the whole image is then seen, and the answer
             squeezed into the old box), and run the network on negative clicks without any object.
@@ -60,6 +65,7 @@ class Protocol:
     second_look: float = 0.0
     flip: bool = False
     local_colours: bool = False
+    refined: bool = False
     official: bool = False
 
     def __post_init__(self) -> None:
@@ -73,7 +79,7 @@ class Protocol:
                 raise SettingsError(
                     f"protocol {name} is {value!r}; give a whole number from {lowest} to {highest}."
                 )
-        for name in ("flip", "official"):
+        for name in ("flip", "refined", "official"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"protocol {name} is {getattr(self, name)!r}; give true or false.")
         for name, lowest, highest in (
@@ -118,6 +124,10 @@ class Protocol:
     def with_local_colours(self, chosen: bool | None) -> Protocol:
         """Return the same rules with local colours on or off; None: as they are."""
         return self if chosen is None else replace(self, local_colours=chosen)
+
+    def with_refinement(self, chosen: bool | None) -> Protocol:
+        """Return the same rules with every answer refined or none; None: as they are."""
+        return self if chosen is None else replace(self, refined=chosen)
 
     def with_flip(self, flip: bool = True) -> Protocol:
         """Return the same rules with flip averaging on or off."""

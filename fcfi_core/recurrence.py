@@ -13,6 +13,9 @@ Pixels of the image appear only in ``frame.apply``; all else has the size of the
 of 24 megapixels costs hardly more than a small one once it is decoded. The memo keeps states (and encoder
 outputs) of prompt prefixes. It makes the function faster and never changes its value: every state is
 computed from its predecessor by the same steps on the same numbers, whether remembered or not.
+
+An answer may be *refined*: one more pass over the same region in a finer frame, the last map as its feedback.
+No state follows from it, so the clicks after it, and undo, are what they would be without.
 """
 
 from __future__ import annotations
@@ -68,9 +71,25 @@ class Recurrence:
             raise PromptError(NOTHING_ASKED)
         watch = Stopwatch()
         state = self.state(image, self.rules.completed(prompt), watch)
+        result = self._answer(image, prompt, state, watch)
+        return replace(result, timings=watch.finished(), more=partial(self._alternatives, image, prompt))
+
+    def _answer(self, image: LoadedImage, prompt: Prompt, state: State | None, watch: Stopwatch) -> Result:
+        """Return the result that ``state`` stands for, refined if the protocol says so."""
+        if state is None or self.protocol.official:
+            return self.rules.answer(image, prompt, state)
+        if self.protocol.refined:
+            return self._refined(image, prompt, state, watch)
         result = self.rules.answer(image, prompt, state)
-        more = partial(self._alternatives, image, prompt)
-        return replace(result, timings=watch.finished(), more=more)
+        return replace(result, finer=partial(self._refined, image, prompt, state, Stopwatch()))
+
+    def _refined(self, image: LoadedImage, prompt: Prompt, state: State, watch: Stopwatch) -> Result:
+        """Return what one more pass makes of ``state``, in a finer frame of the same region."""
+        frame = self.rules.finer(state, (image.height, image.width))
+        feedback = state.frame.moved(state.probability, frame)
+        asked = self.rules.completed(prompt)
+        found = self._pass(image, frame, state.zoomed, feedback, asked, 1.0, watch)
+        return self.rules.answer(image, prompt, found)
 
     def _alternatives(self, image: LoadedImage, prompt: Prompt) -> tuple[Result, ...]:
         return self.candidates(image, prompt)[0]
@@ -123,7 +142,7 @@ class Recurrence:
         for index, state in enumerate(states):
             times = (index - given) % len(states)
             chosen = asked.with_clicks((*asked.clicks, *(asked.clicks[-1:] * times)))
-            results.append(self.rules.answer(image, chosen, state))
+            results.append(self._answer(image, chosen, state, Stopwatch()))
         return tuple(results), (given + len(repeated)) % len(states)
 
     def _is_ambiguous(self, prompt: Prompt) -> bool:

@@ -66,6 +66,7 @@ class Result:
         cleaned_mask: (H, W) bool that replaces the mask; set by :meth:`finished`.
         sharp: whether the colours of the image sharpen the mask's edge.
         more: computes the answers to choose from, see :attr:`candidates`; None: there is this one alone.
+        finer: computes the :meth:`refined` answer; None: this one stays.
         image: what was clicked on; None: not known any more.
     """
 
@@ -80,11 +81,13 @@ class Result:
     cleaned_mask: NDArray[np.bool_] | None = field(default=None, repr=False)
     sharp: bool = False
     more: Callable[[], tuple[Result, ...]] | None = field(default=None, repr=False)
+    finer: Callable[[], Result] | None = field(default=None, repr=False)
     image: LoadedImage | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind the image, and what computes further answers: they belong to this process."""
-        return {**self.__dict__, "cleaned_mask": self.mask, "sharp": False, "more": None, "image": None}
+        left = {"sharp": False, "more": None, "finer": None, "image": None}
+        return {**self.__dict__, "cleaned_mask": self.mask, **left}
 
     def __repr__(self) -> str:
         size = f"{self.frame.image_width} x {self.frame.image_height}"
@@ -106,6 +109,17 @@ class Result:
         Computed when asked for: up to two further looks of the network (:mod:`fcfi_core.candidates`).
         """
         return (self,) if self.more is None else self.more()
+
+    def refined(self) -> Result:
+        """Return the answer after one more pass of the network over the same region, in a finer frame.
+
+        Its edges are more exact, thin parts more complete; it takes about two clicks' time. Clicks that
+        follow go on from the present answer, not from this one. Already refined results, those of official
+        rules, and those that came from another process stay as they are.
+        """
+        if self.finer is None:
+            return self
+        return replace(self.finer(), timings=self.timings, more=self.more)
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:

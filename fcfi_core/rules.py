@@ -20,7 +20,7 @@ from fcfi_core.clicks import Box, Click
 from fcfi_core.geometry import COARSE, REDUCTION, Frame, Region, first_region, next_region
 from fcfi_core.images import LoadedImage
 from fcfi_core.prompt import Prompt
-from fcfi_core.protocol import LONGEST, Protocol
+from fcfi_core.protocol import LONGEST, REFINED_SIDE, Protocol
 from fcfi_core.results import Result
 
 BOX_FEEDBACK = 0.6
@@ -105,6 +105,10 @@ class Rules(ABC):
     def zoomed(self, region: Region, size: Size) -> Frame:
         """Return the frame of a part of the image."""
         return self._frame(region, size, self.protocol.target_size)
+
+    def finer(self, state: State, size: Size) -> Frame:
+        """Return the frame in which an answer is refined: what ``state`` saw, shown larger."""
+        return self._frame(state.frame.region, size, REFINED_SIDE)
 
     def _frame(self, region: Region, size: Size, target: int | None) -> Frame:
         return Frame.of(

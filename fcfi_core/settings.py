@@ -178,6 +178,12 @@ CORE_VARIABLES: tuple[Variable, ...] = (
         choice,
     ),
     Variable(
+        "FCFI_REFINE",
+        None,
+        "Whether one more pass in a finer frame makes each answer: 1, 0, or auto: as it suits the model.",
+        choice,
+    ),
+    Variable(
         "FCFI_CLICK_LOG",
         "",
         "File to which finished objects' clicks, times and models are added, without pixels; empty: none.",

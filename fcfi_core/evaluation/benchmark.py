@@ -115,6 +115,7 @@ class Trace:
         dataset, image_name, object_id, area: the object; area in pixels.
         clicks: in order.
         ious, bious, assds: of the masks (the latter two empty where not measured).
+        narrow_bious: boundary IoU with the narrow band, likewise.
         confidences: what the segmenter said of them, NaN where it said nothing.
         network_ms, rest_ms: time of the clicks.
         elapsed_ms: of the whole object, annotator and metrics included.
@@ -134,6 +135,7 @@ class Trace:
     rest_ms: tuple[float, ...]
     elapsed_ms: float
     best_first: float = float("nan")
+    narrow_bious: tuple[float, ...] = ()
 
 
 def trace(segmenter: Segmenter | SegmentFunction, sample: Sample, rules: Rules) -> tuple[Trace, BoolMask]:
@@ -193,6 +195,7 @@ def trace(segmenter: Segmenter | SegmentFunction, sample: Sample, rules: Rules) 
         rest_ms=tuple(rest for _, rest in steps.times),
         elapsed_ms=1000 * (time.perf_counter() - start),
         best_first=best_first,
+        narrow_bious=tuple(steps.narrow_bious),
     )
     return found, mask
 
@@ -206,6 +209,7 @@ class _Steps:
         self.clicks: list[Click] = []
         self.ious: list[float] = []
         self.bious: list[float] = []
+        self.narrow_bious: list[float] = []
         self.assds: list[float] = []
         self.confidences: list[float] = []
         self.times: list[tuple[float, float]] = []
@@ -220,6 +224,7 @@ class _Steps:
         if rules.boundaries:
             self.bious.append(metrics.boundary_iou(answer.mask, truth, ignore, official=rules.official))
             ignored = None if rules.official else ignore
+            self.narrow_bious.append(metrics.boundary_iou(answer.mask, truth, ignored, pixels=metrics.NARROW))
             self.assds.append(metrics.surface_distance(answer.mask, truth, ignored))
 
     @property

@@ -64,6 +64,7 @@ def _overview(report: Report) -> str:
         *((f"noc@{name}", f"NoC@{name}", _clicks) for name in names),
         *((f"missed@{name}", f"never {name}", _count) for name in names[-2:]),
         *((f"iou@{k}", f"IoU@{k}", _percent) for k in (1, 3, 5, 10) if k <= report.rules.max_clicks),
+        *((key, title, _percent) for key, title in _edges(report)),
         *((("best@1", "best of IoU@1", _percent),) if _has_choice(report) else ()),
         ("ms_per_click", "ms / click", _milliseconds),
         ("ms_per_click_network", "network", _milliseconds),
@@ -87,8 +88,16 @@ def _overview(report: Report) -> str:
         f"<tbody>{''.join(rows)}</tbody></table></div>"
         '<p class="note">NoC@t: mean clicks until the IoU reaches t percent, the limit if it never does. '
         "Never t: objects that do not reach it. IoU@k: mean after k clicks; whoever is content stops, "
-        "and the mask stays.</p>"
+        "and the mask stays. Edges: boundary IoU, the band 2 % of the diagonal or 2 pixels wide.</p>"
     )
+
+
+def _edges(report: Report) -> tuple[tuple[str, str], ...]:
+    """Return names and titles of the figures of edges, where they were measured."""
+    if not report.rules.boundaries:
+        return ()
+    click = min(3, report.rules.max_clicks)
+    return ((f"biou@{click}", f"edges@{click}"), (f"biou2px@{click}", f"2 px@{click}"))
 
 
 def _dataset_section(report: Report, results: Sequence[DatasetResult]) -> str:
@@ -259,6 +268,7 @@ def summary(report: Report) -> str:
         **{f"noc@{name}": _clicks for name in names},
         **{f"missed@{name}": _count for name in names[-2:]},
         **{f"iou@{k}": _percent for k in ks},
+        **{key: _percent for key, _ in _edges(report)},
         **({"best@1": _percent} if _has_choice(report) else {}),
         "ms_per_click": _milliseconds,
         "ms_per_click_network": _milliseconds,

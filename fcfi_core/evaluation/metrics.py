@@ -18,7 +18,8 @@ noc@t      clicks until IoU >= t first holds, the limit if it never does; mean o
 nof@t      objects whose noc@t equals the limit (so one that arrives with the very last
            click counts too: the convention of the literature, ">= 20 @ t")
 missed@t   objects that never reached t
-iou@k      mean IoU after k clicks; biou@k and assd@k likewise
+iou@k      mean IoU after k clicks; assd@k likewise
+biou@k     boundary IoU, the band 2 % of the diagonal wide; biou2px@k: 2 pixels wide
 =========  ===============================================================================
 """
 
@@ -37,6 +38,7 @@ Table = NDArray[np.float64]
 
 TARGETS = (0.80, 0.85, 0.90, 0.95)
 BAND = 0.02  # width of the boundary band, as a share of the image diagonal
+NARROW = 2  # width of the narrow boundary band, pixels
 
 
 def validate(prediction: BoolMask, truth: BoolMask, ignore: BoolMask | None = None) -> None:
@@ -68,7 +70,12 @@ def iou(prediction: BoolMask, truth: BoolMask, ignore: BoolMask | None = None) -
 
 
 def boundary_iou(
-    prediction: BoolMask, truth: BoolMask, ignore: BoolMask | None = None, *, official: bool = False
+    prediction: BoolMask,
+    truth: BoolMask,
+    ignore: BoolMask | None = None,
+    *,
+    official: bool = False,
+    pixels: int | None = None,
 ) -> float:
     """Return the IoU of the two boundary bands (each mask minus its erosion by 2 % of the diagonal).
 
@@ -77,19 +84,21 @@ def boundary_iou(
     Args:
         official: treat ignored pixels as the official evaluation does: they stay in the prediction,
             and enter the truth as the number 255, which the erosion then mixes with 0 and 1.
+        pixels: width of the band instead of 2 % of the diagonal.
     """
     validate(prediction, truth, ignore)
+    if pixels is None:
+        pixels = max(1, round(BAND * float(np.hypot(*truth.shape))))
     if ignore is None or not ignore.any():
-        return iou(_band(prediction).astype(np.bool_), _band(truth).astype(np.bool_))
+        return iou(_band(prediction, pixels).astype(np.bool_), _band(truth, pixels).astype(np.bool_))
     if not official:
-        return boundary_iou(prediction & ~ignore, truth & ~ignore)
-    truth_band = _band(np.where(ignore, 255, truth))
-    return iou(_band(prediction).astype(np.bool_), truth_band == 1, truth_band == 255)
+        return boundary_iou(prediction & ~ignore, truth & ~ignore, pixels=pixels)
+    truth_band = _band(np.where(ignore, 255, truth), pixels)
+    return iou(_band(prediction, pixels).astype(np.bool_), truth_band == 1, truth_band == 255)
 
 
-def _band(mask: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _band(mask: NDArray[np.generic], width: int) -> NDArray[np.uint8]:
     """Return mask minus its erosion, (H, W) uint8; a truth with the value 255 is eroded as numbers."""
-    width = max(1, round(BAND * float(np.hypot(*mask.shape))))
     padded = np.pad(mask.astype(np.uint8), 1)
     # width erosions with 3 x 3 are one with a square, which OpenCV separates: much cheaper.
     eroded = cv2.erode(padded, np.ones((2 * width + 1, 2 * width + 1), np.uint8))
@@ -221,12 +230,18 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 
 def evaluate(
-    ious: Table, bious: Table | None = None, assds: Table | None = None, *, targets: Sequence[float] = TARGETS
+    ious: Table,
+    bious: Table | None = None,
+    assds: Table | None = None,
+    *,
+    narrow_bious: Table | None = None,
+    targets: Sequence[float] = TARGETS,
 ) -> dict[str, float]:
     """Return every click metric by name, in reading order.
 
     Args:
-        ious: (objects, clicks) table of IoU; ``bious`` and ``assds`` likewise, where measured.
+        ious: (objects, clicks) table of IoU; ``bious``, ``narrow_bious`` and ``assds``
+            likewise, where measured.
         targets: IoU values for noc, nof and missed.
 
     >>> list(evaluate(np.array([[0.5, 0.95]]), targets=(0.9,)))
@@ -237,7 +252,12 @@ def evaluate(
     result |= {f"noc@{name}": noc(ious, target) for target, name in names}
     result |= {f"nof@{name}": nof(ious, target) for target, name in names}
     result |= {f"missed@{name}": missed(ious, target) for target, name in names}
-    for metric, values in (("iou", ious), ("biou", bious), ("assd", assds)):
+    for metric, values in (
+        ("iou", ious),
+        ("biou", bious),
+        ("biou2px", narrow_bious),
+        ("assd", assds),
+    ):
         if values is not None:
             result |= {f"{metric}@{k}": mean_at(values, k) for k in range(1, values.shape[1] + 1)}
     return result

@@ -70,11 +70,15 @@ class DatasetResult:
     def metrics(self) -> dict[str, float]:
         """Return every figure of this data set by name; NaN where there is nothing to average."""
         limit = self.rules.max_clicks
-        bious, assds = (
-            metrics.table(series, limit) if self.rules.boundaries else None
-            for series in ((one.bious for one in self.traces), (one.assds for one in self.traces))
+        bious, narrow_bious, assds = (
+            metrics.table((getattr(one, name) for one in self.traces), limit)
+            if self.rules.boundaries
+            else None
+            for name in ("bious", "narrow_bious", "assds")
         )
-        quality = metrics.evaluate(self.ious, bious, assds, targets=self.rules.targets)
+        quality = metrics.evaluate(
+            self.ious, bious, assds, narrow_bious=narrow_bious, targets=self.rules.targets
+        )
         best = [one.best_first for one in self.traces if not math.isnan(one.best_first)]
         chosen = {"best@1": sum(best) / len(best)} if best else {}
         return {

@@ -55,8 +55,10 @@ def clean(
     array([1, 1, 1, 1, 1, 1, 1, 0, 0])
     """
     mask = require_mask(mask)
-    min_area = default_area(mask) if min_area is None else min_area
-    max_hole = default_area(mask) if max_hole is None else max_hole
+    if min_area is None or max_hole is None:
+        usual = default_area(mask)
+        min_area = usual if min_area is None else min_area
+        max_hole = usual if max_hole is None else max_hole
     for name, value in (("min_area", min_area), ("max_hole", max_hole)):
         if not value >= 0:
             raise DataError(f"{name} is {value!r}; give a number of pixels, 0 or more.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,8 +33,13 @@ def box_of(mask: Mask) -> Box | None:
     >>> box_of(np.eye(3, dtype=bool)[:2])
     Box(x1=0, y1=0, x2=1, y2=1)
     """
-    x, y, width, height = cv2.boundingRect(require_mask(mask).view(np.uint8))
-    return Box(x, y, x + width - 1, y + height - 1) if width else None
+    mask = require_mask(mask)
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not rows.size:
+        return None
+    top, bottom = rows[[0, -1]].tolist()
+    left, right = np.flatnonzero(mask[top : bottom + 1].any(axis=0))[[0, -1]].tolist()
+    return Box(left, top, right, bottom)
 
 
 def crop(mask: Mask, box: Box) -> Mask:

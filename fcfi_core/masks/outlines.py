@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.masks.changes import changes_down, framed
 from fcfi_core.masks.extent import Mask, box_of, crop
 
 Corners = NDArray[np.int32]
@@ -24,7 +25,6 @@ Corners = NDArray[np.int32]
 # The four pixels around a vertex as bits: 1 upper left, 2 upper right, 4 lower left, 8 lower right.
 # The path leaves these corners sideways, all others up or down.
 _LEAVES_SIDEWAYS = np.isin(np.arange(16), (1, 8, 13, 11, 9))
-_BLOCK_PIXELS = 1 << 17  # searched at a time: stays in the processor's cache
 _RISING, _FALLING = 6, 9  # two diagonal pixels: / and \\
 PINCH = 0.125
 """Pixels by which a path keeps away from a vertex between two pixels that touch diagonally."""
@@ -110,7 +110,7 @@ def _paths(
 
     Areas are below 0 for holes. All are in reading order of the paths' first corners.
     """
-    x, y, pinched, following = _corners(np.pad(pixels, 1))
+    x, y, pinched, following = _corners(framed(pixels))
     successor: list[int] = following.tolist()
     order: list[int] = []
     starts: list[int] = []
@@ -140,10 +140,7 @@ def _corners(
     Args:
         padded: (h + 2, w + 2) uint8 0/1 with a rim of 0.
     """
-    rows = max(1, _BLOCK_PIXELS // padded.shape[1])
-    blocks = range(0, padded.shape[0] - 1, rows)
-    flat = [_turns(padded[top : top + rows + 1]) + top * (padded.shape[1] - 1) for top in blocks]
-    y, x = np.divmod(np.concatenate(flat), padded.shape[1] - 1)
+    y, x = np.divmod(_turns(padded), padded.shape[1] - 1)
     around = (
         padded[y, x]
         | padded[y, x + 1] << 1
@@ -168,10 +165,20 @@ def _corners(
     return x, y, diagonal, np.where(_LEAVES_SIDEWAYS[around], partner, upright_partner)
 
 
-def _turns(rows: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the flat indices of the vertices between (n + 1, w + 1) pixels where an outline turns."""
-    upright = rows[:, 1:] ^ rows[:, :-1]  # an edge between the pixels left and right of it
-    above, below = upright[:-1], upright[1:]
-    diagonal = above & below & (rows[:-1, :-1] ^ rows[1:, :-1])
-    turns: NDArray[np.uint8] = (above ^ below) | diagonal
-    return np.flatnonzero(turns.view(np.bool_))  # of bool: several times faster than of numbers
+def _turns(padded: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the flat indices of the vertices between (h + 2, w + 2) pixels where an outline turns.
+
+    Where it does, a pixel differs from the one above it: most of a mask is told apart by whole words.
+    """
+    width = padded.shape[1] - 1
+    y, x = changes_down(padded)
+    # The vertices left and right of each such pixel, in reading order; those between two of them come twice.
+    flat = np.stack((y * width + x - 1, y * width + x), axis=1).ravel()
+    flat = flat[np.append(True, flat[1:] != flat[:-1])[: flat.size]]
+    y, x = np.divmod(flat, width)
+    left_above, right_above = padded[y, x], padded[y, x + 1]
+    left_below, right_below = padded[y + 1, x], padded[y + 1, x + 1]
+    above, below = left_above ^ right_above, left_below ^ right_below
+    diagonal = above & below & (left_above ^ left_below)
+    turns: NDArray[np.int64] = flat[((above ^ below) | diagonal).view(np.bool_)]
+    return turns

@@ -8,12 +8,10 @@ is always an even number of them. Only the bounding box of a mask is looked at.
 
 from __future__ import annotations
 
-from typing import Any
-
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.masks.changes import changes_across, changes_down, framed
 from fcfi_core.masks.extent import Mask, box_of, crop
 
 Toggles = NDArray[np.int64]
@@ -24,8 +22,8 @@ def toggles(mask: Mask) -> Toggles:
     box = box_of(mask)
     if box is None:
         return np.empty(0, np.int64)
-    within = _toggles_within(crop(mask, box).view(np.uint8))
-    return _placed(within, box.width, mask.shape[1], box.x1, box.y1)
+    row, column = changes_across(framed(crop(mask, box).view(np.uint8)))
+    return _placed(row - 1 + box.y1, column - 1 + box.x1, mask.shape[1])
 
 
 def toggles_by_column(mask: Mask) -> Toggles:
@@ -33,28 +31,18 @@ def toggles_by_column(mask: Mask) -> Toggles:
     box = box_of(mask)
     if box is None:
         return np.empty(0, np.int64)
-    within = _toggles_within(cv2.transpose(crop(mask, box).view(np.uint8)))
-    return _placed(within, box.height, mask.shape[0], box.y1, box.x1)
+    row, column = changes_down(framed(crop(mask, box).view(np.uint8)))
+    down = np.argsort(column, kind="stable")
+    return _placed(column[down] - 1 + box.x1, row[down] + box.y1, mask.shape[0])
 
 
-def _toggles_within(rows: NDArray[Any]) -> Toggles:
-    """Return the toggles of (h, w) uint8 0/1, in rows lengthened by one pixel outside (w + 1)."""
-    height, width = rows.shape
-    lengthened = np.zeros((height, width + 1), np.uint8)
-    lengthened[:, :width] = rows
-    flat = lengthened.ravel()
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    return np.concatenate(([0], changes)) if flat[0] else changes
-
-
-def _placed(within: Toggles, width: int, full_width: int, left: int, top: int) -> Toggles:
-    """Return toggles of lengthened rows as toggles of the full mask, whose rows may touch."""
-    row, column = np.divmod(within, width + 1)
-    placed: Toggles = (row + top) * full_width + column + left
-    if width < full_width:
-        return placed
-    # An object at both borders leaves a row and enters the next at the same index: no toggle at all.
+def _placed(line: Toggles, place: Toggles, length: int) -> Toggles:
+    """Return toggles at ``place`` of ``line`` as flat indices of lines of ``length`` that may touch."""
+    placed: Toggles = line * length + place
+    # An object at both borders leaves a line and enters the next at the same index: no toggle at all.
     repeated = placed[1:] == placed[:-1]
+    if not repeated.any():
+        return placed
     keep = np.ones(placed.size, bool)
     keep[1:] &= ~repeated
     keep[:-1] &= ~repeated

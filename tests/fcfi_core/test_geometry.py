@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -154,6 +155,31 @@ def test_above_is_paste_and_compare(region, target, threshold):
     frame = Frame.of(region, (90, 120), target=target)
     view = np.random.default_rng(target).random(frame.size, np.float32)
     assert np.array_equal(frame.above(view, threshold), frame.paste(view) > threshold)
+
+
+@given(regions(90, 120), st.integers(8, 200), st.sampled_from((0.25, 0.5, 0.75)), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_above_of_a_smooth_map_with_values_on_the_threshold(region, target, threshold, align_corners):
+    frame = Frame.of(region, (90, 120), target=target, align_corners=align_corners)
+    rough = np.random.default_rng(target).random(frame.size, np.float32)
+    view = np.round(cv2.GaussianBlur(rough, (0, 0), 3) * 40 - 18).clip(0, 4).astype(np.float32) / 4
+    assert np.array_equal(frame.above(view, threshold), frame.paste(view) > threshold)
+
+
+@given(regions(90, 120), st.integers(4, 200), st.floats(0, 1), st.integers(1, 4000))
+@settings(deadline=None, max_examples=60)
+def test_the_pixels_under_marked_ones_come_once_and_in_parts(region, target, share, most):
+    frame = Frame.of(region, (90, 120), target=target)
+    marked = np.random.default_rng(target).random(frame.size) < share
+    rows = np.arange(region.height) * frame.height // region.height
+    columns = np.arange(region.width) * frame.width // region.width
+    expected = np.zeros((90, 120), np.int64)
+    expected[region.slices] = marked[np.ix_(rows, columns)]
+    found = np.zeros((90, 120), np.int64)
+    for y, x in frame.pixels_under(marked, most):
+        assert len(y) == len(x) <= most + region.width
+        np.add.at(found, (y, x), 1)
+    assert np.array_equal(found, expected)
 
 
 @given(regions(90, 120), st.integers(8, 40))

@@ -45,6 +45,7 @@ def test_what_is_wrong_inside_ignored_pixels_is_no_distance(sample) -> None:
         lambda pixels, clicks: sample.truth | ignored, replace(sample, ignore=ignored), Rules(max_clicks=1)
     )
     assert (found.ious, found.bious, found.assds) == ((1.0,), (1.0,), (0.0,))
+    assert found.narrow_bious == (1.0,)
 
 
 def test_limit_of_clicks(sample) -> None:
@@ -52,7 +53,7 @@ def test_limit_of_clicks(sample) -> None:
         lambda pixels, clicks: np.zeros_like(sample.truth), sample, Rules(max_clicks=4, boundaries=False)
     )
     assert len(set(found.clicks)) == 4
-    assert found.bious == ()
+    assert found.bious == found.narrow_bious == ()
 
 
 def test_clicks_arrive_in_order(sample) -> None:

@@ -116,10 +116,25 @@ def test_more_is_asked_more_clicks_are_needed(ious: np.ndarray) -> None:
 
 def test_evaluate_names_every_metric() -> None:
     ious = metrics.table([[0.5, 0.92]], 2)
-    result = metrics.evaluate(ious, ious, ious, targets=(0.85, 0.925))
+    result = metrics.evaluate(ious, ious, ious, narrow_bious=ious, targets=(0.85, 0.925))
     assert result["noc@85"] == 2
     assert result["missed@92.5"] == 1
-    assert {"iou@1", "biou@2", "assd@2", "nof@85"} <= result.keys()
+    assert {"iou@1", "biou@2", "biou2px@2", "assd@2", "nof@85"} <= result.keys()
+
+
+def test_the_narrow_band_is_two_pixels_wide() -> None:
+    truth = np.zeros((100, 100), np.bool_)
+    truth[20:60, 20:60] = True
+    larger = np.zeros_like(truth)
+    larger[19:61, 19:61] = True
+    # Rings of 42 and 40 pixels a side, 2 wide, share the one-pixel ring of the smaller square's outline.
+    ours, theirs, shared = 42**2 - 38**2, 40**2 - 36**2, 40**2 - 38**2
+    expected = shared / (ours + theirs - shared)
+    assert metrics.boundary_iou(larger, truth, pixels=metrics.NARROW) == pytest.approx(expected)
+    ignored = np.zeros_like(truth)
+    ignored[50:] = True
+    cut = metrics.boundary_iou(larger & ~ignored, truth & ~ignored, pixels=2)
+    assert metrics.boundary_iou(larger, truth, ignored, pixels=2) == cut
 
 
 def test_masks_of_other_kinds_are_refused() -> None:
