@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--model``, ``--device``, ``--engine`` and ``--threads``."""
+    """Declare ``--model``, ``--device``, ``--engine``, ``--threads`` and ``--refine``."""
     group = parser.add_argument_group("model")
     group.add_argument(
         "--model",
@@ -33,6 +33,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="CPU threads (default: FCFI_THREADS, else the container's share)",
+    )
+    group.add_argument(
+        "--refine",
+        action=argparse.BooleanOptionalAction,
+        help="make each answer by one more pass in a finer frame (default: FCFI_REFINE, else no)",
     )
 
 
@@ -49,7 +54,7 @@ def core_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         SettingsError: for a bad value in either.
     """
     values = settings.read(settings.CORE_VARIABLES, os.environ)
-    for name in ("model", "device", "engine", "threads"):
+    for name in ("model", "device", "engine", "threads", "refine"):
         if getattr(arguments, name, None) is not None:
             values[f"FCFI_{name.upper()}"] = getattr(arguments, name)
     if values["FCFI_THREADS"] < 0:
