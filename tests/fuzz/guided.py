@@ -20,7 +20,9 @@ with atheris.instrument_imports(include=["fcfi_core", "label_studio_backend", "P
 
 def main() -> None:
     name, *options = sys.argv[1:]
-    seeds, parse = parsers.PARSERS[name]
+    seeds, parse = parsers.parser_of(name)
+    for seed in seeds:  # what is imported on first use is no parsing
+        parsers.tried(name, parse, seed)
     with tempfile.TemporaryDirectory() as folder:
         for number, seed in enumerate(seeds):
             (Path(folder) / str(number)).write_bytes(seed)
