@@ -123,6 +123,11 @@ def same_file(one: Path, other: Path) -> bool:
     return _folded(one) == _folded(other)
 
 
+def real(path: Path) -> Path:
+    """Return where ``path`` leads, whether it is there or not; links in a circle end where they meet."""
+    return Path(os.path.realpath(path))
+
+
 @contextmanager
 def replaced(
     path: Path, *, binary: bool = False, advice: str = "give another output folder"
@@ -156,7 +161,7 @@ def write(path: Path, data: bytes | memoryview, advice: str = "give another outp
 
 @contextmanager
 def _opened(path: Path, binary: bool) -> Iterator[IO[Any]]:
-    target = path.resolve()
+    target = real(path)
     mode, encoding = ("b", None) if binary else ("", "utf-8")
     if target.exists() and not stat.S_ISREG(target.stat().st_mode):
         with target.open(f"w{mode}", encoding=encoding) as file:
@@ -179,9 +184,9 @@ def _opened(path: Path, binary: bool) -> Iterator[IO[Any]]:
 
 def _would_replace(path: Path, given: Path) -> bool:
     if given.is_dir():
-        return path.exists() and path.resolve().is_relative_to(given.resolve())
+        return path.exists() and real(path).is_relative_to(real(given))
     return same_file(path, given)
 
 
 def _folded(path: Path) -> str:
-    return unicodedata.normalize("NFC", str(path.resolve())).casefold()
+    return unicodedata.normalize("NFC", str(real(path))).casefold()

@@ -101,6 +101,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _drop_output()
         return 0
     except OSError as error:
+        if error.errno not in _NO_ROOM and error.filename is not None:
+            # A name too long, a loop of links, a folder that may not be looked into: each system has its own.
+            print(
+                f"fcfi: {plain(repr(str(error.filename)))}: {error.strerror}; give another.", file=sys.stderr
+            )
+            return 2
         if error.errno not in _NO_ROOM:
             raise
         place = f"{error.filename!r}" if error.filename else "the output"

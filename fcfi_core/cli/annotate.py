@@ -167,7 +167,7 @@ def _require_own_folder(arguments: argparse.Namespace) -> None:
     from fcfi_core.pipelines.outputs import WRITTEN
 
     out, source = arguments.out, arguments.source
-    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+    if source.is_dir() and outputs.real(out).is_relative_to(outputs.real(source)):
         raise SettingsError(
             f"--out is {str(out)!r}, which lies in SOURCE ({str(source)!r}), where results would become "
             "prompts of the next run; choose another --out."

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from fcfi_core.cli._common import core_settings, exports
 from fcfi_core.cli._duration import seconds_of
 from fcfi_core.errors import SettingsError
+from fcfi_core.outputs import real
 
 if TYPE_CHECKING:
     from fcfi_core.training.configuration import TrainingConfiguration
@@ -114,7 +115,7 @@ def _train(arguments: argparse.Namespace) -> int:
             )
     configuration = load_configuration(arguments.configuration)
     if arguments.out is not None:
-        configuration = replace(configuration, out=str(arguments.out.resolve()))
+        configuration = replace(configuration, out=str(real(arguments.out)))
     if arguments.steps is not None:
         configuration = replace(configuration, steps=arguments.steps)
     if arguments.device is not None:
@@ -122,7 +123,7 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.threads is not None:
         configuration = replace(configuration, threads=arguments.threads)
     if arguments.pack is not None:
-        configuration = replace(configuration, pack=str(arguments.pack.resolve()))
+        configuration = replace(configuration, pack=str(real(arguments.pack)))
     if arguments.licences == "permissive":
         configuration = _permissive(configuration, quiet=arguments.json)
     folder = Path(configuration.out)
@@ -181,7 +182,7 @@ def _fine_tune(arguments: argparse.Namespace) -> int:
             raise SettingsError(f"--{option.replace('_', '-')} is {given[option]}; give 0 or more.")
     values = core_settings(arguments)
     options = FineTuningOptions(device=values["FCFI_DEVICE"], threads=values["FCFI_THREADS"], **given)
-    folder = arguments.out.resolve()
+    folder = real(arguments.out)
     with _interruptible(folder), _Progress(options.steps, quiet=arguments.json) as progress:
         result = fine_tune(
             SourceConfiguration(arguments.data, images=arguments.images),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 import fcfi_core.cli
 from fcfi_core.cli import build_parser, main, verbs
@@ -18,6 +19,39 @@ def test_version(capsys):
         main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"fcfi {importlib.metadata.version('fcfi')}\n"
+
+
+LONG, LOOP = "y" * 300, "loop/x.png"
+
+
+@pytest.mark.parametrize("name", [LONG, LOOP])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["segment", "{}", "--click", "1,1"],
+        ["segment", "p.png", "--click", "1,1", "--out", "{}.png"],
+        ["segment", "p.png", "--click", "1,1", "--prior", "{}"],
+        ["segment", "p.png", "--click", "1,1", "--model", "{}.safetensors"],
+        ["annotate", "{}", "--out", "o"],
+        ["annotate", "p.csv", "--out", "{}"],
+        ["annotate", "p.csv", "--images", "{}", "--out", "o"],
+        ["evaluate", "{}"],
+        ["convert", "{}", "o.safetensors"],
+        ["train", "--from", "default", "--data", "{}", "--out", "o"],
+        ["pack", "{}", "--out", "o.zip"],
+    ],
+    ids=lambda words: " ".join(words[:-1] if "{" in words[-1] else words),
+)
+def test_a_name_that_the_system_refuses_is_one_sentence(words, name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    Image.new("RGB", (8, 8)).save("p.png")
+    (tmp_path / "p.csv").write_text("image,x,y\np.png,1,1\n")
+    assert main([word.format(name) for word in words]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("fcfi: ")
+    assert not any("Traceback" in line for line in said)
+    assert {path.name for path in tmp_path.iterdir()} <= {"loop", "p.png", "p.csv", "o"}
 
 
 @pytest.mark.parametrize("words", [["segmnt"], ["segment"], [], ["segment", "x.png", "--clack", "3"]])
