@@ -100,7 +100,7 @@ e2e: $(READY) ## tests that start the real platforms (minutes; needs a package i
 soak: $(READY) ## many annotators at once, killed at random, over thousands of requests (many minutes)
 	$(BIN)/python -m pytest -s -m slow tests/soak tests/label_studio_backend/test_load.py $(ARGS)
 
-fuzz: $(READY) ## damaged bodies and files for every parser (FUZZ_EXAMPLES=100000; an hour)
+fuzz: $(READY) ## damaged bodies and files for every parser (FUZZ_EXAMPLES=100000 in all, FUZZ_GUIDED=10000 a parser; an hour)
 	$(BIN)/python -m pytest -s -m slow tests/fuzz $(ARGS)
 
 hostile: $(READY) ## what strangers send to the server, with the time and memory it takes (minutes)
