@@ -215,9 +215,16 @@ def _require_own_folder(arguments: argparse.Namespace) -> None:
 
 def _summary(record: TrackRecord, notes: Sequence[str]) -> list[str]:
     from fcfi_core.pipelines.tracks import MASKS, OVERLAY, REVIEW, spans
+    from fcfi_core.propagation.following import USUAL
 
     shown = sum(1 for _ in record.shown)
     lines = [f"{record.folder / MASKS}: the object in {shown} of {len(record.frames)} frames", *notes]
+    unsure = [frame for frame in record.frames if frame.seen and frame.confidence < USUAL.sure]
+    if unsure:
+        lines.append(
+            f"the model is unsure of what you showed: {spans(unsure)}; look there first, and click again "
+            "if it is wrong"
+        )
     if record.to_review:
         where = record.folder / OVERLAY
         lines.append(
