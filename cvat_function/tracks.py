@@ -44,24 +44,26 @@ def _images(record: TrackRecord) -> Iterator[str]:
 
 
 def _track(record: TrackRecord) -> Iterator[str]:
-    """Yield one track; where the object is lost it is outside until it is found again."""
-    yield f'<track id="0" label={quoteattr(record.label)} source="auto">'
-    last = ""
+    """Yield one track; where the object is lost it is outside until it is found again.
+
+    Without a single outline there is no track: CVAT fails on an empty one.
+    """
+    shapes, last = [], ""
     for frame in record.frames:
         if frame.error:
             continue  # nothing is known of it: the shape before stays, between two that are known
         points = _points(frame) if frame.area else None
-        if points is not None:
-            last = points
-        elif not last:
-            continue
-        yield (
-            f'  <polygon frame="{frame.number}" keyframe="1" outside="{int(points is None)}" occluded="0" '
-            f'z_order="0" points="{last}"/>'
-        )
-        if points is None:
-            last = ""
-    yield "</track>"
+        if points is not None or last:
+            outside = int(points is None)
+            shapes.append(
+                f'  <polygon frame="{frame.number}" keyframe="1" outside="{outside}" occluded="0" '
+                f'z_order="0" points="{points or last}"/>'
+            )
+        last = points or ""
+    if shapes:
+        yield f'<track id="0" label={quoteattr(record.label)} source="auto">'
+        yield from shapes
+        yield "</track>"
 
 
 def _points(frame: FrameRecord) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import cv2
@@ -67,3 +68,8 @@ def test_a_track_is_outside_where_the_object_is_lost(record, tmp_path):
     ]
     assert all(one.get("keyframe") == "1" for one in polygons)
     assert polygons[0].get("points") == polygons[1].get("points")
+
+
+def test_there_is_no_track_without_an_outline(record, tmp_path):
+    tracks.write(replace(record, frames=record.frames[1:3]))
+    assert list(ElementTree.parse(tmp_path / tracks.TRACK).getroot().iter("track")) == []
