@@ -66,7 +66,8 @@ class Plugin:
         tracks: what ``fcfi track`` writes for a platform beside its masks: ``(record) -> None``; ``record``
             is a :class:`fcfi_core.pipelines.tracks.TrackRecord`.
         routes: what ``fcfi serve`` serves: ``(service) -> list`` of Starlette routes.
-        engines: what runs networks: ``(checkpoint, device, threads) -> Engine``.
+        engines: what runs networks: a module with the two functions of
+            :class:`fcfi_core.engines.registry.EngineModule`.
     """
 
     title: str = ""

@@ -1,7 +1,7 @@
 """The engines by name.
 
 A further runtime is a module with the two functions of :class:`EngineModule`, and one line in
-:data:`ENGINES`.
+:data:`ENGINES`, or in another package's plugin.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import platform
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, cast
 
+from fcfi_core import plugins
 from fcfi_core.engines.base import Engine
 from fcfi_core.errors import SettingsError
 
@@ -21,7 +22,7 @@ ENGINES: Mapping[str, str] = {
     "openvino": "fcfi_core.engines.openvino_engine",
     "torch": "fcfi_core.engines.torch_engine",
 }
-"""Name and module of each engine."""
+"""Name and module of each engine of ours, best first; those of plugins are used where they are named."""
 
 AUTO = "auto"
 
@@ -49,7 +50,7 @@ class EngineModule(Protocol):
 
 def names() -> tuple[str, ...]:
     """Return what ``FCFI_ENGINE`` and ``--engine`` may be."""
-    return (AUTO, *ENGINES)
+    return (AUTO, *dict.fromkeys((*ENGINES, *(part.name for part in plugins.parts("engines")))))
 
 
 def open_engine(name: str, description: Description, device: str, threads: int | None) -> Engine:
@@ -91,6 +92,12 @@ def _automatic() -> list[str]:
 
 def _module(name: str) -> tuple[EngineModule | None, str | None]:
     """Return the module of an engine, or None and why it cannot be imported."""
+    if name not in ENGINES:
+        (part,) = (part for part in plugins.parts("engines") if part.name == name)
+        try:
+            return cast(EngineModule, part.load()), None
+        except plugins.PluginError as error:
+            return None, str(error).removesuffix(".")
     try:
         return cast(EngineModule, importlib.import_module(ENGINES[name])), None
     except ImportError as error:
