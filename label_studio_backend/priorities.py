@@ -49,11 +49,13 @@ class Sent:
         scored: that got a score.
         unknown: rows that no task has the picture of.
         unclear: rows whose picture several tasks have.
+        shown: the model version whose predictions the project shows and sorts by.
     """
 
     scored: int
     unknown: int
     unclear: int
+    shown: str
 
 
 def read(path: Path) -> list[Ranked]:
@@ -117,7 +119,17 @@ def send(server: LabelStudio, project: int, ranked: Sequence[Ranked]) -> Sent:
     ]
     for start in range(0, len(entries), _BATCH):
         server.post(f"/api/projects/{project}/import/predictions", entries[start : start + _BATCH])
-    return Sent(len(found), unknown, unclear)
+    return Sent(len(found), unknown, unclear, _chosen(server, project) if found else "")
+
+
+def _chosen(server: LabelStudio, project: int) -> str:
+    """Return the version whose scores the project sorts by: ours, unless somebody chose another one."""
+    path = f"/api/projects/{project}"
+    version = as_mapping(server.get(path)).get("model_version")
+    if version:
+        return str(version)
+    server.patch(path, {"model_version": MODEL_VERSION})
+    return MODEL_VERSION
 
 
 def _forget(server: LabelStudio, project: int) -> None:

@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 HELP = "put images in order of need, by the model's own doubt"
 
 _EPILOG = """examples:
-  fcfi rank photos --out ranking.csv
+  fcfi rank boxes.json --images photos --out ranking.csv
   fcfi rank boxes.json --images photos --out ranking.csv --batch 50
 
-SOURCE is a folder of photos, or prompts as `fcfi annotate` takes them (boxes, clicks, drafts). The table has
-a row for each image, the neediest first: rank, image, id (the source's own number), need (0 to 1), objects,
-least (lowest confidence), error. Images that cannot be judged come last, with the reason."""
+SOURCE is prompts as `fcfi annotate` takes them (boxes, clicks, drafts), or a folder of photos, of which the
+order says little. The table has a row for each image, the neediest first: rank, image, id (the source's own
+number), need (0 to 1), objects, least (lowest confidence), error. Images that cannot be judged come last,
+with the reason."""
+
+WITHOUT_PROMPTS = (
+    "no prompts: the model is asked at nine places of each photo, and such an order was hardly better than "
+    "chance where it was measured; boxes or drafts make it worth something"
+)
 
 _COLUMNS = ("rank", "image", "id", "need", "objects", "least", "error")
 
@@ -64,6 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     outputs.require_writable(arguments.out, "--out", (".csv",), inputs)
     outputs.require_writable(arguments.json, "--json", outputs.JSON, [*inputs, arguments.out])
     source = _source(arguments)
+    if not source.categories:
+        print(WITHOUT_PROMPTS, file=sys.stderr)
     predictor = load_predictor(arguments)
     found = ranking.needs(
         predictor, source, lambda some: tqdm(some, unit="image", disable=arguments.quiet, dynamic_ncols=True)

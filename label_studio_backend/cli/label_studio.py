@@ -129,6 +129,11 @@ def _priorities(arguments: argparse.Namespace) -> int:
     print(
         f"{sent.scored} task(s) of project {arguments.project} have a score; lowest first is neediest first"
     )
+    if sent.shown not in ("", priority_scores.MODEL_VERSION):
+        print(
+            f"the project sorts by predictions of {sent.shown!r}: choose "
+            f"{priority_scores.MODEL_VERSION!r} under Settings > Predictions"
+        )
     if sent.unknown or sent.unclear:
         print(f"{sent.unknown} image(s) that no task holds, {sent.unclear} that several tasks hold, left out")
     return 0 if sent.scored else 1

@@ -44,6 +44,7 @@ def label_studio(site, monkeypatch):
             [{"id": 1, "model_version": "someone's"}, {"id": 2, "model_version": MODEL_VERSION}]
         ),
         "/api/predictions/2": (204, {}, b""),
+        "/api/projects/7": as_json({"model_version": ""}),
         "/api/projects/7/import/predictions": as_json({"created": 2}, 201),
     }
     return site
@@ -61,6 +62,18 @@ def test_tasks_get_scores_and_earlier_ones_go(label_studio, table, capsys):
         {"task": 22, "result": [], "score": 0.5, "model_version": MODEL_VERSION},
     ]
     assert [path for method, path, *_ in label_studio.asked if method == "DELETE"] == ["/api/predictions/2"]
+
+
+def test_the_version_that_a_project_sorts_by_is_ours_unless_somebody_chose(label_studio, table, capsys):
+    words = ["--project", "7", "--url", label_studio.url, "--token", TOKEN]
+    assert main(["label-studio", "priorities", str(table), *words]) == 0
+    (body,) = [sent for method, path, _, sent in label_studio.asked if method == "PATCH"]
+    assert json.loads(body) == {"model_version": MODEL_VERSION}
+    label_studio.asked.clear()
+    label_studio.answers["/api/projects/7"] = 200, {}, b'{"model_version": "another"}'
+    assert main(["label-studio", "priorities", str(table), *words]) == 0
+    assert not [path for method, path, *_ in label_studio.asked if method == "PATCH"]
+    assert "sorts by predictions of 'another'" in capsys.readouterr().out
 
 
 def test_without_an_address(table, label_studio, capsys):

@@ -41,16 +41,18 @@ def test_a_folder_of_photos(rank, photos, tmp_path, capsys):
     assert [one["number"] for one in found["batches"]] == [0, 1]
     told = capsys.readouterr()
     assert "3 images, the neediest first" in told.out
+    assert "no prompts" in told.err
     assert "1 cannot be judged (the first: bad.jpg" in told.err
 
 
-def test_prompts(rank, photos, tmp_path):
+def test_prompts(rank, photos, tmp_path, capsys):
     clicks = tmp_path / "clicks.csv"
     clicks.write_text("image,x,y\na.png,60,60\nb.png,5,5\n")
     table = tmp_path / "ranking.csv"
     assert rank(clicks, "--images", photos, "--out", table) == 0
     with table.open() as file:
         assert {row["objects"] for row in csv.DictReader(file)} == {"1"}
+    assert "no prompts" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
