@@ -65,6 +65,7 @@ def _overview(report: Report) -> str:
         *((f"missed@{name}", f"never {name}", _count) for name in names[-2:]),
         *((f"iou@{k}", f"IoU@{k}", _percent) for k in (1, 3, 5, 10) if k <= report.rules.max_clicks),
         *((key, title, _percent) for key, title in _edges(report)),
+        ("pq", "PQ", _percent),
         *((("best@1", "best of IoU@1", _percent),) if _has_choice(report) else ()),
         ("ms_per_click", "ms / click", _milliseconds),
         ("ms_per_click_network", "network", _milliseconds),
@@ -88,7 +89,8 @@ def _overview(report: Report) -> str:
         f"<tbody>{''.join(rows)}</tbody></table></div>"
         '<p class="note">NoC@t: mean clicks until the IoU reaches t percent, the limit if it never does. '
         "Never t: objects that do not reach it. IoU@k: mean after k clicks; whoever is content stops, "
-        "and the mask stays. Edges: boundary IoU, the band 2 % of the diagonal or 2 pixels wide.</p>"
+        "and the mask stays. Edges: boundary IoU, the band 2 % of the diagonal or 2 pixels "
+        "wide. PQ: panoptic quality of the last masks of each photo, without classes.</p>"
     )
 
 
@@ -269,6 +271,7 @@ def summary(report: Report) -> str:
         **{f"missed@{name}": _count for name in names[-2:]},
         **{f"iou@{k}": _percent for k in ks},
         **{key: _percent for key, _ in _edges(report)},
+        "pq": _percent,
         **({"best@1": _percent} if _has_choice(report) else {}),
         "ms_per_click": _milliseconds,
         "ms_per_click_network": _milliseconds,

@@ -28,6 +28,7 @@ from fcfi_core.errors import DataError
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.benchmark import Rules, Segmenter, SegmentFunction, Trace, trace
 from fcfi_core.evaluation.clicker import BoolMask
+from fcfi_core.evaluation.panoptic import Overlaid, PanopticQuality, compared
 from fcfi_core.evaluation.pictures import picture
 
 
@@ -54,6 +55,7 @@ class DatasetResult:
         rules: of the run.
         worst: the objects with the lowest mean IoU over the clicks, worst first.
         left_out: what the set holds and could not be used, ``{kind: how many}``.
+        panoptic: quality of the last masks of each photo's objects, overlaps resolved.
     """
 
     name: str
@@ -61,6 +63,7 @@ class DatasetResult:
     rules: Rules
     worst: tuple[WorstCase, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    panoptic: PanopticQuality | None = None
 
     @property
     def ious(self) -> metrics.Table:
@@ -84,6 +87,7 @@ class DatasetResult:
         return {
             **quality,
             **chosen,
+            **_panoptic(self.panoptic),
             **_times(self.traces),
             "confidence_rank_correlation": _honesty(self.traces),
         }
@@ -219,6 +223,23 @@ def describe(segmenter: Segmenter | SegmentFunction) -> tuple[str, dict[str, Any
     return str(name), {key: getattr(segmenter, key) for key in settings}
 
 
+class _Photo:
+    """The objects of one photo and their last masks, overlaps resolved."""
+
+    def __init__(self, sample: Sample) -> None:
+        self.name = sample.image_name
+        self._ignore = sample.ignore
+        self._truth, self._found = Overlaid(sample.truth.shape), Overlaid(sample.truth.shape)
+
+    def add(self, sample: Sample, mask: BoolMask) -> None:
+        self._truth.add(sample.truth)
+        self._found.add(mask)
+
+    @property
+    def quality(self) -> PanopticQuality:
+        return compared(self._found.segments, self._truth.segments, self._ignore)
+
+
 class _Collector:
     """Gathers the traces of one segmenter on one data set; pictures only of the worst objects."""
 
@@ -226,9 +247,15 @@ class _Collector:
         self._traces: list[Trace] = []
         self._worst = worst
         self._heap: list[tuple[float, int, WorstCase]] = []
+        self._panoptic = PanopticQuality()
+        self._photo: _Photo | None = None
 
     def add(self, sample: Sample, found: Trace, mask: BoolMask) -> None:
         self._traces.append(found)
+        if self._photo is None or self._photo.name != sample.image_name:
+            self._close_photo()
+            self._photo = _Photo(sample)
+        self._photo.add(sample, mask)
         badness = 1 - sum(found.ious) / len(found.ious) if found.ious else math.nan
         if not math.isfinite(badness) or self._worst == 0:
             return
@@ -238,6 +265,11 @@ class _Collector:
             if len(self._heap) > self._worst:
                 heapq.heappop(self._heap)
 
+    def _close_photo(self) -> None:
+        """Compare all objects of a photo, once its last one is there."""
+        if self._photo is not None:
+            self._panoptic += self._photo.quality
+
     def result(self, dataset: Dataset, rules: Rules) -> DatasetResult:
         if not self._traces:
             raise DataError(
@@ -245,7 +277,13 @@ class _Collector:
                 "repair these, or give another set."
             )
         worst = tuple(case for _, _, case in sorted(self._heap, key=lambda item: item[:2], reverse=True))
-        return DatasetResult(dataset.name, tuple(self._traces), rules, worst, LeftOut(dataset.left_out))
+        self._close_photo()
+        left_out = LeftOut(dataset.left_out)
+        return DatasetResult(dataset.name, tuple(self._traces), rules, worst, left_out, self._panoptic)
+
+
+def _panoptic(quality: PanopticQuality | None) -> dict[str, float]:
+    return {} if quality is None else {"pq": quality.pq, "sq": quality.sq, "rq": quality.rq}
 
 
 def _times(traces: Sequence[Trace]) -> dict[str, float]:

@@ -137,12 +137,15 @@ def annotate(
 
 def describe_run(predictor: Predictor, source: PromptSource, options: Options) -> dict[str, Any]:
     """Return all that the masks depend on; two runs with equal descriptions give equal results."""
+    protocol = predictor.protocol.to_dict()
+    if not predictor.protocol.refined:
+        del protocol["refined"]  # as journals of runs without it have it
     return {
         "source": source.name,
         "prompts": source.digest,
         "model": predictor.model.digest,
         "engine": f"{predictor.model.engine.name} {predictor.model.engine.version}",
-        "protocol": predictor.protocol.to_dict(),
+        "protocol": protocol,
         "options": options.described(),
     }
 

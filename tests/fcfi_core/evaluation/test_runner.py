@@ -19,6 +19,7 @@ from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.baselines import GrabCut
 from fcfi_core.evaluation.benchmark import PlainAnswer, Rules
 from fcfi_core.evaluation.html import summary, to_html
+from fcfi_core.evaluation.panoptic import PanopticQuality
 from fcfi_core.evaluation.pictures import picture
 from fcfi_core.evaluation.runner import evaluate
 from fcfi_core.images import loading
@@ -51,6 +52,35 @@ def report(make_folder):
     return evaluate(
         bright, sets, name="bright", compare={"grabcut": GrabCut()}, rules=Rules(max_clicks=4), worst=3
     )
+
+
+def test_panoptic_quality_is_that_of_whole_photos(make_folder) -> None:
+    dataset = Folder(make_folder("several", (2, 2, 1)))
+    perfect = evaluate(Truthful(dataset), [dataset], rules=Rules(max_clicks=1)).main.datasets[0]
+    assert perfect.panoptic == PanopticQuality(5.0, 5, 0, 0)
+    everything = evaluate(
+        lambda pixels, clicks: np.ones(pixels.shape[:2], bool), [dataset], rules=Rules(max_clicks=1)
+    )
+    found = everything.main.datasets[0]
+    # Masks of the whole photo cover each other: one segment is left of each photo, and meets nothing.
+    assert (found.panoptic.pairs, found.panoptic.wrong, found.panoptic.missed) == (0, 3, 5)
+    assert found.to_dict()["pq"] == 0
+
+
+class Truthful:
+    """Answers with the object that was clicked on."""
+
+    name = "truthful"
+
+    def __init__(self, dataset: Folder) -> None:
+        self._samples = list(choose(dataset))
+
+    def open(self, image: np.ndarray) -> Truthful:
+        self._here = [sample for sample in self._samples if np.array_equal(sample.pixels, image)]
+        return self
+
+    def click(self, x: int, y: int, positive: bool = True) -> PlainAnswer:
+        return PlainAnswer(next(sample.truth for sample in self._here if sample.truth[y, x]))
 
 
 def test_json_has_the_documented_shape(report) -> None:
