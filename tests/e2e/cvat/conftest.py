@@ -148,12 +148,12 @@ def task(client):
 
 
 @pytest.fixture
-def ask(client, functions):
-    """Return a function that calls a function through the server, as the interface does."""
+def post(client):
+    """Return a function that posts JSON to the server as the logged-in user, and returns the answer's."""
 
-    def ask(name, **body):
+    def post(path, body):
         request = urllib.request.Request(
-            f"{client.api_client.configuration.host}/api/lambda/functions/{name}",
+            f"{client.api_client.configuration.host}{path}",
             json.dumps(body).encode(),
             {
                 "Content-Type": "application/json",
@@ -165,7 +165,13 @@ def ask(client, functions):
         with urllib.request.urlopen(request, timeout=120) as reply:
             return json.load(reply)
 
-    return ask
+    return post
+
+
+@pytest.fixture
+def ask(post, functions):
+    """Return a function that calls a function through the server, as the interface does."""
+    return lambda name, **body: post(f"/api/lambda/functions/{name}", body)
 
 
 class Person:
@@ -273,7 +279,9 @@ class Person:
         self.settled()
 
     def remove(self, x, y):
-        """Press the cross up and right of a click."""
+        """Press the cross up and right of a click, as soon as it is there."""
+        self.pointer(x, y)
+        time.sleep(0.5)
         self.pointer(x, y, 0, shift=(12, -13))
         self.settled()
 

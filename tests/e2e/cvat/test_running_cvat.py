@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import time
 import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fcfi_core.cli import main
 from fcfi_core.datasets.opening import open_dataset
@@ -38,6 +41,13 @@ def wait_for_shape(client, task, count, seconds=30):
         assert time.monotonic() < end, "nothing was saved"
         time.sleep(0.3)
     return found
+
+
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.1)
 
 
 def test_the_server_lists_our_functions_as_they_are_meant(client, functions):
@@ -99,13 +109,59 @@ def test_boxes_are_upgraded_with_their_score(server, client, task, tmp_path, mon
     assert "Nothing was left to do" in capsys.readouterr().out
 
 
+def test_a_region_of_interest_is_a_photo_of_its_own(ask, task, functions):
+    """The server cuts the frame and moves clicks and answer back and forth."""
+    left, top, right, bottom = 120, 20, 520, 390
+    where = {"task": task.id, "frame": FRAME, "roi": [left, top, right, bottom]}
+    found = mask_of(ask("fcfi", **where, pos_points=[CUP], neg_points=[], obj_bbox=[]))
+    body, answer = functions["fcfi"][-1]
+    assert body["pos_points"] == [[CUP[0] - left, CUP[1] - top]]
+    size = right - left, bottom - top
+    assert Image.open(io.BytesIO(base64.b64decode(body["image"]))).size == size
+    assert np.array_equal(found[top:bottom, left:right], mask_of(answer, size))
+    assert found[CUP[1], CUP[0]]
+    assert found.sum() == mask_of(answer, size).sum()
+
+
+def test_a_token_that_only_reads_serves_a_dry_run(server, client, post, task, tmp_path, monkeypatch, capsys):
+    """CVAT makes tokens that only read unless asked otherwise; its own policies refuse them the rest."""
+    from cvat_sdk import models
+
+    label = task.get_labels()[0].id
+    box = models.LabeledShapeRequest(type="rectangle", frame=FRAME, label_id=label, points=[*AROUND_CUP])
+    task.set_annotations(models.LabeledDataRequest(shapes=[box]))
+    token = post("/api/auth/access_tokens", {"name": "fcfi e2e"})
+    assert token["read_only"] is True
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CVAT_ACCESS_TOKEN", token["value"])
+    words = ["cvat", "upgrade-task", "--task", str(task.id), "--server-host", server.url]
+    assert main([*words, "--dry-run"]) == 0, capsys.readouterr().err
+    assert (tmp_path / f"upgrade-task-{task.id}.png").exists()
+    capsys.readouterr()
+    assert main(words) == 2
+    assert "read-only" in capsys.readouterr().err.lower()
+    assert [str(shape.type) for shape in saved(client, task)] == ["rectangle"]
+    assert main(["doctor", "cvat", "--server-host", server.url]) == 1
+    assert "read-only" in capsys.readouterr().out.lower()
+
+
 def test_the_doctor_makes_a_real_click(server, functions, capsys):
     words = ["doctor", "cvat", "--server-host", server.url, "--user", f"{server.user}:{server.password}"]
     assert main(words) == 0, capsys.readouterr().out
     assert "CVAT and the function work together" in capsys.readouterr().out
 
 
-def test_a_clicked_mask_survives_the_export_that_the_guide_names(ask, task, tmp_path):
+def exported(task, kind, folder):
+    """Return the folder of an export of ``task``, with its photos."""
+    task.export_dataset(kind, folder / "export.zip", include_images=True)
+    with zipfile.ZipFile(folder / "export.zip") as archive:
+        archive.extractall(folder / "export")
+    return folder / "export"
+
+
+@pytest.fixture
+def clicked(client, ask, task):
+    """The task with one mask saved as the function gave it, and that mask."""
     from cvat_sdk import models
 
     answer = ask("fcfi", task=task.id, frame=FRAME, pos_points=[CUP], neg_points=[], obj_bbox=[])
@@ -116,14 +172,17 @@ def test_a_clicked_mask_survives_the_export_that_the_guide_names(ask, task, tmp_
         points=[float(number) for number in answer["shapes"][0]["points"]],
     )
     task.set_annotations(models.LabeledDataRequest(shapes=[shape]))
-    task.export_dataset("CVAT for images 1.1", tmp_path / "export.zip", include_images=True)
-    with zipfile.ZipFile(tmp_path / "export.zip") as archive:
-        archive.extractall(tmp_path / "export")
-    dataset = open_dataset(tmp_path / "export" / "annotations.xml")
-    (name,) = dataset.image_names
-    photo = dataset.read(name)
-    assert name.endswith("coffee.jpg")
-    assert np.array_equal(photo.mask(1), mask_of(answer))
+    return task, mask_of(answer)
+
+
+def test_a_clicked_mask_survives_the_export_that_the_guide_names(clicked, tmp_path):
+    task, mask = clicked
+    dataset = open_dataset(exported(task, "CVAT for images 1.1", tmp_path) / "annotations.xml")
+    read = [dataset.read(name) for name in dataset.image_names]
+    ((photo, found),) = [(one, one.photo.objects) for one in read if one.photo.objects]
+    assert photo.name.endswith("coffee.jpg")
+    assert [one.label for one in found] == ["animal"]
+    assert np.array_equal(photo.mask(found[0].number), mask)
 
 
 def test_the_first_left_click_gives_a_mask(person, client, task, functions):
@@ -139,7 +198,9 @@ def test_the_first_left_click_gives_a_mask(person, client, task, functions):
     person.shot("right-click")
     before = functions["fcfi"][-1][1]
     person.click(330, 250)
+    asked = len(functions["fcfi"])
     person.remove(330, 250)
+    until(lambda: len(functions["fcfi"]) > asked)
     body, after = functions["fcfi"][-1]
     assert (len(body["pos_points"]), len(body["neg_points"])) == (1, 1)
     assert after == before, "undo is exact"
