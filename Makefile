@@ -19,7 +19,7 @@ CONSTRAINTS := $(VENV)/constraints.txt
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint lint-docker typecheck format bench e2e soak docs coverage changelog fuzz hostile dist docker-steps clean FORCE
+.PHONY: help setup run test lint lint-docker typecheck format bench e2e soak docs coverage changelog cluster fuzz hostile dist docker-steps clean FORCE
 
 help: ## list these verbs
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -99,6 +99,10 @@ e2e: $(READY) ## tests that start the real platforms (minutes; needs a package i
 
 soak: $(READY) ## many annotators at once, killed at random, over thousands of requests (many minutes)
 	$(BIN)/python -m pytest -s -m slow tests/soak tests/label_studio_backend/test_load.py $(ARGS)
+
+cluster: $(READY) ## real Ray: workers killed, photos that kill, on a cluster of this machine (minutes)
+	@$(BIN)/python -c 'import ray' 2>/dev/null || $(PIP) install --quiet --constraint $(CONSTRAINTS) 'ray[client]'
+	$(BIN)/python -m pytest -s -m slow tests/fcfi_core/workers $(ARGS)
 
 fuzz: $(READY) ## damaged bodies and files for every parser (FUZZ_EXAMPLES=100000 in all, FUZZ_GUIDED=10000 a parser; an hour)
 	$(BIN)/python -m pytest -s -m slow tests/fuzz $(ARGS)

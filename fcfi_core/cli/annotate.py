@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fcfi_core import allowance, outputs
+from fcfi_core import outputs
 from fcfi_core.cli._common import add_model_arguments, core_settings, exports, print_json
+from fcfi_core.cli._places import add_place_arguments, place_of, predictor_maker, runs_on_processor
 from fcfi_core.errors import SettingsError
 from fcfi_core.masks.finish import RAW
 from fcfi_core.settings import MEGABYTE, finish_of
@@ -19,7 +18,6 @@ from fcfi_core.settings import MEGABYTE, finish_of
 if TYPE_CHECKING:
     from fcfi_core.pipelines.annotate import Options
     from fcfi_core.pipelines.review import Summary
-    from fcfi_core.predictor import Predictor
 
 HELP = "turn prompts on many images into masks, resumable"
 
@@ -27,6 +25,7 @@ _EPILOG = """examples:
   fcfi annotate boxes.json --images photos --out masks
   fcfi annotate clicks.csv --out masks --format polygon --png
   fcfi annotate VOC/Annotations --out masks --workers 4
+  fcfi annotate boxes.json --images /shared/photos --out masks --cluster ray://head:10001
 
 SOURCE is COCO JSON (bbox, polygons, run-length codes, keypoints, clicks), CSV (image, x, y, positive,
 object, label, x1, y1, x2, y2), JSON lines (image, clicks, box, mask, object, label), a VOC XML or
@@ -86,13 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.7,
         help="list objects of lower confidence for review (default: %(default)s)",
     )
-    parser.add_argument(
-        "--workers",
-        metavar="N",
-        type=int,
-        help="processes with a network each on a processor, threads beside a GPU (default: as many as the "
-        "processor's share has room for with --threads each; 2)",
-    )
+    add_place_arguments(parser, "CPUs / threads, 2 beside a GPU")
     parser.add_argument("--restart", action="store_true", help="forget what OUT holds of an earlier run")
     parser.add_argument("--retry-errors", action="store_true", help="do failed images again")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -102,7 +95,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Annotate, write the outputs, and say what was done."""
-    from fcfi_core.engines.devices import has_cuda
     from fcfi_core.engines.threads import container_share
     from fcfi_core.pipelines import review
     from fcfi_core.pipelines.annotate import JOURNAL, annotate
@@ -117,12 +109,15 @@ def run(arguments: argparse.Namespace) -> int:
     values = core_settings(arguments)
     source = open_source(arguments.source, arguments.images, int(values["FCFI_MAX_MEGAPIXELS"] * MEGABYTE))
     # One thread for each network, however many workers there are: the bits of a mask depend on it.
-    on_processor = values["FCFI_DEVICE"] == "cpu" or (values["FCFI_DEVICE"] == "auto" and not has_cuda())
+    on_processor = runs_on_processor(values)
     if on_processor:
         values["FCFI_THREADS"] = values["FCFI_THREADS"] or 1
-    workers = arguments.workers
-    if workers is None:
-        workers = max(container_share() // values["FCFI_THREADS"], 1) if on_processor else 2
+    place = place_of(
+        arguments,
+        values,
+        default=max(container_share() // values["FCFI_THREADS"], 1) if on_processor else 2,
+        read=[arguments.source, arguments.images],
+    )
     predictor = Predictor.from_settings(values)
     out: Path = arguments.out
     if arguments.restart:
@@ -132,8 +127,8 @@ def run(arguments: argparse.Namespace) -> int:
         source,
         out,
         options=options,
-        workers=workers,
-        make_predictor=partial(_predictor, values, workers) if on_processor else None,
+        place=place,
+        make_predictor=predictor_maker(values, place),
         retry_errors=arguments.retry_errors,
         progress=not arguments.quiet,
     ) as journal:
@@ -151,14 +146,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(_told(summary, out))
     return 1 if summary.errors else 0
-
-
-def _predictor(values: Mapping[str, Any], workers: int) -> Predictor:
-    """Return the predictor of one of several worker processes, which share the memory that work may take."""
-    from fcfi_core.predictor import Predictor
-
-    allowance.PROCESS.limit(allowance.capacity_of(values["FCFI_MEMORY_MEGABYTES"]) // workers)
-    return Predictor.from_settings({**values, "FCFI_MEMO_MEGABYTES": values["FCFI_MEMO_MEGABYTES"] / workers})
 
 
 def _require_own_folder(arguments: argparse.Namespace) -> None:

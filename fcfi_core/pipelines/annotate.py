@@ -1,9 +1,9 @@
-"""Many images with prompts become masks: resumable, in several threads, in bounded memory.
+"""Many images with prompts become masks: resumable, by many workers, in bounded memory.
 
 Every finished image is a line in the journal (:mod:`fcfi_core.pipelines.journal`). What can go wrong
 with one image or object (missing file, damaged picture, a click outside) is written there too, and the
 run goes on. When all images are through, the outputs are written from the journal in the order of
-the source, so they are the same bytes whatever was interrupted, and however many threads worked.
+the source, so they are the same bytes whatever was interrupted, and whoever did the work.
 """
 
 from __future__ import annotations
@@ -24,13 +24,11 @@ from fcfi_core.images import LoadedImage
 from fcfi_core.masks.finish import RAW, USUAL, Finish
 from fcfi_core.pipelines.journal import Journal
 from fcfi_core.pipelines.prompts import ImagePrompts, PromptSource, Use, Wanted, narrowed
-from fcfi_core.pipelines.workers import Workers
 from fcfi_core.predictor import Predictor
 from fcfi_core.results import Result, exclusive
+from fcfi_core.workers import Job, Lost, Place, Threads, finished
 
 JOURNAL = "journal.jsonl"
-_FEWEST = 8
-"""Images for each worker below which starting processes costs more than it saves."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def annotate(
     out: Path,
     *,
     options: Options | None = None,
-    workers: int = 2,
+    place: Place | None = None,
     make_predictor: Callable[[], Predictor] | None = None,
     retry_errors: bool = False,
     progress: bool = False,
@@ -91,20 +89,19 @@ def annotate(
         source: images and prompts.
         out: folder of the journal; made if needed. An unfinished journal in it is continued.
         options: None: the defaults.
-        workers: threads that read and encode images, while the network runs one pass at a time; or processes
-            with a network each.
-        make_predictor: makes a predictor like ``predictor`` in each worker process; None: threads. A run of
-            few images, or of a source that cannot be sent to a process, takes threads whatever is given.
+        place: where the work is done; None: in two threads, which read and encode images while the network
+            runs one pass at a time. A run of few images takes threads instead of processes, and so does a
+            source that cannot be sent to a process.
+        make_predictor: makes a predictor like ``predictor`` in each worker process; None: threads.
         retry_errors: do images again that failed, or that hold an object that failed.
         progress: show a bar on standard error.
 
     Raises:
         SettingsError: if the folder holds another run, or cannot be written.
-        WorkerError: if a worker process ended in the middle of its work.
+        WorkerError: if worker processes end whatever they are given.
     """
     options = options or Options()
-    if workers < 1:
-        raise SettingsError(f"number of workers is {workers}; give 1 or more.")
+    place = place or Threads(2)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -115,19 +112,24 @@ def annotate(
         if retry_errors:
             done = {index for index, entry in journal.entries() if not failed(entry)}
         pending = [index for index in range(len(source.images)) if index not in done]
-        team: Workers[ImagePrompts, dict[str, Any]] = Workers(
-            workers,
+        job = Job(
             partial(_annotated, predictor, options),
-            partial(_annotator, make_predictor, options)
-            if make_predictor and len(pending) >= _FEWEST * workers > _FEWEST and _travels(source)
-            else None,
+            partial(_annotator, make_predictor, options, predictor.model.key) if make_predictor else None,
         )
-        total = len(source.images)
-        with tqdm(
-            total=total, initial=len(done), unit="image", disable=not progress, dynamic_ncols=True
-        ) as bar:
-            for index, entry in team.finished(source.images, pending):
-                journal.append(index, entry)
+        if len(pending) < place.fewest or job.make is None or not _travels(source):
+            place = Threads(place.count)
+        with (
+            place,
+            tqdm(
+                total=len(source.images),
+                initial=len(done),
+                unit="image",
+                disable=not progress,
+                dynamic_ncols=True,
+            ) as bar,
+        ):
+            for index, answer in finished(place, job, source.images, pending):
+                journal.append(index, _given_up(source.images[index], answer))
                 bar.update()
     except BaseException:
         journal.__exit__(None, None, None)
@@ -156,10 +158,26 @@ def failed(entry: Mapping[str, Any]) -> bool:
 
 
 def _annotator(
-    make_predictor: Callable[[], Predictor], options: Options
+    make_predictor: Callable[[], Predictor], options: Options, key: tuple[str, ...]
 ) -> Callable[[ImagePrompts], dict[str, Any]]:
-    """Return the work of a process."""
-    return partial(_annotated, make_predictor(), options)
+    """Return the work of a process.
+
+    Raises:
+        SettingsError: if its masks would have other bits than those of the main process.
+    """
+    predictor = make_predictor()
+    if predictor.model.key != key:
+        raise SettingsError(
+            f"a worker runs the model by {', '.join(predictor.model.key[1:])}, the main process by "
+            f"{', '.join(key[1:])} (engine, version, device, threads), or has other weights; install the "
+            "same everywhere."
+        )
+    return partial(_annotated, predictor, options)
+
+
+def _given_up(source: ImagePrompts, answer: dict[str, Any] | Lost) -> dict[str, Any]:
+    """Return the journal entry of an answer; of one that cannot be had, an error."""
+    return {"image": source.name, "error": f"{answer}."} if isinstance(answer, Lost) else answer
 
 
 def _annotated(predictor: Predictor, options: Options, source: ImagePrompts) -> dict[str, Any]:

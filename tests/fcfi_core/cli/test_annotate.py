@@ -140,7 +140,7 @@ def test_results_do_not_go_among_the_prompts(annotate, make_folder, tmp_path, ca
 
 
 def test_processes_and_threads_give_the_same_bytes(annotate, tmp_path, monkeypatch) -> None:
-    import fcfi_core.pipelines.annotate as pipeline
+    import fcfi_core.workers.local as local
 
     random = np.random.default_rng(0)
     lines = ["image,x,y,label"]
@@ -152,10 +152,10 @@ def test_processes_and_threads_give_the_same_bytes(annotate, tmp_path, monkeypat
     path.write_text("\n".join(lines))
     assert annotate(path, "--workers", 2) == 0
     alone = (tmp_path / "out" / "annotations.json").read_bytes()
-    monkeypatch.setattr(pipeline, "_FEWEST", 1)
+    monkeypatch.setattr(local, "_FEWEST", 1)
     begun = []
-    whole = pipeline.Workers
-    monkeypatch.setattr(pipeline, "Workers", lambda *given: begun.append(given[2]) or whole(*given))
+    hire = local.Processes.hire
+    monkeypatch.setattr(local.Processes, "hire", lambda self, job: begun.append(job) or hire(self, job))
     assert annotate(path, "--workers", 2, "--restart") == 0
-    assert begun[0] is not None
+    assert len(begun) == 2
     assert (tmp_path / "out" / "annotations.json").read_bytes() == alone

@@ -21,6 +21,7 @@ from fcfi_core.masks.finish import RAW
 from fcfi_core.pipelines import outputs, review
 from fcfi_core.pipelines.annotate import JOURNAL, Options, annotate
 from fcfi_core.pipelines.prompts import ImagePrompts, ObjectPrompt, OpenedImage, PromptSource
+from fcfi_core.workers import Threads
 
 
 @pytest.fixture
@@ -93,21 +94,21 @@ def test_errors_are_recorded_and_the_run_goes_on(predictor, source, tmp_path) ->
 
 
 def test_threads_and_repetition_change_nothing(predictor, source, tmp_path) -> None:
-    alone = products(predictor, source, tmp_path / "one", workers=1)
-    many = products(predictor, source, tmp_path / "many", workers=4)
+    alone = products(predictor, source, tmp_path / "one", place=Threads(1))
+    many = products(predictor, source, tmp_path / "many", place=Threads(4))
     assert alone == many
-    assert products(predictor, source, tmp_path / "many", workers=3) == many
+    assert products(predictor, source, tmp_path / "many", place=Threads(3)) == many
 
 
 @settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_killed_at_any_byte_and_restarted(predictor, source, tmp_path_factory, data) -> None:
     out = tmp_path_factory.mktemp("run")
-    whole = products(predictor, source, out, workers=1)
+    whole = products(predictor, source, out, place=Threads(1))
     journal = out / JOURNAL
     content = journal.read_bytes()
     journal.write_bytes(content[: data.draw(st.integers(0, len(content)))])
-    assert products(predictor, source, out, workers=1) == whole
+    assert products(predictor, source, out, place=Threads(1)) == whole
 
 
 def test_interrupted_run_keeps_what_is_done(predictor, source, tmp_path) -> None:
@@ -116,12 +117,12 @@ def test_interrupted_run_keeps_what_is_done(predictor, source, tmp_path) -> None
 
     broken = replace(source, images=(*source.images[:2], ImagePrompts("2.png", interrupt), source.images[3]))
     with pytest.raises(KeyboardInterrupt):
-        annotate(predictor, broken, tmp_path / "out", workers=1)
+        annotate(predictor, broken, tmp_path / "out", place=Threads(1))
     asked = []
     counted = [
         ImagePrompts(one.name, lambda one=one: asked.append(one.name) or one.read()) for one in source.images
     ]
-    with annotate(predictor, replace(source, images=tuple(counted)), tmp_path / "out", workers=1):
+    with annotate(predictor, replace(source, images=tuple(counted)), tmp_path / "out", place=Threads(1)):
         pass
     assert "0.png" not in asked
     assert "2.png" in asked
@@ -162,7 +163,9 @@ def test_few_images_are_open_at_a_time(predictor, photos, tmp_path) -> None:
         return OpenedImage(photos / "0.png", (ObjectPrompt("1", clicks=(Click(70, 40),)),))
 
     many = tuple(ImagePrompts(str(k), read) for k in range(30))
-    with annotate(predictor, PromptSource("many", "", many, {1: "object"}), tmp_path, workers=3) as journal:
+    with annotate(
+        predictor, PromptSource("many", "", many, {1: "object"}), tmp_path, place=Threads(3)
+    ) as journal:
         assert len(journal) == 30
     assert most <= 3
 
@@ -258,7 +261,7 @@ def test_mask_names_stay_inside() -> None:
 
 def test_impossible_options(predictor, source, tmp_path) -> None:
     with pytest.raises(SettingsError, match="workers is 0"):
-        annotate(predictor, source, tmp_path, workers=0)
+        Threads(0)
     with pytest.raises(SettingsError, match="tolerance is nan"):
         Options(tolerance=float("nan"))
     with pytest.raises(SettingsError, match="budget is 2"):
