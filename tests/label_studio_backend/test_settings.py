@@ -21,6 +21,7 @@ def test_values_are_read():
             "BASIC_AUTH_USER": "u",
             "BASIC_AUTH_PASS": "p",
             "FCFI_ALLOWED_HOSTS": "MinIO, 10.0.0.0/8",
+            "FCFI_LABEL_STUDIO_NAMES": "https://ls.example/, http://ls:8080",
             "FCFI_OUTPUT": "Polygon",
             "FCFI_IMAGE_MEGABYTES": "1.5",
             "FCFI_MAX_MEGAPIXELS": "2",
@@ -29,6 +30,7 @@ def test_values_are_read():
     assert found.label_studio_url == "http://ls:8080/sub"
     assert (found.user, found.password) == ("u", "p")
     assert found.allowed_hosts == ("minio", "10.0.0.0/8")
+    assert set(found.label_studio_names) == {"https://ls.example", "http://ls:8080"}
     assert (found.output, found.image_bytes, found.max_pixels) == ("polygon", 1_500_000, 2_000_000)
 
 
@@ -38,6 +40,8 @@ def test_values_are_read():
         ("LABEL_STUDIO_URL", "label-studio:8080"),
         ("LABEL_STUDIO_URL", "http://"),
         ("LABEL_STUDIO_URL", "http://host:nine"),
+        ("LABEL_STUDIO_URL", "http://me:secret@host"),
+        ("FCFI_LABEL_STUDIO_NAMES", "https://ls.example,ls:8080"),
         ("FCFI_ALLOWED_HOSTS", "10.0.0.1/8"),
         ("BASIC_AUTH_USER", "alone"),
         ("FCFI_OUTPUT", "circle"),
