@@ -138,8 +138,8 @@ def lose(host: str) -> None:
             continue
 
 
-def wait_for_cluster() -> None:
-    """Return when both hosts are in the cluster."""
+def wait_for_hosts(count: int) -> None:
+    """Return when so many hosts are in the cluster."""
     address = f"{ADDRESSES[HEAD]}:{PORT}"
     ask = f"import ray; ray.init('{address}', log_to_driver=False); print(ray.cluster_resources())"
     for _ in range(60):
@@ -149,7 +149,7 @@ def wait_for_cluster() -> None:
             told = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, timeout=90)
         except (subprocess.TimeoutExpired, ValueError):
             continue
-        if "'CPU': 2.0" in told.stdout:
+        if f"'CPU': {count}.0" in told.stdout:
             return
     sys.exit("the cluster did not come up")
 
@@ -222,10 +222,9 @@ def main() -> None:
     subprocess.run(command(source, work / "alone", "--workers", "2"), env=ENVIRONMENT)
     print(f"undisturbed: {time.perf_counter() - start_time:.0f} s", flush=True)
     with hosts():
-        start(HEAD, work)
-        time.sleep(5)
-        start(NODE, work)
-        wait_for_cluster()
+        for number, host in enumerate(ADDRESSES, 1):
+            start(host, work)
+            wait_for_hosts(number)
         print("two hosts are up", flush=True)
         start_time = time.perf_counter()
         disturbed(source, work / "disturbed", arguments.count)
