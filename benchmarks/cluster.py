@@ -117,14 +117,13 @@ def start(host: str, work: Path) -> None:
         role = [f"--address={ADDRESSES[HEAD]}:{PORT}"]
     ray = [*RAY, "start", "--block", "--num-cpus=1", "--object-store-memory=100000000", *role]
     ray += [f"--node-ip-address={ADDRESSES[host]}", "--disable-usage-stats"]
-    own = 'mkdir -p /tmp/ray && mount -t tmpfs none /tmp/ray && exec "$@"'
+    own = 'mkdir -p /tmp/ray && mount -t tmpfs none /tmp/ray; until "$@"; do sleep 1; done'
     with (work / f"{host}.log").open("wb") as log:
         subprocess.Popen(
             ["ip", "netns", "exec", host, "sh", "-c", own, "sh", *ray],
             env=ENVIRONMENT,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
         )
 
 

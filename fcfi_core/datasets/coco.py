@@ -164,7 +164,9 @@ class _Reader:
                 id=whole_number(image["id"]),
                 source=place,
             )
-            for (key, image), name, path in zip(images.items(), names, paths, strict=True)
+            # Taken out one by one: a large source should not stand in memory twice.
+            for key, name, path in zip(tuple(images), names, paths, strict=True)
+            for image in (images.pop(key),)
         )
 
     def _images(self, entries: Iterable[Any]) -> dict[str, dict[str, Any]]:

@@ -92,7 +92,7 @@ class Photos:
         """
         found: list[Path | DataError] = []
         by_name: list[bool] = []
-        users: dict[Path, dict[tuple[str, ...], None]] = defaultdict(dict)
+        users: dict[Path, tuple[tuple[str, ...], ...]] = {}
         for references in wanted:
             written = _spellings(references)
             path: Path | DataError | None = self._exact(written)
@@ -102,8 +102,8 @@ class Photos:
             except DataError as error:
                 path = error
             found.append(path)
-            if isinstance(path, Path):
-                users[path][written] = None
+            if isinstance(path, Path) and written not in (known := users.get(path, ())):
+                users[path] = (*known, written)
         for index, (path, references) in enumerate(zip(found, wanted, strict=True)):
             if isinstance(path, Path) and by_name[index] and len(users[path]) > 1:
                 others = [one[0] for one in users[path] if one != _spellings(references)]

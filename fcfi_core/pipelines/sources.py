@@ -19,14 +19,17 @@ None``, are read, too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import overload
 
 from fcfi_core import plugins
 from fcfi_core.datasets.dataset import Dataset
 from fcfi_core.datasets.folder import Folder
 from fcfi_core.datasets.left_out import LeftOut
-from fcfi_core.datasets.objects import UNNAMED
+from fcfi_core.datasets.objects import UNNAMED, AnnotatedPhoto
 from fcfi_core.datasets.opening import open_annotations
 from fcfi_core.datasets.shapes import numbered
 from fcfi_core.pipelines.prompts import ImagePrompts, PromptSource, opened
@@ -57,10 +60,7 @@ def open_source(
 
 def from_dataset(dataset: Dataset, max_pixels: int | None = None) -> PromptSource:
     """Return the objects of a data set as prompts: each starts from what its marks hold."""
-    found = [
-        ImagePrompts(photo.file_name, partial(opened, photo, max_pixels), photo.id)
-        for photo in dataset.photos
-    ]
+    found = _Images(dataset.photos, max_pixels)
     left_out = LeftOut(dataset.unread)
     labels = []
     if not isinstance(dataset, Folder):  # whose objects have no labels, and stand in its masks
@@ -73,3 +73,26 @@ def from_dataset(dataset: Dataset, max_pixels: int | None = None) -> PromptSourc
         if label not in categories.values():
             categories[max(categories, default=0) + 1] = label
     return PromptSource(dataset.name, dataset.digest, found, categories or {1: UNNAMED}, left_out)
+
+
+@dataclass(frozen=True, eq=False)
+class _Images(Sequence[ImagePrompts]):
+    """The images of a data set, each made when it is asked for: of 100,000 they would take 40 MB."""
+
+    photos: Sequence[AnnotatedPhoto]
+    max_pixels: int | None
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    @overload
+    def __getitem__(self, index: int) -> ImagePrompts: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ImagePrompts]: ...
+
+    def __getitem__(self, index: int | slice) -> ImagePrompts | list[ImagePrompts]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        photo = self.photos[index]
+        return ImagePrompts(photo.file_name, partial(opened, photo, self.max_pixels), photo.id)
