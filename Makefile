@@ -18,8 +18,11 @@ READY := $(VENV)/.ready
 CONSTRAINTS := $(VENV)/constraints.txt
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --constraint constraints.txt --python-version 3.11 --universal \
+  --generate-hashes --no-emit-index-url --no-annotate --no-header
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint lint-docker typecheck format bench e2e soak docs coverage changelog cluster fuzz hostile dist docker-steps clean FORCE
+.PHONY: help setup run test lint lint-docker typecheck format bench e2e soak docs coverage changelog cluster fuzz hostile dist docker-lock docker-steps clean FORCE
 
 help: ## list these verbs
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -87,6 +90,11 @@ dist: $(READY) ## wheel, sdist and list of parts in dist/, tried in an environme
 	$(BIN)/python -c 'import build, twine, cyclonedx_py' 2>/dev/null || \
 	  $(PIP) install --quiet --constraint $(CONSTRAINTS) build twine cyclonedx-bom
 	BIN=$(BIN) sh packaging/check_dist.sh
+
+docker-lock: $(READY) ## write docker/requirements-*.txt anew: the versions of constraints.txt, with their digests
+	@test -x $(BIN)/uv || $(PIP) install --quiet --constraint $(CONSTRAINTS) uv
+	$(LOCK) --output-file docker/requirements-cvat.txt
+	$(LOCK) --extra label-studio --extra images --output-file docker/requirements-label-studio.txt
 
 docker-steps: ## build the Dockerfiles without Docker and start what they make (Debian, root; many minutes)
 	sh docker/try_steps.sh

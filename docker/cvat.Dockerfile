@@ -47,5 +47,8 @@ RUN set -e; for wheel in /wheels/*.whl; do \
 FROM base AS cpu
 ARG PIP_NO_INDEX=
 ARG PIP_FIND_LINKS=
-RUN pip install --no-cache-dir --constraint /tmp/constraints.txt /wheels/*.whl \
+# Every file that is installed must have the digest that is written there.
+COPY docker/requirements-cvat.txt /tmp/requirements.txt
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement /tmp/requirements.txt \
+    && pip install --no-cache-dir --no-deps /wheels/*.whl \
     && rm -rf /wheels /wheelhouse /tmp/*.txt

@@ -42,7 +42,9 @@ RUN set -e; for wheel in /wheels/*.whl; do \
 USER 10001
 
 FROM base AS cpu
-RUN set -e; for wheel in /wheels/*.whl; do \
-      pip install --no-cache-dir --constraint /tmp/constraints.txt "${wheel}[label-studio,images]"; \
-    done; rm -rf /wheels /tmp/*.txt
+# Every file that is installed must have the digest that is written there.
+COPY docker/requirements-label-studio.txt /tmp/requirements.txt
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement /tmp/requirements.txt \
+    && pip install --no-cache-dir --no-deps /wheels/*.whl \
+    && rm -rf /wheels /tmp/*.txt
 USER 10001

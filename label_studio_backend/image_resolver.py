@@ -128,7 +128,7 @@ class ImageResolver:
         if reference.startswith("/") and not reference.startswith(("//", "/\\")):
             reference = re.sub(r"^((?:/[^/?]+)*/data/local-files)\?", r"\1/?", reference)
             base = self._base(reference)
-            coded = quote(reference, safe="/%?&=:@!$'()*+,;~-._")
+            coded = quote(reference, safe="/%?&=:@!$'()*+,;~-._", errors="replace")
             media = _media(parse_url(base.removesuffix(urlsplit(base).path) + coded))
             if media is None:
                 raise ImageError(

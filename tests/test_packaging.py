@@ -40,6 +40,30 @@ def test_tags_of_images_carry_the_version(path):
     assert set(tags) <= {fcfi_core.__version__}
 
 
+LOCKS = {"cvat": (), "label-studio": ("label-studio", "images")}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_images_install_what_was_tried_and_nothing_else(name):
+    """Every package of an image has its digest, the tried version, and is one that the project asks for."""
+    content = text(f"docker/requirements-{name}.txt")
+    locked = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", content, flags=re.MULTILINE))
+    tried = dict(re.findall(r"^([\w.-]+)==(\S+)", text("constraints.txt"), flags=re.MULTILINE))
+    tried = {package.lower().replace("_", "-"): version for package, version in tried.items()}
+    assert all(tried.get(package, version) == version for package, version in locked.items())
+    for entry in re.split(r"\n(?=\w)", content.strip()):
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
+    assert "://" not in content
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    asked = list(project["dependencies"])
+    for extra in LOCKS[name]:
+        asked += project["optional-dependencies"][extra]
+    assert {re.match(r"[\w.-]+", one)[0] for one in asked} <= locked.keys()
+    image = text(f"docker/{name}.Dockerfile").split(" AS cpu")[1]
+    assert f"docker/requirements-{name}.txt" in image
+    assert "--require-hashes" in image
+
+
 def test_hooks_run_what_continuous_integration_runs():
     hooks = yaml.safe_load(text(".pre-commit-config.yaml"))["repos"][0]["hooks"]
     run = re.findall(r"^make ([a-z ]+)", text(".ci/run"), flags=re.MULTILINE)

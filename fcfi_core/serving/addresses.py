@@ -112,8 +112,11 @@ def embedded(address: str, most_bytes: int) -> bytes:
 
 
 def mended(address: str) -> str:
-    """Return ``address`` with spaces and umlauts written as addresses need it, as browsers do."""
-    return quote(address, safe="/%?&=:@!$'()*+,;~-._[]#")
+    """Return ``address`` with spaces and umlauts written as addresses need it, as browsers do.
+
+    Half a character, which JSON can hold and UTF-8 cannot, becomes a question mark.
+    """
+    return quote(address, safe="/%?&=:@!$'()*+,;~-._[]#", errors="replace")
 
 
 def conditions(known: Known | None) -> dict[str, str]:

@@ -143,6 +143,12 @@ class Server:
         with open(f"/proc/{self.child.pid}/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith(name))
 
+    def processor_seconds(self):
+        """Return the processor time that the server has taken."""
+        with open(f"/proc/{self.child.pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     @property
     def files(self):
         return len(os.listdir(f"/proc/{self.child.pid}/fd"))
@@ -161,8 +167,13 @@ def server(tmp_path_factory):
 
 
 def honest(server):
-    """Ask for the mask of a disc, and see that it comes."""
-    status, answer = server.predict(body([dot(ident="honest")]))
+    """Ask for the mask of a disc, and see that it comes; later if the machine has no time now."""
+    until = time.monotonic() + 60
+    while True:
+        status, answer = server.predict(body([dot(ident="honest")]))
+        if status != 503 or time.monotonic() > until:
+            break
+        time.sleep(1)
     assert status == 200, answer
     assert json.loads(answer)["results"][0]["result"]
 
@@ -185,18 +196,19 @@ def attack(server, request):
             file.write("5")  # VmHWM counts anew
         before, looker = server.status("VmRSS"), threading.Thread(target=look)
         looker.start()
-        began = time.monotonic()
+        began, worked = time.monotonic(), server.processor_seconds()
         try:
             with ThreadPoolExecutor(times) as pool:
                 outcomes = list(pool.map(send, range(times)))
         finally:
-            spent = time.monotonic() - began
+            spent, worked = time.monotonic() - began, server.processor_seconds() - worked
             over.set()
             looker.join()
         more = (server.status("VmHWM") - before) / MEGABYTE
         said = sorted({status for status, _ in outcomes})
         print(
-            f"\n{request.node.name}: {times} x, {spent:.1f} s, statuses {said}, +{more:.0f} MB at most, "
+            f"\n{request.node.name}: {times} x, {spent:.1f} s, "
+            f"{worked:.1f} s of processor time, statuses {said}, +{more:.0f} MB at most, "
             f"/health at most {1000 * max(latencies, default=0):.0f} ms"
         )
         assert all(status < 500 or status == 503 for status, _ in outcomes), outcomes

@@ -187,6 +187,19 @@ def test_what_is_no_image_address_is_refused_without_asking_anyone(make, site, r
     assert site.asked == []
 
 
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "/data/upload/1/\ud800.png", "http://half\ud800.example.invalid/x.png", "http://127.0.0.1:1/\udfff.png",
+        "s3://bucket/\ud800.png", "/data/local-files/?d=\ud800.png", "data:image/png;base64,\ud800",
+        "\ud800.png",
+    ],
+)  # fmt: skip
+def test_half_a_character_is_refused_in_a_sentence(make, site, reference):
+    with pytest.raises(ImageError):
+        make().load(reference, 1)
+
+
 def test_too_many_redirects_end(make, site):
     site.answers["/data/upload/1/x.png"] = (302, {"Location": "/data/upload/1/x.png"}, b"")
     with pytest.raises(ImageError, match="redirects more than 5 times"):
