@@ -168,7 +168,7 @@ def _unwrapped(reference: Any) -> Future[Any]:
 
 
 def _imported() -> Any:
-    # Actors take this process's interpreter and settings; a warning about what Ray will change is not ours.
+    # Without this Ray warns that it will hide GPUs in another way some day, which does not matter here.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
