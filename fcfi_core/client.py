@@ -124,6 +124,9 @@ class Client:
         password: (user, password), where it asks for these instead.
         seconds: how long an answer is waited for.
 
+    Attributes:
+        sent_again: how often a picture went along with a question because whoever answered did not have it.
+
     Raises:
         SettingsError: for an address that is none, or if ``requests`` is not installed.
     """
@@ -147,6 +150,7 @@ class Client:
         self._requests = requests
         self._site = f"{address.rstrip('/')}/api/v1"
         self._seconds = seconds
+        self.sent_again = 0
         self._session = requests.Session()
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
@@ -219,6 +223,7 @@ class Client:
             content = sent.content
             if content is None:
                 raise
+        self.sent_again += 1
         # Another process answers than the one that has the picture: send both to whichever comes next.
         files = {"image": ("image", content), "request": (None, json.dumps(asked), "application/json")}
         return Answer.of(self._asked("POST", "/segment", files=files))
@@ -267,6 +272,7 @@ class Client:
         except UnknownImage:
             if any(one.source is None for one in (first, *frames) if one is not None):
                 raise
+        self.sent_again += 1
         return ask(_embedded)
 
     def _sent(self, facts: Mapping[str, Any], source: bytes | Path | None) -> SentImage:

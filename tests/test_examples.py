@@ -30,6 +30,7 @@ ASKS = "127.0.0.1:9090"
 """The server that examples ask; one runs elsewhere while they are tried."""
 
 PYTHON_SHOWS = {
+    "tools.md": "needs napari",
     "label-studio.md": "needs the label-studio-ml framework, which no index has",
 }
 """Pages whose Python is only shown, and why."""

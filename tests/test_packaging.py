@@ -26,7 +26,7 @@ def test_the_version_stands_in_one_place():
 
 
 NAMES_IMAGES = [
-    *sorted((ROOT / "docker").iterdir()),
+    *sorted(path for path in (ROOT / "docker").rglob("*") if path.is_file()),
     *sorted((ROOT / "cvat_function").glob("*.yaml")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
