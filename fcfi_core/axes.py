@@ -63,9 +63,31 @@ def interpolated(view: Map, positions: Positions, axis: int) -> Map:
     shape = [1] * view.ndim
     shape[axis] = -1
     weight = (positions - lower).astype(np.float32).reshape(shape)
-    start = view.take(lower, axis=axis)
-    difference = view.take(upper, axis=axis)
-    difference -= start
-    difference *= weight
-    start += difference
+    return _between(view.take(lower, axis=axis), view.take(upper, axis=axis), weight)
+
+
+def extremes(view: Map) -> tuple[Map, Map]:
+    """Return the least and the greatest of each value and its neighbours right, below, and right below."""
+    padded = np.pad(view, ((0, 1), (0, 1)), mode="edge")
+    down = np.minimum(padded[:-1], padded[1:]), np.maximum(padded[:-1], padded[1:])
+    return np.minimum(down[0][:, :-1], down[0][:, 1:]), np.maximum(down[1][:, :-1], down[1][:, 1:])
+
+
+def sample_at(view: Map, rows: Positions, columns: Positions) -> Map:
+    """Return ``view`` at the places (rows[i], columns[i]), to the last bit as :func:`sample` would."""
+    upper, left = np.floor(rows).astype(np.intp), np.floor(columns).astype(np.intp)
+    down, right = (rows - upper).astype(np.float32), (columns - left).astype(np.float32)
+    height, width = view.shape
+    here = upper * width + left
+    beside = np.where(left + 1 < width, 1, 0)
+    below = np.where(upper + 1 < height, width, 0)
+    above = _between(view.take(here), view.take(here + beside), right)
+    here += below
+    return _between(above, _between(view.take(here), view.take(here + beside), right), down)
+
+
+def _between(start: Map, end: Map, weight: Map) -> Map:
+    end -= start
+    end *= weight
+    start += end
     return start

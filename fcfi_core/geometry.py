@@ -31,7 +31,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcfi_core.axes import Axis, Map, Positions, sample
+from fcfi_core.axes import Axis, Map, Positions, extremes, sample, sample_at
 from fcfi_core.clicks import Click
 
 _STRIP = 256
@@ -357,7 +357,7 @@ class Frame:
             return full
         rows, columns = self._grid(view, part)
         upper, left = np.floor(rows).astype(np.intp), np.floor(columns).astype(np.intp)
-        low, high = _extremes(view)
+        low, high = extremes(view)
         sure = (low > threshold + _ROUNDING).take(left, axis=1)
         for start in range(0, part.height, _STRIP):
             strip = upper[start : start + _STRIP]
@@ -368,7 +368,7 @@ class Frame:
         at = full.reshape(-1)
         for y, x in _pixels_of(open_cells, upper, left, _MOST_PIXELS):
             at[(y + part.top) * self.image_width + x + part.left] = (
-                _bilinear(view, rows[y], columns[x]) > threshold
+                sample_at(view, rows[y], columns[x]) > threshold
             )
         return full
 
@@ -451,33 +451,6 @@ def _ranges(starts: NDArray[np.intp], ends: NDArray[np.intp]) -> tuple[NDArray[n
     owner = np.repeat(np.arange(len(starts)), sizes)
     offset = starts - (np.cumsum(sizes) - sizes)
     return np.arange(len(owner)) + offset[owner], owner
-
-
-def _extremes(view: Map) -> tuple[Map, Map]:
-    """Return the least and the greatest of each value and its neighbours right, below, and right below."""
-    padded = np.pad(view, ((0, 1), (0, 1)), mode="edge")
-    down = np.minimum(padded[:-1], padded[1:]), np.maximum(padded[:-1], padded[1:])
-    return np.minimum(down[0][:, :-1], down[0][:, 1:]), np.maximum(down[1][:, :-1], down[1][:, 1:])
-
-
-def _bilinear(view: Map, rows: Positions, columns: Positions) -> Map:
-    """Return ``view`` at the places (rows[i], columns[i]), to the last bit as :func:`sample` would."""
-    upper, left = np.floor(rows).astype(np.intp), np.floor(columns).astype(np.intp)
-    down, right = (rows - upper).astype(np.float32), (columns - left).astype(np.float32)
-    height, width = view.shape
-    here = upper * width + left
-    beside = np.where(left + 1 < width, 1, 0)
-    below = np.where(upper + 1 < height, width, 0)
-    above = _between(view.take(here), view.take(here + beside), right)
-    here += below
-    return _between(above, _between(view.take(here), view.take(here + beside), right), down)
-
-
-def _between(start: Map, end: Map, weight: Map) -> Map:
-    end -= start
-    end *= weight
-    start += end
-    return start
 
 
 def first_region(click: Click | None, image_size: tuple[int, int], longest: float, aspect: float) -> Region:

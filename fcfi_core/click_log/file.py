@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from fcfi_core.click_log.entry import Entry
 from fcfi_core.errors import DataError
 
 _FOR_THE_OWNER = 0o600
+_NOT_INHERITED = getattr(os, "O_CLOEXEC", 0)  # everywhere but on Windows, where it is so anyway
 
 
 def older(path: Path) -> Path:
@@ -49,14 +49,23 @@ def append(path: Path, line: bytes, most: int) -> None:
 def _locked(path: Path) -> Iterator[int]:
     """Open the file that is at ``path`` now, with no other process writing to it meanwhile."""
     while True:
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _FOR_THE_OWNER)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NOT_INHERITED, _FOR_THE_OWNER)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _lock(file)
             if _is_at(file, path):
                 yield file
                 return
         finally:
             os.close(file)
+
+
+def _lock(file: int) -> None:
+    """Wait until no other process writes to the file, where the system can tell."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _is_at(file: int, path: Path) -> bool:

@@ -18,9 +18,10 @@ import numpy as np
 
 from fcfi_core.click_log import Entry, mask_digest
 from fcfi_core.click_log.log import FINISHED_AFTER
+from fcfi_core.datasets.photos import is_photo
 from fcfi_core.errors import DataError, FcfiError
 from fcfi_core.evaluation import metrics
-from fcfi_core.images import READABLE_SUFFIXES, LoadedImage, digest_of
+from fcfi_core.images import LoadedImage, digest_of
 from fcfi_core.predictor import Predictor
 
 AGREED = 0.9
@@ -192,7 +193,7 @@ def _photos(folder: Path, wanted: set[str], predictor: Predictor) -> dict[str, t
     if not folder.is_dir():
         raise DataError(f"--images is {str(folder)!r}, which is no folder; give the one with the photos.")
     found: dict[str, tuple[Path, bool]] = {}
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in READABLE_SUFFIXES]
+    files = [path for path in sorted(folder.rglob("*")) if is_photo(path)]
     for path in files:
         try:
             encoded = path.read_bytes()

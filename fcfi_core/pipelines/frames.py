@@ -17,8 +17,8 @@ from pathlib import Path
 import cv2
 
 from fcfi_core import outputs
+from fcfi_core.datasets.photos import is_photo
 from fcfi_core.errors import DataError
-from fcfi_core.images.loading import READABLE_SUFFIXES
 
 DEFAULT_RATE = 25.0
 """Frames a second of a folder of pictures, where a video is made of it."""
@@ -62,8 +62,9 @@ def frames_of(source: Path, folder: Path) -> Frames:
         DataError: if there is no such thing, or not a single frame in it.
     """
     if source.is_dir():
-        pictures = (path for path in source.iterdir() if path.suffix.lower() in READABLE_SUFFIXES)
-        files = sorted(filter(Path.is_file, pictures), key=_in_order)
+        files = sorted(
+            (path for path in source.iterdir() if is_photo(path) and path.is_file()), key=_in_order
+        )
         if not files:
             raise DataError(f"{str(source)!r} holds no picture; give a folder of frames, or a video file.")
         return Frames(tuple(files), tuple(path.name for path in files), DEFAULT_RATE, source)

@@ -15,6 +15,7 @@ from pathlib import Path
 from fcfi_core import images
 from fcfi_core.clicks import Click
 from fcfi_core.datasets.left_out import nothing_noted
+from fcfi_core.datasets.photos import is_photo
 from fcfi_core.errors import DataError, FcfiError
 from fcfi_core.images import LoadedImage
 from fcfi_core.pipelines.prompts import ImagePrompts, OpenedImage, PromptSource
@@ -98,11 +99,7 @@ def photos_without_prompts(folder: Path, max_pixels: int | None = None) -> Promp
     Raises:
         DataError: if there is none.
     """
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in images.READABLE_SUFFIXES and path.is_file()
-    )
+    paths = sorted(path for path in folder.rglob("*") if is_photo(path) and path.is_file())
     if not paths:
         raise DataError(f"{str(folder)!r} holds no photo; give a folder with photos, or a source of prompts.")
     found = [

@@ -10,10 +10,9 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from fcfi_core.errors import SettingsError
 from fcfi_core.workers.team import Job
@@ -23,8 +22,8 @@ _FEWEST = 8
 
 
 @dataclass(frozen=True)
-class Threads(AbstractContextManager["Threads"]):
-    """Threads of this process, which share all it has.
+class _Here:
+    """Workers of this machine.
 
     Args:
         count: how many.
@@ -34,15 +33,24 @@ class Threads(AbstractContextManager["Threads"]):
     """
 
     count: int = 1
-    fewest = 0
 
     def __post_init__(self) -> None:
         require_count(self.count)
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave nothing behind."""
+
+
+@dataclass(frozen=True)
+class Threads(_Here):
+    """Threads of this process, which share all it has."""
+
+    fewest = 0
 
     def hire(self, job: Job[Any, Any]) -> _Executed:
         """Return a thread."""
@@ -50,25 +58,10 @@ class Threads(AbstractContextManager["Threads"]):
 
 
 @dataclass(frozen=True)
-class Processes(AbstractContextManager["Processes"]):
-    """Processes of this machine.
-
-    Args:
-        count: how many.
-
-    Raises:
-        SettingsError: if ``count`` is below 1.
-    """
+class Processes(_Here):
+    """Processes of this machine."""
 
     count: int = 2
-
-    def __post_init__(self) -> None:
-        require_count(self.count)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave nothing behind."""
 
     @property
     def fewest(self) -> int:

@@ -200,6 +200,7 @@ def test_what_is_no_video_is_refused(tmp_path, follow, capsys):
     assert follow(tmp_path / "missing.mp4", "--click", "3,3") == 2
     (tmp_path / "text.mp4").write_text("no video")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "._1.jpg").write_bytes(b"hidden, as macOS leaves it")
     assert follow(tmp_path / "text.mp4", "--click", "3,3") == 2
     assert follow(tmp_path / "empty", "--click", "3,3") == 2
     errors = capsys.readouterr().err.splitlines()

@@ -260,3 +260,10 @@ def test_any_damage_to_a_line_is_a_data_error_or_a_sound_entry(damage):
         return
     assert entry.asked().clicks == (Click(1, 1),) or not entry.asked().clicks
     entry.finished_by()
+
+
+def test_lines_are_written_where_the_system_knows_no_locks(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    append(tmp_path / "clicks.jsonl", b"one\n", 100)
+    append(tmp_path / "clicks.jsonl", b"two\n", 100)
+    assert (tmp_path / "clicks.jsonl").read_bytes() == b"one\ntwo\n"

@@ -44,6 +44,7 @@ def test_without_prompts_nine_places_are_asked(predictor, disc, tmp_path):
     (tmp_path / "below").mkdir()
     disc[0].save(tmp_path / "below" / "disc.png")
     (tmp_path / "notes.txt").write_text("no photo")
+    (tmp_path / "below" / "._disc.png").write_bytes(b"hidden, as macOS leaves it")
     photos = photos_without_prompts(tmp_path)
     assert [image.name for image in photos.images] == ["below/disc.png"]
     (found,) = needs(predictor, photos)
