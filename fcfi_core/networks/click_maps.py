@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -19,19 +21,23 @@ def disk_maps(points: Tensor, height: int, width: int, radius: float = 5) -> Ten
         radius: disk radius in pixels.
     """
     batch, rows, _ = points.shape
-    points = points.to(torch.float32).view(batch, 2, rows // 2, 3)
-    y, x = points[..., 0], points[..., 1]
-    y = y.masked_fill(torch.maximum(y, x) < 0, float("inf"))
-    row = torch.arange(height, device=points.device, dtype=torch.float32)
-    column = torch.arange(width, device=points.device, dtype=torch.float32)
-    # Squares separate into one vector along rows and one along columns; one click at a time keeps
-    # the memory at one map however many clicks there are.
-    squared_y = (row - y.unsqueeze(-1)).square()
-    squared_x = (column - x.unsqueeze(-1)).square()
-    nearest = squared_y[:, :, 0, :, None] + squared_x[:, :, 0, None, :]
-    for index in range(1, rows // 2):
-        nearest = torch.minimum(nearest, squared_y[:, :, index, :, None] + squared_x[:, :, index, None, :])
-    return (nearest <= radius * radius).to(torch.float32)
+    y, x, _ = points.to(torch.float32).view(batch * 2, rows // 2, 3).unbind(dim=-1)
+    # Only the pixels around each click are looked at, so the cost hardly grows with the clicks.
+    reach = math.ceil(radius) + 1
+    offsets = torch.arange(-reach, reach + 1, device=points.device, dtype=torch.float32)
+    row, column = y.floor().unsqueeze(-1) + offsets, x.floor().unsqueeze(-1) + offsets
+    squared_y, squared_x = (row - y.unsqueeze(-1)).square(), (column - x.unsqueeze(-1)).square()
+    drawn = squared_y.unsqueeze(-1) + squared_x.unsqueeze(-2) <= radius * radius
+    drawn &= (torch.maximum(y, x) >= 0)[..., None, None]
+    drawn &= ((row >= 0) & (row < height)).unsqueeze(-1) & ((column >= 0) & (column < width)).unsqueeze(-2)
+    plane = torch.arange(batch * 2, device=points.device)[:, None, None, None]
+    row, column = row.clamp(0, height - 1).long(), column.clamp(0, width - 1).long()
+    pixel = (plane * height + row.unsqueeze(-1)) * width + column.unsqueeze(-2)
+    # What is not drawn goes to one pixel behind the last, so that no shape depends on the values.
+    pixels = batch * 2 * height * width
+    maps = torch.zeros(pixels + 1, device=points.device)
+    maps[pixel.masked_fill(~drawn, pixels).flatten()] = 1
+    return maps[:pixels].view(batch, 2, height, width)
 
 
 class ScaleLayer(nn.Module):
