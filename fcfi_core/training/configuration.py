@@ -167,7 +167,7 @@ class TrainingConfiguration:
         threads: CPU threads of the network; 0 follows the container's share.
         workers: threads beside the network that draw crops and place clicks; more than one pays beside a
             GPU. What is drawn does not depend on it.
-        precision: "float32", or "bfloat16" (autocast, for GPUs).
+        precision: "float32", or "bfloat16" (autocast, for GPUs and CPUs with bfloat16 units).
         longest_side: photos are kept in memory at most this large, pixels.
         tensorboard: also write tensorboard events.
         pack: a file that ``fcfi pack`` wrote; the sources' photos are read from it, by their folders'
