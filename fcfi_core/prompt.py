@@ -23,9 +23,9 @@ from fcfi_core import masks
 from fcfi_core.appearance import Appearance
 from fcfi_core.clicks import Box, Click, Number, ordered
 from fcfi_core.errors import DataError, PromptError
-from fcfi_core.geometry import Region
 from fcfi_core.masks import coco
 from fcfi_core.protocol import LONGEST
+from fcfi_core.regions import Region
 
 MOST_CLICKS = 1000
 """Clicks accepted of one object from outside the process; each is a pass of the network."""

@@ -33,13 +33,14 @@ from fcfi_core.axes import Map
 from fcfi_core.engines import layout
 from fcfi_core.engines.base import Encoded, SeveralAnswers
 from fcfi_core.errors import PromptError
-from fcfi_core.geometry import Frame, Region
+from fcfi_core.geometry import Frame
 from fcfi_core.heap import outside_heap
 from fcfi_core.images import LoadedImage
 from fcfi_core.memo import Memo
 from fcfi_core.model import Model
 from fcfi_core.prompt import NOTHING_ASKED, Prompt
 from fcfi_core.protocol import Protocol
+from fcfi_core.regions import Region
 from fcfi_core.results import Result
 from fcfi_core.rules import Size, State, rules_of
 from fcfi_core.stopwatch import Stopwatch

@@ -16,11 +16,12 @@ from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click
 from fcfi_core.edges import sharpened
 from fcfi_core.errors import SettingsError
-from fcfi_core.geometry import Frame, Region
+from fcfi_core.geometry import Frame
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks import Polygons, coco, cutting, cvat, label_studio
 from fcfi_core.masks.finish import USUAL, Finish
 from fcfi_core.masks.partition import partition
+from fcfi_core.regions import Region
 from fcfi_core.suggestions import Suggestion, suggestion
 
 if TYPE_CHECKING:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click
-from fcfi_core.geometry import COARSE, REDUCTION, Frame, Region, first_region, next_region
+from fcfi_core.geometry import COARSE, REDUCTION, Frame
 from fcfi_core.images import LoadedImage
 from fcfi_core.prompt import Prompt
 from fcfi_core.protocol import LONGEST, REFINED_SIDE, Protocol
+from fcfi_core.regions import Region, first_region, next_region
 from fcfi_core.results import Result
 
 BOX_FEEDBACK = 0.6

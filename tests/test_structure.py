@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "heap", "stopwatch"),
     ("allowance", "axes", "clicks", "memo", "outputs", "plugins"),
-    ("geometry", "protocol", "workers"),
+    ("protocol", "regions", "workers"),
+    ("geometry",),
     ("masks", "images", "appearance"),
     ("edges", "prompt", "settings", "suggestions"),
     ("networks", "client"),

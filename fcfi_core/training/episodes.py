@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from fcfi_core.clicks import Box, Click
 from fcfi_core.evaluation import clicker
-from fcfi_core.geometry import Frame, Region
+from fcfi_core.geometry import Frame
 from fcfi_core.prompt import centre_of, clicks_around
 from fcfi_core.protocol import product
+from fcfi_core.regions import Region
 from fcfi_core.rules import box_feedback
 from fcfi_core.training.configuration import SamplingConfiguration
 from fcfi_core.training.crops import UNKNOWN, Crop

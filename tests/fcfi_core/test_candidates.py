@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from fcfi_core.candidates import distinct, part_under
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
-from fcfi_core.geometry import Frame, Region
+from fcfi_core.geometry import Frame
 from fcfi_core.predictor import Predictor
 from fcfi_core.prompt import Prompt
 from fcfi_core.protocol import parity
+from fcfi_core.regions import Region
 from fcfi_core.rules import State
 
 CLICK = Click(64, 60)

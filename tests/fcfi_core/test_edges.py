@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcfi_core.edges import DOUBT, sharpened
-from fcfi_core.geometry import Frame, Region
+from fcfi_core.geometry import Frame
 from fcfi_core.images import load
 from fcfi_core.predictor import Predictor
 from fcfi_core.protocol import Protocol, parity, product
+from fcfi_core.regions import Region
 
 HEIGHT, WIDTH = 200, 300
 

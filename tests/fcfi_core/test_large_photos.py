@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcfi_core import images
-from fcfi_core.geometry import COARSE, REDUCTION, Frame, Region
+from fcfi_core.geometry import COARSE, REDUCTION, Frame
 from fcfi_core.protocol import parity, product
+from fcfi_core.regions import Region
 from fcfi_core.rules import rules_of
 
 

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from fcfi_core.checkpoints import read_checkpoint, resolve, write_checkpoint
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import ImageError, PromptError, SettingsError, WeightsError
-from fcfi_core.geometry import Region
 from fcfi_core.model import Model, load_model
 from fcfi_core.predictor import Predictor
 from fcfi_core.prompt import Prompt
 from fcfi_core.protocol import parity
+from fcfi_core.regions import Region
 from fcfi_core.rules import NO_OBJECT
 
 CLICKS = st.lists(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
-from fcfi_core.geometry import Region
 from fcfi_core.prompt import Prompt
+from fcfi_core.regions import Region
 
 HEIGHT, WIDTH = 80, 100
 

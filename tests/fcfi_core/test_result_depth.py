@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fcfi_core.clicks import Click
-from fcfi_core.geometry import Frame, Region
+from fcfi_core.geometry import Frame
+from fcfi_core.regions import Region
 from fcfi_core.results import Result
 
 

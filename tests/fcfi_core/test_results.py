@@ -15,9 +15,10 @@ from PIL import Image
 from fcfi_core import masks
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import SettingsError
-from fcfi_core.geometry import Frame, Region
+from fcfi_core.geometry import Frame
 from fcfi_core.images import load
 from fcfi_core.masks import coco, cvat, label_studio
+from fcfi_core.regions import Region
 from fcfi_core.results import Result
 
 VIEWS = arrays(np.float32, (6, 8), elements=st.floats(0, 1, width=32))

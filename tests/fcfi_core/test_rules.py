@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from fcfi_core.clicks import Box, Click
-from fcfi_core.geometry import Frame, Region
+from fcfi_core.geometry import Frame
 from fcfi_core.prompt import Prompt
 from fcfi_core.protocol import Protocol, parity
+from fcfi_core.regions import Region
 from fcfi_core.rules import BOX_FEEDBACK, OfficialRules, ProductRules, initial_feedback, rules_of
 
 

@@ -12,7 +12,8 @@ from fcfi_core import Click, Predictor
 from fcfi_core.datasets.samples import Sample
 from fcfi_core.evaluation.answering import Answerer
 from fcfi_core.evaluation.benchmark import Rules, trace
-from fcfi_core.geometry import Frame, Region
+from fcfi_core.geometry import Frame
+from fcfi_core.regions import Region
 from fcfi_core.suggestions import doubts, suggestion
 
 SIZE = (60, 80)

@@ -8,7 +8,8 @@ import pytest
 from fcfi_core.clicks import Click
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.clicker import Clicker
-from fcfi_core.geometry import Frame, Region
+from fcfi_core.geometry import Frame
+from fcfi_core.regions import Region
 
 NOC_TARGETS, NOC_CLICKS = (0.80, 0.85, 0.90), 20  # unless the manifest says otherwise
 

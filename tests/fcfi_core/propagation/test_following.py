@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from fcfi_core.errors import PromptError
-from fcfi_core.geometry import Frame, Region
+from fcfi_core.geometry import Frame
 from fcfi_core.images import load
 from fcfi_core.propagation import LOST, begin, follow
+from fcfi_core.regions import Region
 from fcfi_core.results import Result
 
 HEIGHT, WIDTH = 40, 60

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from fcfi_core.clicks import Box
 from fcfi_core.evaluation import clicker
-from fcfi_core.geometry import Frame, Region
+from fcfi_core.geometry import Frame
 from fcfi_core.prompt import Prompt
+from fcfi_core.regions import Region
 from fcfi_core.rules import BOX_FEEDBACK, initial_feedback
 from fcfi_core.training.configuration import SamplingConfiguration
 from fcfi_core.training.crops import UNKNOWN, Crop
