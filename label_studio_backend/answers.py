@@ -14,7 +14,7 @@ from fcfi_core import masks
 from fcfi_core.masks import label_studio as label_studio_code
 from fcfi_core.masks.polygons import to_polygons
 from label_studio_backend import bitmask
-from label_studio_backend.labelling_config import Output
+from label_studio_backend.controls import Output
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from fcfi_core.masks import coco
 from fcfi_core.masks.extent import Mask
 from fcfi_core.masks.polygons import to_polygons
 from fcfi_core.outputs import replaced, write
+from label_studio_backend.controls import same_word
 from label_studio_backend.exports import newest_results, photo_references, read_tasks
-from label_studio_backend.labelling_config import same_word
 from label_studio_backend.prompts import Region, read_regions
 from label_studio_backend.settings import as_mapping
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fcfi_core.errors import DataError
-from label_studio_backend.labelling_config import Control, LabellingConfig, same_word
+from label_studio_backend.controls import Control, same_word
+from label_studio_backend.labelling_config import LabellingConfig
 from label_studio_backend.labelling_templates import labelling_config
 
 _PROMPTS = {

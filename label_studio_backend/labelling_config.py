@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from fcfi_core.errors import DataError, ImageError
+from label_studio_backend.controls import SPELLING, Carrier, Control, Output, same_word
+from label_studio_backend.task_data import look_up
 
 MOST_TAGS = 1000
 """Most tags for images, regions and repetitions of a config; real ones have some dozens."""
 
-_DEEPEST_KEY = 32
-_LONGEST_VALUE = 10_000
-
 LARGEST = 1_000_000
 """Most characters of a config; real ones have some thousands."""
 
-_SPELLING = {
-    "brushlabels": "BrushLabels",
-    "bitmasklabels": "BitmaskLabels",
-    "polygonlabels": "PolygonLabels",
-    "rectanglelabels": "RectangleLabels",
-    "keypointlabels": "KeyPointLabels",
-    "ellipselabels": "EllipseLabels",
-    "labels": "Labels",
-    "brush": "Brush",
-    "bitmask": "Bitmask",
-    "polygon": "Polygon",
-    "rectangle": "Rectangle",
-    "keypoint": "KeyPoint",
-    "ellipse": "Ellipse",
-}
+UNDEFINED = "$undefined$"
+"""The key under which Label Studio keeps an upload while the project has no config."""
+
+_LONGEST_VALUE = 10_000
+
 _ORDER = (
     "brushlabels",
     "bitmasklabels",
@@ -44,126 +32,6 @@ _ORDER = (
     "rectanglelabels",
     "rectangle",
 )
-_NEVER_SMART = ("polygon", "ellipse", "labels")
-
-
-UNDEFINED = "$undefined$"
-"""The key under which Label Studio keeps an upload while the project has no config."""
-
-
-def same_word(label: str | None, word: str) -> bool:
-    """Return whether ``label`` is ``word``, whatever its case and the blanks around it; never for ""."""
-    return label is not None and bool(word.strip()) and label.strip().casefold() == word.strip().casefold()
-
-
-@dataclass(frozen=True)
-class Control:
-    """One tag that makes regions on an image.
-
-    Args:
-        kind: the tag in lower case, which is also the ``type`` of its results.
-        name: its ``name``, a result's ``from_name``.
-        targets: the image tags it works on (``toName``).
-        labels: the classes it offers, in order.
-        open_labels: True where the task's data adds classes that the config does not list.
-        smart: whether prompts drawn with it reach the backend.
-        says_smart: whether the config asks for that, instead of leaving it to Label Studio's default.
-    """
-
-    kind: str
-    name: str
-    targets: tuple[str, ...]
-    labels: tuple[str, ...]
-    open_labels: bool
-    smart: bool
-    says_smart: bool
-
-    @property
-    def tag(self) -> str:
-        """The tag as people write it."""
-        return _SPELLING[self.kind]
-
-    @property
-    def shape(self) -> str:
-        """brush, bitmask, polygon, rectangle, keypoint or ellipse (labels for a ``Labels`` tag)."""
-        return self.kind.removesuffix("labels") or "labels"
-
-    @property
-    def shown(self) -> str:
-        """The tag with its name, for messages."""
-        return f"<{self.tag} name={self.name!r}>"
-
-    def offers(self, label: str) -> bool:
-        """Return whether a region of this tag may carry ``label``."""
-        return self.open_labels or label in self.labels
-
-
-@dataclass(frozen=True)
-class Carrier:
-    """A tag that can take a mask, with the rows of ``Labels`` that may name it.
-
-    A tag with labels of its own takes masks that have at least one of them.
-    """
-
-    control: Control
-    rows: tuple[Control, ...]
-
-    @property
-    def named_by(self) -> tuple[Control, ...]:
-        """The tags that give the first label of a mask."""
-        return (self.control,) if self.control.kind.endswith("labels") else self.rows
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The classes that a mask may have here, as far as the config lists them."""
-        return tuple(dict.fromkeys(label for tag in self.named_by for label in tag.labels))
-
-    @property
-    def nameless(self) -> bool:
-        """Whether masks have no class here."""
-        return not any(tag.labels or tag.open_labels for tag in self.named_by)
-
-    def offers(self, label: str) -> bool:
-        """Return whether ``label`` may be the class of a mask here."""
-        return any(tag.offers(label) for tag in self.named_by)
-
-    def carries(self, labels: Sequence[str], *, listed: bool) -> bool:
-        """Return whether a mask may have all of ``labels`` here.
-
-        Args:
-            labels: at least one.
-            listed: count only what the config lists, not what a task's data may add.
-        """
-        main = any(label in self.labels if listed else self.offers(label) for label in labels)
-        return main and all(
-            any(label in tag.labels if listed else tag.offers(label) for tag in (*self.named_by, *self.rows))
-            for label in labels
-        )
-
-    def output(self, labels: Sequence[str]) -> Output:
-        """Return where a mask goes whose ``labels`` are carried here."""
-        tags = tuple(dict.fromkeys((*self.named_by, *self.rows)))
-        given: dict[Control, list[str]] = {tag: [] for tag in tags}
-        for label in labels:
-            listed = [tag for tag in tags if label in tag.labels]
-            given[(listed or [tag for tag in tags if tag.offers(label)])[0]].append(label)
-        own = tuple(given.pop(self.control, ()))
-        return Output(self.control, own, tuple((tag, tuple(words)) for tag, words in given.items() if words))
-
-
-@dataclass(frozen=True)
-class Output:
-    """Where an answer goes.
-
-    Args:
-        control: the tag that takes the mask.
-        labels: the classes that its region holds itself.
-        named: rows of labels with the classes that each gives in a result of its own.
-    """
-
-    control: Control
-    labels: tuple[str, ...] = ()
-    named: tuple[tuple[Control, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -217,8 +85,8 @@ class LabellingConfig:
             name = element.get("name", "")
             if kind == "image" and name:
                 images[name] = element.get("value") or element.get("valueList") or ""
-            elif kind in _SPELLING and name:
-                controls.append(_control(element, kind, name, labels.get(element, [])))
+            elif kind in SPELLING and name:
+                controls.append(Control.of(element, labels.get(element, ())))
             elif kind == "repeater":
                 flags.append(element.get("indexFlag") or "{{idx}}")
             elif name and not element.get("toName") and element.get("value", "").startswith("$"):
@@ -359,7 +227,7 @@ class LabellingConfig:
             )
         if len(pattern) > _LONGEST_VALUE:
             raise ImageError(f"the value of <Image> {target!r} has {len(pattern)} characters; shorten it.")
-        value = _look_up(pattern, data)
+        value = look_up(pattern, data)
         if value in (None, "") and len(self.images) == 1 and UNDEFINED in data:
             value = data[UNDEFINED]
         if isinstance(value, list):
@@ -378,58 +246,9 @@ def _labels_of(root: ElementTree.Element) -> dict[ElementTree.Element, list[str]
     while waiting:
         element, owner = waiting.pop()
         kind = element.tag.lower()
-        if kind in _SPELLING:
+        if kind in SPELLING:
             owner = element
         elif kind == "label" and owner is not None:
             found.setdefault(owner, []).append(element.get("alias") or element.get("value") or "")
         waiting.extend((child, owner) for child in reversed(element))
     return found
-
-
-def _control(element: ElementTree.Element, kind: str, name: str, labels: Sequence[str]) -> Control:
-    return Control(
-        kind=kind,
-        name=name,
-        targets=tuple(target.strip() for target in element.get("toName", "").split(",") if target.strip()),
-        labels=tuple(label for label in labels if label),
-        open_labels=kind.endswith("labels") and element.get("value", "").startswith("$"),
-        smart=_smart(element, kind),
-        says_smart="true" in (element.get("smart", "").lower(), element.get("smartOnly", "").lower()),
-    )
-
-
-def _smart(element: ElementTree.Element, kind: str) -> bool:
-    """Return whether the tag asks the backend; ``smart`` is true where it is left out."""
-    says = element.get("smart", "true").lower() != "false" or element.get("smartOnly", "").lower() == "true"
-    return says and kind.removesuffix("labels") not in _NEVER_SMART and kind != "labels"
-
-
-def _look_up(pattern: str, data: Mapping[str, Any]) -> Any:
-    """Return what ``pattern`` ("$key", "$outer.inner" or text around keys) means for ``data``."""
-    if pattern[:1] == "$" and (pattern[1:] in data or re.fullmatch(r"[^$/\s]+", pattern[1:])):
-        return _value(pattern[1:], data)
-    return re.sub(r"\$(\w+(?:\.\w+|\[\d+\])*)", lambda match: _filled(match[1], data), pattern)
-
-
-def _filled(path: str, data: Mapping[str, Any]) -> str:
-    """Return the text for ``path``, whose last parts may be no key: "$name.png" is a name and a suffix."""
-    parts = path.split(".")
-    for length in range(min(len(parts), _DEEPEST_KEY), 0, -1):
-        value = _value(".".join(parts[:length]), data)
-        if isinstance(value, str | int | float):
-            return ".".join((str(value), *parts[length:]))
-    return ""
-
-
-def _value(path: str, data: Mapping[str, Any]) -> Any:
-    if path in data:
-        return data[path]
-    value: Any = data
-    for key in re.findall(r"[^.[\]]+", path):
-        if isinstance(value, list) and re.fullmatch(r"\d{1,9}", key):
-            value = value[int(key)] if int(key) < len(value) else None
-        elif isinstance(value, Mapping):
-            value = value.get(key)
-        else:
-            return None
-    return value

@@ -24,7 +24,7 @@ from fcfi_core.masks.polygons import Polygon, from_polygons
 from fcfi_core.masks.resizing import resized
 from fcfi_core.prompt import Prompt
 from label_studio_backend import bitmask
-from label_studio_backend.labelling_config import same_word
+from label_studio_backend.controls import same_word
 from label_studio_backend.settings import as_list, as_mapping
 
 MOST_CLICKS = 1000
