@@ -159,6 +159,42 @@ def write(path: Path, data: bytes | memoryview, advice: str = "give another outp
         file.write(data)
 
 
+def claim(descriptor: int, path: Path) -> None:
+    """Keep other runs from writing at ``path`` until ``descriptor`` is closed, where the system can.
+
+    Args:
+        descriptor: an open file or folder.
+        path: its name, for the sentence.
+
+    Raises:
+        SettingsError: if another run has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise SettingsError(
+            f"{path} is in use by another run; wait for it, or give another output folder."
+        ) from None
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep other runs from writing into ``folder`` meanwhile; see :func:`claim`."""
+    if sys.platform == "win32":  # which opens no folders
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        claim(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def _opened(path: Path, binary: bool) -> Iterator[IO[Any]]:
     target = real(path)

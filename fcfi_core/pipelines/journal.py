@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from fcfi_core.errors import SettingsError
+from fcfi_core.outputs import claim
 
 FORMAT = 1
 _SECONDS = 1.0
@@ -49,7 +50,7 @@ class Journal:
                 f"cannot write {path}: {error.strerror}; give another output folder."
             ) from None
         try:
-            _claim(self._file.fileno(), path)
+            claim(self._file.fileno(), path)
             self._read(json.loads(json.dumps(run)))
         except BaseException:
             self._file.close()
@@ -167,17 +168,3 @@ def _index_of(line: bytes) -> int | None:
     """
     begun = _LINE.match(line)
     return int(begun[1]) if begun and line.endswith(b"}\n") and b"\0" not in line else None
-
-
-def _claim(descriptor: int, path: Path) -> None:
-    """Lock the file for this process, where the system can."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise SettingsError(
-            f"{path} is in use by another run; wait for it, or give another output folder."
-        ) from None

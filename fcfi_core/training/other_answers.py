@@ -71,9 +71,10 @@ def teach(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * factor
         images, targets, clicks = _batch(sampler, configuration, step, size)
-        features, usual = _usual(network, images, clicks)
-        logits = torch.cat((usual, others(*features, usual)), dim=1)
-        loss = least_loss(logits, targets)
+        with torch.autocast("cpu", torch.bfloat16, enabled=configuration.precision == "bfloat16"):
+            features, usual = _usual(network, images, clicks)
+            logits = torch.cat((usual, others(*features, usual)), dim=1)
+        loss = least_loss(logits.float(), targets)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(others.parameters(), configuration.optimizer.clip)

@@ -15,6 +15,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,6 @@ class Run:
 
     def __post_init__(self) -> None:
         self._folder = Path(self.configuration.out)
-        self._log = TrainingLog(
-            self._folder, continue_at=self.trainer.step, tensorboard=self.configuration.tensorboard
-        )
 
     def train(self, until: float | None = None) -> bool:
         """Train to the last step; an interrupted run continues where its last checkpoint was written.
@@ -88,21 +86,26 @@ class Run:
 
         Returns:
             Whether the last step was reached.
+
+        Raises:
+            SettingsError: if another process trains in the same folder.
         """
 
         def go_on(trainer: Trainer, figures: dict[str, float]) -> bool:
-            self._after_step(trainer, figures)
+            self._after_step(trainer, figures, log)
             return until is None or time.monotonic() + trainer.longest_step < until
 
-        try:
+        step, tensorboard = self.trainer.step, self.configuration.tensorboard
+        with (
+            outputs.claimed(self._folder),
+            closing(TrainingLog(self._folder, continue_at=step, tensorboard=tensorboard)) as log,
+        ):
             self.trainer.run(go_on)
             if self.trainer.step < self.configuration.steps:
                 self.save()
-        finally:
-            self._log.close()
         return self.trainer.step >= self.configuration.steps
 
-    def _after_step(self, trainer: Trainer, figures: dict[str, float]) -> None:
+    def _after_step(self, trainer: Trainer, figures: dict[str, float], log: TrainingLog) -> None:
         configuration, step = self.configuration, trainer.step
         for name, value in figures.items():
             self._figures[name].append(value)
@@ -114,7 +117,7 @@ class Run:
             means = {name: float(np.mean(values)) for name, values in self._figures.items()}
             self._figures.clear()
             row = {"step": step, "crops": trainer.crops_seen, "seconds": trainer.seconds, **means, **measured}
-            self._log.write(row)
+            log.write(row)
             self.report(_line(row, configuration.steps))
         if step % configuration.save_every == 0 or measured or last:
             self.save()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 import time
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fcfi_core import Predictor, load_model
+from fcfi_core import Predictor, load_model, outputs
 from fcfi_core.errors import DataError, SettingsError, WeightsError
 from fcfi_core.training import state
 from fcfi_core.training.configuration import (
@@ -49,6 +50,15 @@ def trained(configuration):
     run = prepare(configuration, lambda line: None)
     run.train()
     return run
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_a_folder_in_which_another_run_trains_is_refused(configuration):
+    run = prepare(configuration, lambda line: None)
+    with outputs.claimed(run._folder), pytest.raises(SettingsError, match="in use by another run"):
+        run.train()
+    assert run.trainer.step == 0
+    prepare(configuration, lambda line: None).train()
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(configuration, tmp_path):
