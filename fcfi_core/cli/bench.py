@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fcfi_core.cli._common import add_model_arguments, core_settings, print_json
-from fcfi_core.cli._footprint import Footprint, footprint
+from fcfi_core.cli._footprint import footprint
 from fcfi_core.cli._machine import OtherLoad, kept_busy, other_load
+from fcfi_core.cli._timings import PLAIN, PhotoRow, Row, doubts_about, percentiles, print_tables
 from fcfi_core.engines import registry
 from fcfi_core.errors import FcfiError, SettingsError
 
@@ -44,66 +44,10 @@ Wall times on a busy machine say little: then there is no verdict. Processor tim
 this process) hardly depends on what else runs. --busy N runs N processes beside the clicks, for what an
 annotator sees whose browser and platform want the same cores."""
 
-_MOST_LOAD = 0.10
-_MOST_SPREAD = 0.25
 _IMAGE_SIZE = (480, 640)
 _SIZES = ((480, 640), (4000, 6000))
 _CLICKS = ((320, 240), (200, 150), (420, 300), (260, 330), (380, 120))
 _NEAR = ((320, 240), (330, 240), (320, 250), (315, 235), (325, 245))
-_PLAIN = "plain"
-
-Triple = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class Row:
-    """Milliseconds of one path of one model; each triple is (10th percentile, median, 95th percentile).
-
-    Args:
-        model: name and variant.
-        path: name of an engine, or "plain".
-        busy: processes that were kept busy beside the clicks.
-        frame: longer side of the network's input.
-        first: a click that looks at a new frame, wall.
-        further: a click that looks at the frame of the click before, wall.
-        network: what of such a click is the network's, wall.
-        first_processor, further_processor: likewise, time of the processor.
-        clicks: number of clicks measured.
-    """
-
-    model: str
-    path: str
-    busy: int
-    frame: int
-    first: Triple
-    further: Triple
-    network: Triple
-    first_processor: Triple
-    further_processor: Triple
-    clicks: int
-
-    @property
-    def spread(self) -> float:
-        """Width between the percentiles of the further clicks, as a share of their median."""
-        return (self.further[2] - self.further[0]) / self.further[1]
-
-
-@dataclass(frozen=True)
-class PhotoRow:
-    """Milliseconds of processor time from a click to its cleaned mask in a run-length code.
-
-    Args:
-        engine: name.
-        megapixels: of the photo.
-        first, further: as in :class:`Row`.
-        output: what of a further click is the mask at full size, its cleaning and its code.
-    """
-
-    engine: str
-    megapixels: float
-    first: Triple
-    further: Triple
-    output: Triple
 
 
 class _Milliseconds(NamedTuple):
@@ -164,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         for subject in subjects
         for engine in (subject.engines if subject.weights else ("torch",))
     ]
-    doubts = list(_doubts([row for row in rows if not row.busy], other))
+    doubts = list(doubts_about([row for row in rows if not row.busy], other))
     if arguments.json:
         report = [{**asdict(row), "spread": round(row.spread, 3)} for row in rows]
         print_json(
@@ -177,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )
     else:
-        _print(rows, photos, sizes, doubts)
+        print_tables(rows, photos, sizes, doubts)
     return 1 if doubts else 0
 
 
@@ -264,7 +208,7 @@ def _measure(subject: _Subject, arguments: argparse.Namespace, busy: int) -> lis
     predictors = {
         engine: Predictor(_model_of(subject, engine, fast, device, threads)) for engine in subject.engines
     }
-    predictors[_PLAIN] = Predictor(
+    predictors[PLAIN] = Predictor(
         Model.from_network(
             with_plain_correction(network), protocol=plain, device=device, threads=threads, fast=False
         ),
@@ -288,11 +232,11 @@ def _row(model: str, path: str, busy: int, side: int, rounds: list[list[_Millise
         path=path,
         busy=busy,
         frame=side,
-        first=_percentiles([click.whole for click in first]),
-        further=_percentiles([click.whole for click in further]),
-        network=_percentiles([click.network for click in further]),
-        first_processor=_percentiles([click.processor for click in first]),
-        further_processor=_percentiles([click.processor for click in further]),
+        first=percentiles([click.whole for click in first]),
+        further=percentiles([click.whole for click in further]),
+        network=percentiles([click.network for click in further]),
+        first_processor=percentiles([click.processor for click in first]),
+        further_processor=percentiles([click.processor for click in further]),
         clicks=len(first) + len(further),
     )
 
@@ -328,7 +272,7 @@ def _photos(arguments: argparse.Namespace) -> Iterator[PhotoRow]:
                     if count:
                         output.append(1000 * (end - answered))
             yield PhotoRow(
-                engine, size[0] * size[1] / 1e6, *(_percentiles(times) for times in (first, further, output))
+                engine, size[0] * size[1] / 1e6, *(percentiles(times) for times in (first, further, output))
             )
 
 
@@ -361,63 +305,3 @@ def _one_round(predictor: Predictor, pixels: Any) -> list[_Milliseconds]:
         processor = 1000 * (time.process_time() - start)
         times.append(_Milliseconds(found["total"], found.get("encode", 0.0) + found["network"], processor))
     return times
-
-
-def _percentiles(values: list[float]) -> Triple:
-    twentieths = statistics.quantiles(values, n=20, method="inclusive")
-    return twentieths[1], statistics.median(values), twentieths[-1]
-
-
-def _shown(times: Triple) -> str:
-    low, middle, high = times
-    return f"{middle:.1f} ({low:.1f}-{high:.1f})"
-
-
-def _doubts(rows: list[Row], load: float) -> Iterator[str]:
-    """Yield the reasons not to trust the figures."""
-    if load > _MOST_LOAD:
-        yield f"other programs used {100 * load:.0f} % of this machine's CPU time"
-    for row in rows:
-        if row.spread > _MOST_SPREAD:
-            yield f"{row.model}, {row.path}: the times spread by {100 * row.spread:.0f} % of their median"
-
-
-def _print(rows: list[Row], photos: list[PhotoRow], sizes: list[Footprint], doubts: list[str]) -> None:
-    titles = ("first click", "processor", "next click", "of it network", "processor")
-    print(f"{'model':<26}{'path':<9}{'busy':>5}{'frame':>6}" + "".join(f"{title:>22}" for title in titles))
-    for row in rows:
-        times = (row.first, row.first_processor, row.further, row.network, row.further_processor)
-        cells = "".join(f"{_shown(each):>22}" for each in times)
-        print(f"{row.model:<26}{row.path:<9}{row.busy:>5}{row.frame:>6}{cells}")
-    print("Milliseconds, median (10th-95th percentile); first click: new frame, next click: same frame.\n")
-    parts = ("first click", "next click", "of it mask and code")
-    print(f"{'engine':<10}{'megapixels':>11}" + "".join(f"{title:>22}" for title in parts))
-    for photo in photos:
-        cells = "".join(f"{_shown(each):>22}" for each in (photo.first, photo.further, photo.output))
-        print(f"{photo.engine:<10}{photo.megapixels:>11.1f}{cells}")
-    print("Milliseconds of processor time from a click to its cleaned mask in COCO's run-length code.\n")
-    print(f"{'model':<26}{'engine':<9}{'parameters':>11}{'file':>12}{'ready after':>13}{'memory':>12}")
-    for size in sizes:
-        cells = f"{size.parameters:>9.2f} M{size.file:>8.1f} MiB{size.ready:>11.1f} s{size.memory:>8.0f} MiB"
-        print(f"{size.model:<26}{size.engine:<9}{cells}")
-    print(
-        "Ready: a new Python process has answered two clicks; memory: its largest resident size until then."
-    )
-    if doubts:
-        print(f"No verdict on wall times: {'; '.join(doubts)}.")
-    else:
-        for line in _verdict([row for row in rows if not row.busy]):
-            print(line)
-
-
-def _verdict(rows: list[Row]) -> Iterator[str]:
-    """Yield how much faster each engine is than the official way."""
-    plain = {row.model: row for row in rows if row.path == _PLAIN}
-    for row in rows:
-        if row.path != _PLAIN:
-            slow = plain[row.model]
-            first, further = slow.first[1] / row.first[1], slow.further[1] / row.further[1]
-            yield (
-                f"{row.model}, {row.path}: {first:.1f} x faster than the official way on a first click, "
-                f"{further:.1f} x on a next click."
-            )

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from fcfi_core.cli import _machine, bench, main
+from fcfi_core.cli import _machine, _timings, bench, main
 from fcfi_core.cli._footprint import Footprint
 from fcfi_core.engines import registry
 
@@ -30,7 +30,7 @@ SMALL = Footprint("m", "torch", 2.7, 5.2, 3.0, 2.0, 400, 300)
 
 @pytest.mark.usefixtures("quiet")
 def test_all_paths_in_one_run(command, capsys, monkeypatch):
-    monkeypatch.setattr(bench, "_MOST_SPREAD", 1e9)
+    monkeypatch.setattr(_timings, "_MOST_SPREAD", 1e9)
     assert main([*command, "--json", "--busy", "0", "1"]) == 0
     report = json.loads(capsys.readouterr().out)
     engines = [name for name in registry.ENGINES if importlib.util.find_spec(name)]
@@ -57,10 +57,10 @@ def test_all_paths_in_one_run(command, capsys, monkeypatch):
 def test_the_verdict_compares_with_the_official_way(capsys):
     slow, quick = (4.0, 6.0, 8.0), (1.0, 2.0, 3.0)
     rows = [
-        bench.Row("m", path, 0, 32, times, times, times, times, times, 9)
+        _timings.Row("m", path, 0, 32, times, times, times, times, times, 9)
         for path, times in (("openvino", quick), ("torch", slow), ("plain", slow))
     ]
-    bench._print(rows, [bench.PhotoRow("torch", 0.3, slow, quick, quick)], [SMALL], [])
+    _timings.print_tables(rows, [_timings.PhotoRow("torch", 0.3, slow, quick, quick)], [SMALL], [])
     assert "m, openvino: 3.0 x faster than the official way on a first click" in capsys.readouterr().out
 
 
@@ -72,7 +72,7 @@ def test_own_processes_are_no_other_programs(command, capsys, monkeypatch):
         spawned.append(arguments)
         return SMALL
 
-    monkeypatch.setattr(bench, "_MOST_SPREAD", 1e9)
+    monkeypatch.setattr(_timings, "_MOST_SPREAD", 1e9)
     monkeypatch.setattr(bench, "footprint", footprint)
     monkeypatch.setattr(_machine.OtherLoad, "share", lambda self: 1.0 if spawned else 0.0)
     assert main([*command, "--json"]) == 0
@@ -83,7 +83,7 @@ def test_own_processes_are_no_other_programs(command, capsys, monkeypatch):
 
 @pytest.mark.usefixtures("quiet")
 def test_widely_spread_times_get_no_verdict(command, capsys, monkeypatch):
-    monkeypatch.setattr(bench, "_MOST_SPREAD", 0.0)
+    monkeypatch.setattr(_timings, "_MOST_SPREAD", 0.0)
     assert main(command) == 1
     assert "No verdict" in capsys.readouterr().out
 
