@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -41,13 +40,8 @@ def read_export(annotations: Annotations) -> Dataset | None:
     """Return the data set of ``annotations.xml`` of an unpacked export; None if it is something else.
 
     Raises:
-        DataError: if the file is damaged, or holds no shape on an image; or for an export of coloured masks,
-            which comes without photos.
+        DataError: if the file is damaged, or holds no shape on an image.
     """
-    if _is_segmentation_mask(annotations.path):
-        raise DataError(
-            f"{annotations.path} is an export as 'Segmentation mask 1.1', without photos; {_ACCEPTED}."
-        )
     root = annotations.xml if annotations.suffix == ".xml" else None
     if root is None or root.tag != "annotations":
         return None
@@ -80,11 +74,6 @@ def read_export(annotations: Annotations) -> Dataset | None:
     if not photos:
         dataset.require_masks()
     return dataset
-
-
-def _is_segmentation_mask(folder: Path) -> bool:
-    """Return whether ``folder`` is an unpacked export as 'Segmentation mask 1.1' (with XML, of VOC)."""
-    return (folder / "SegmentationObject").is_dir() and not (folder / "Annotations").is_dir()
 
 
 def _size(image: Element) -> tuple[int, int] | None:

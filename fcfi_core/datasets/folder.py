@@ -31,7 +31,7 @@ from fcfi_core.memo import Memo
 from fcfi_core.prompt import Prompt
 
 _BITS_OF_MODE = {"1": 8, "L": 8, "P": 8, "I;16": 16, "I;16B": 16, "I": 16}
-_DAMAGE = (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError)
+DAMAGE = (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError)
 _MOST_BYTES = 256 * 2**20
 
 
@@ -65,7 +65,7 @@ class Folder(Dataset):
             )
         names = [file.relative_to(root / "masks").with_suffix("").as_posix() for file in files]
         found = Photos([shown], [shown]).find_all([[name] for name in names])
-        store = _Store()
+        store = Decoded()
         photos = []
         for file, name, photo in zip(files, names, found, strict=True):
             if isinstance(photo, Path):
@@ -174,14 +174,14 @@ class _Runs:
         return self.numbers.nbytes + self.lengths.nbytes + 500
 
 
-class _Store(Memo):
+class Decoded(Memo):
     """The decoded masks of one folder, under one cap; another process begins with an empty one."""
 
     def __init__(self) -> None:
         super().__init__(_MOST_BYTES, seconds=float("inf"))
 
-    def __reduce__(self) -> tuple[type[_Store], tuple[()]]:
-        return _Store, ()
+    def __reduce__(self) -> tuple[type[Decoded], tuple[()]]:
+        return Decoded, ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,10 +229,13 @@ class IdMap:
         runs = self._runs()
         return np.repeat(runs.numbers == number, runs.lengths).reshape(runs.shape)
 
+    def _read(self) -> tuple[NDArray[np.uint16], int]:
+        return read_ids(self.path)
+
     def _runs(self) -> _Runs:
         runs: _Runs | None = self.store.get(self.path)
         if runs is None:
-            ids, ignored = read_ids(self.path)
+            ids, ignored = self._read()
             flat = ids.ravel()
             ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]) + 1, flat.size)
             runs = _Runs(ids.shape, ignored, flat[ends - 1], np.diff(ends, prepend=0))
@@ -245,7 +248,7 @@ def _size_of(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.height, image.width
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(f"mask {path} cannot be read ({error}); export it again as PNG.") from None
 
 
@@ -259,7 +262,7 @@ def read_ids(path: Path) -> tuple[NDArray[np.uint16], int]:
         with Image.open(path) as image:
             bits = _BITS_OF_MODE.get(image.mode)
             ids = np.asarray(image)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(f"mask {path} cannot be read ({error}); export it again as PNG.") from None
     if bits is None or ids.ndim != 2 or ids.size == 0 or not 0 <= int(ids.min()) <= int(ids.max()) <= 65535:
         raise DataError(

@@ -12,8 +12,8 @@ from fcfi_core.datasets.photos import is_photo
 from fcfi_core.errors import DataError
 
 ACCEPTED = (
-    "give COCO, LabelMe or Datumaro JSON, CSV, JSON lines, VOC XML, a YOLO folder, a folder with images/ and "
-    "masks/, or the export of an annotation platform"
+    "give COCO, LabelMe or Datumaro JSON, CSV, JSON lines, VOC XML or masks, a YOLO folder, a folder with "
+    "images/ and masks/, or the export of an annotation platform"
 )
 _INSTEAD = "export COCO JSON"
 

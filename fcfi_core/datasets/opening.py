@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fcfi_core import plugins
-from fcfi_core.datasets import coco, datumaro, earlier, folder, foreign, labelme, tables, voc, yolo
+from fcfi_core.datasets import coco, datumaro, earlier, folder, foreign, labelme, tables, voc, voc_masks, yolo
 from fcfi_core.datasets.annotations import Annotations
 from fcfi_core.datasets.dataset import Dataset
 from fcfi_core.errors import DataError
@@ -23,6 +23,7 @@ READERS: tuple[Reader, ...] = (
     folder.read,
     tables.read_csv,
     tables.read_json_lines,
+    voc_masks.read,
     voc.read,
     labelme.read,
     yolo.read,

@@ -141,11 +141,3 @@ def test_turned_rectangles_and_ellipses_are_boxes_around_them():
     assert turned.prompt(40, 40, print).box == Box(5, 15, 24, 24)
     ellipse = Shape("ellipse", {"cx": "20", "cy": "20", "rx": "10", "ry": "5", "rotation": "90"})
     assert ellipse.prompt(40, 40, print).box == Box(15, 10, 24, 29)
-
-
-def test_an_export_of_coloured_masks_names_the_one_to_take(tmp_path):
-    for folder in ("SegmentationClass", "SegmentationObject"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "labelmap.txt").write_text("# label:color_rgb:parts:actions\nbackground:0,0,0::\n")
-    with pytest.raises(DataError, match=r"'Segmentation mask 1\.1'.*'CVAT for images 1\.1'"):
-        open_dataset(tmp_path)

@@ -388,7 +388,7 @@ def test_in_the_editor_as_a_person_does(
     predictor = Predictor.from_settings(read(CORE_VARIABLES, os.environ))
     for label, context in (("disk", disk), ("square & co", square)):
         (prompt,) = from_context(context, "background")
-        answer = predictor.answer(scene[0], prompt.pixels(640, 480, 640, 480)).finished(Finish())
+        answer = predictor.answer(scene[0], prompt.prompt(640, 480, 640, 480)).finished(Finish())
         if "rectangle" in options:
             box = answer.mask.any(0).nonzero()[0][[0, -1]], answer.mask.any(1).nonzero()[0][[0, -1]]
             wanted = np.zeros_like(answer.mask)

@@ -85,7 +85,7 @@ def test_the_tracker_over_rest(ask, task):
         {"type": "rectangle", "points": list(AROUND_CUP)},
     ]
     begun = ask("fcfi-tracker", **where, shapes=drawn)
-    assert [len(state) < 2500 for state in begun["states"]] == [True, True]
+    assert max(len(state) for state in begun["states"]) < 5000, "as the guide says"
     followed = ask("fcfi-tracker", **where, states=begun["states"])
     assert [one["type"] for one in followed["shapes"]] == ["mask", "rectangle"]
     assert iou(cvat.decode(followed["shapes"][0]["points"], *SIZE), mask_of({"shapes": [first]})) > 0.8
@@ -175,14 +175,31 @@ def clicked(client, ask, task):
     return task, mask_of(answer)
 
 
-def test_a_clicked_mask_survives_the_export_that_the_guide_names(clicked, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "annotations", "labelled"),
+    [
+        ("CVAT for images 1.1", "annotations.xml", True),
+        ("COCO 1.0", "annotations/instances_default.json", True),
+        ("Segmentation mask 1.1", "", False),  # its labels depend on the server's version of datumaro
+    ],
+)
+def test_a_clicked_mask_survives_the_exports(clicked, tmp_path, kind, annotations, labelled):
     task, mask = clicked
-    dataset = open_dataset(exported(task, "CVAT for images 1.1", tmp_path) / "annotations.xml")
+    dataset = open_dataset(exported(task, kind, tmp_path) / annotations)
     read = [dataset.read(name) for name in dataset.image_names]
     ((photo, found),) = [(one, one.photo.objects) for one in read if one.photo.objects]
-    assert photo.name.endswith("coffee.jpg")
-    assert [one.label for one in found] == ["animal"]
+    assert photo.photo.file_name.endswith("coffee.jpg")
+    assert not labelled or [one.label for one in found] == ["animal"]
     assert np.array_equal(photo.mask(found[0].number), mask)
+
+
+def test_the_outlines_of_an_export_are_nearly_the_mask(clicked, tmp_path):
+    task, mask = clicked
+    dataset = open_dataset(exported(task, "Ultralytics YOLO Segmentation 1.0", tmp_path))
+    read = [dataset.read(name) for name in dataset.image_names]
+    ((photo, found),) = [(one, one.photo.objects) for one in read if one.photo.objects]
+    assert {one.label for one in found} == {"animal"}
+    assert iou(np.any([photo.mask(one.number) for one in found], axis=0), mask) > 0.95
 
 
 def test_the_first_left_click_gives_a_mask(person, client, task, functions):
