@@ -63,7 +63,7 @@ def plain(text: str) -> str:
     File names, labels and addresses come from strangers; none of them may forge a line, or hide one.
 
     >>> plain("a\x1b[31mb")
-    'a\\\\x1b[31mb'
+    'a\\x1b[31mb'
     """
     text = without_passwords(text)
     if text.isascii() and text.isprintable():

@@ -1,7 +1,9 @@
-"""The examples of the pages run, and what they type exists."""
+"""The examples of pages and docstrings run, and what they type exists."""
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import os
 import re
 import shlex
@@ -10,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
@@ -28,6 +31,14 @@ SERVED = ["api.md"]
 
 ASKS = "127.0.0.1:9090"
 """The server that examples ask; one runs elsewhere while they are tried."""
+
+DOCUMENTED = [
+    path
+    for package in ("fcfi_core", "label_studio_backend", "cvat_function")
+    for path in sorted((ROOT / package).rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
+]
+"""Modules with examples in their docstrings."""
 
 PYTHON_SHOWS = {
     "tools.md": "needs napari",
@@ -129,3 +140,11 @@ def test_shell_examples_run(name, tmp_path, monkeypatch, request):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", DOCUMENTED, ids=name_of)
+def test_examples_in_docstrings_are_true(path):
+    module = importlib.import_module(
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    )
+    assert doctest.testmod(module, extraglobs={"np": np}).failed == 0

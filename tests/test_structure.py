@@ -1,6 +1,6 @@
 """The arrows between rooms, drawn from the imports: they point down, and there is no circle.
 
-And the words: the core names no platform.
+And the words: the core names no platform. And the tests: they mirror the tree.
 """
 
 from __future__ import annotations
@@ -53,6 +53,24 @@ NAMES_OF_CODES = ("results.py", "masks/__init__.py")
 
 CODE_MODULES = ("masks/label_studio.py", "masks/cvat.py")
 """The modules of these two codes: forms of a file, which say whose they are."""
+
+ABOUT_MORE = {
+    "cvat_function/test_documentation.py": "the pages about CVAT",
+    "cvat_function/test_function_yaml.py": "the descriptions of functions for nuclio",
+    "fcfi_core/checkpoints/test_model_card.py": "the card of the embedded weights",
+    "fcfi_core/datasets/test_cases.py": "files of every format as people have them",
+    "fcfi_core/datasets/test_damage.py": "damaged files of every format",
+    "fcfi_core/masks/test_budget.py": "every code of masks under one budget",
+    "fcfi_core/networks/test_variants.py": "every network",
+    "fcfi_core/serving/playground/test_browser.py": "the assets, in a browser",
+    "fcfi_core/test_large_photos.py": "frames, images and rules together",
+    "fcfi_core/test_light.py": "an installation without torch",
+    "label_studio_backend/test_docker.py": "the Docker files",
+    "label_studio_backend/test_documentation.py": "the pages about Label Studio",
+    "label_studio_backend/test_fuzz.py": "the whole server, sent damaged requests",
+    "label_studio_backend/test_load.py": "the whole server, used by a team",
+}
+"""Tests of no single module -> what of."""
 
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -159,3 +177,29 @@ def test_adapters_do_not_know_each_other(adapter):
     (other,) = set(ADAPTERS) - {adapter}
     for path in files(adapter):
         assert all(name.split(".")[0] != other for name in imported(path)), path
+
+
+def mirrored() -> list[str]:
+    tests = ROOT / "tests"
+    return [
+        path.relative_to(tests).as_posix()
+        for package in ("fcfi_core", *ADAPTERS)
+        for path in sorted((tests / package).rglob("test_*.py"))
+    ]
+
+
+def test_each_test_is_called_after_what_it_tests():
+    """``tests/a/b/test_c.py`` tests the module or package ``a/b/c``, or ``a/b/_c``, or all of ``a/c``."""
+    strangers = set()
+    for name in mirrored():
+        folder = (ROOT / name).parent
+        word = Path(name).stem.removeprefix("test_")
+        modules = (folder / f"{word}.py", folder / f"_{word}.py", folder / word / "__init__.py")
+        if word != folder.name and not any(module.is_file() for module in modules):
+            strangers.add(name)
+    assert strangers == set(ABOUT_MORE)
+
+
+def test_each_room_has_tests_of_its_name():
+    tested = {Path(name).parts[1].removeprefix("test_").removesuffix(".py") for name in mirrored()}
+    assert set(FLOOR) - tested == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,8 @@ from fcfi_core.model import Model
 from fcfi_core.networks.base import InteractiveNetwork, NetworkOutput, normalised, resized
 from fcfi_core.networks.feedback_correction import FeedbackCorrection
 from fcfi_core.networks.feedback_fusion import FeedbackFusion
-from fcfi_core.protocol import Protocol
+from fcfi_core.predictor import Predictor
+from fcfi_core.protocol import Protocol, parity
 
 
 class _TinyEncoding(NamedTuple):
@@ -181,3 +183,14 @@ def patient():
         return segment
 
     return make
+
+
+@pytest.fixture(params=["product", "parity", "flip", "second look"])
+def predictor(request, tiny_model):
+    protocol = {
+        "product": tiny_model.protocol,
+        "parity": parity(64, 1.4),
+        "flip": tiny_model.protocol.with_flip(),
+        "second look": replace(tiny_model.protocol, second_look=1.2),
+    }[request.param]
+    return Predictor(tiny_model, protocol=protocol)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 
 from fcfi_core import Predictor, SettingsError, WeightsError, load_model
-from fcfi_core.checkpoints import write_checkpoint
+from fcfi_core.checkpoints import read_checkpoint, resolve, write_checkpoint
 from fcfi_core.model import Model
 from fcfi_core.networks import registry
 
@@ -52,3 +54,20 @@ def test_unknown_engines_and_models_are_named():
         load_model("default", engine="onnx")
     with pytest.raises(WeightsError, match="'nothing'"):
         load_model("nothing")
+
+
+def test_a_network_in_memory_travels_whole(tiny_model, photo):
+    again = pickle.loads(pickle.dumps(tiny_model))
+    right = Predictor(tiny_model).segment(photo, [(70, 40)])
+    assert np.array_equal(Predictor(again).segment(photo, [(70, 40)]).probability, right.probability)
+
+
+def test_a_model_whose_file_changed_is_refused(tmp_path):
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(resolve("default").read_bytes())
+    sent = pickle.dumps(load_model(path, device="cpu", threads=1))
+    checkpoint = read_checkpoint(path)
+    state = {name: tensor * 1.5 for name, tensor in checkpoint.state.items()}
+    write_checkpoint(path, state, {**checkpoint.header})
+    with pytest.raises(WeightsError, match="has changed"):
+        pickle.loads(sent)

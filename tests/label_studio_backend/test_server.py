@@ -1,4 +1,4 @@
-"""The routes, as Label Studio uses them."""
+"""The routes, as Label Studio uses them, and what the server says of it when it starts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import pytest
 from fcfi_core.errors import WeightsError
 from fcfi_core.masks import label_studio as code
 from fcfi_core.serving.loading import Loading
+from label_studio_backend.server import check_label_studio
+from label_studio_backend.settings import Settings
 
 RECORDED = sorted((Path(__file__).parents[1] / "contract" / "label_studio").glob("*.json"))
 
@@ -375,3 +377,30 @@ def test_recorded_requests_replay(client, path, data_uri):
             if "is_positive" in item:
                 x, y = int(item["value"]["x"] / 100 * width), int(item["value"]["y"] / 100 * height)
                 assert mask[max(0, y - 3) : y + 4, max(0, x - 3) : x + 4].any() == item["is_positive"]
+
+
+# --- what it says of Label Studio when it starts -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "level", "says"),
+    [
+        ({}, "INFO", "the playground needs nothing more"),
+        ({"label_studio_token": "t"}, "WARNING", "LABEL_STUDIO_URL is not"),
+        ({"label_studio_url": "http://127.0.0.1:9"}, "WARNING", "cannot be reached"),
+    ],
+)
+def test_a_plain_start_is_no_reason_to_warn(caplog, settings, level, says):
+    with caplog.at_level("INFO", "fcfi.label_studio"):
+        check_label_studio(Settings(**settings))
+    (record,) = caplog.records
+    assert record.levelname == level
+    assert says in record.getMessage()
+
+
+@pytest.mark.parametrize(("status", "says"), [(200, "knows us as a@b.c"), (401, "refuses the legacy token")])
+def test_label_studio_is_asked_who_we_are(caplog, site, status, says):
+    site.answers["/api/current-user/whoami"] = (status, {}, json.dumps({"email": "a@b.c"}).encode())
+    with caplog.at_level("INFO", "fcfi.label_studio"):
+        check_label_studio(Settings(label_studio_url=site.url, label_studio_token="5f" * 20))
+    assert says in caplog.text

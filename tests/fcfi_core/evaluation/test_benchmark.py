@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,13 +8,8 @@ import pytest
 
 from fcfi_core.clicks import Click
 from fcfi_core.errors import BusyError, DataError, SettingsError
-from fcfi_core.evaluation import benchmark
 from fcfi_core.evaluation.benchmark import Rules, noc, trace
 from fcfi_core.evaluation.clicker import UniformJitter
-
-
-def test_examples_in_docstrings() -> None:
-    assert doctest.testmod(benchmark).failed == 0
 
 
 def test_stops_when_the_target_is_reached(sample, patient) -> None:

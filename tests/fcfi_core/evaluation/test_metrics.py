@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import math
 
 import cv2
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation import clicker, metrics
+from fcfi_core.evaluation import metrics
 
 masks = arrays(np.bool_, st.tuples(st.integers(1, 30), st.integers(1, 30)))
 
@@ -20,11 +19,6 @@ def square(y1: int, x1: int, y2: int, x2: int) -> np.ndarray:
     mask = np.zeros((60, 80), np.bool_)
     mask[y1:y2, x1:x2] = True
     return mask
-
-
-def test_examples_in_docstrings() -> None:
-    assert doctest.testmod(metrics).failed == 0
-    assert doctest.testmod(clicker).failed == 0
 
 
 def test_iou_of_shifted_squares_and_of_nothing() -> None:
