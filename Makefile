@@ -10,6 +10,8 @@ PYTHON = python3
 VENV = .venv
 HOST = 127.0.0.1
 PORT = 9090
+PHOTOS = 2000
+FOLDER = fcfi_core/serving/playground/assets/samples
 EXTRAS := images,label-studio,cvat,torch,train,test,dev,docs
 
 BIN := $(VENV)/bin
@@ -108,9 +110,11 @@ e2e: $(READY) ## tests that start the real platforms (minutes; needs a package i
 soak: $(READY) ## many annotators at once, killed at random, over thousands of requests (many minutes)
 	$(BIN)/python -m pytest -s -m slow tests/soak tests/label_studio_backend/test_load.py $(ARGS)
 
-cluster: $(READY) ## real Ray: workers killed, photos that kill, on a cluster of this machine (minutes)
+cluster: $(READY) ## real Ray: workers killed, then two hosts of which one is lost (Linux, root; PHOTOS=2000; many minutes)
 	@$(BIN)/python -c 'import ray' 2>/dev/null || $(PIP) install --quiet --constraint $(CONSTRAINTS) 'ray[client]'
 	$(BIN)/python -m pytest -s -m slow tests/fcfi_core/workers $(ARGS)
+	rm -rf build/cluster
+	$(BIN)/python benchmarks/cluster.py $(FOLDER) --work build/cluster --photos $(PHOTOS)
 
 fuzz: $(READY) ## damaged bodies and files for every parser (FUZZ_EXAMPLES=100000 in all, FUZZ_GUIDED=10000 a parser; an hour)
 	$(BIN)/python -m pytest -s -m slow tests/fuzz $(ARGS)

@@ -4,7 +4,8 @@
 
 FOLDER holds photos, small ones best. The hosts are network namespaces of this machine (Linux, root): a head
 and a node, each with addresses, processes and a `/tmp/ray` of its own, joined by a bridge. Each photo gets a
-click in the middle. First an undisturbed run in processes of this machine; then one on the cluster, in which
+click in the middle. `fcfi rank` runs on both, undisturbed.
+First an undisturbed run in processes of this machine; then one on the cluster, in which
 
 * at a quarter one worker process is killed (-9),
 * at a half the node is lost: all that runs there is killed, and its link goes down,
@@ -208,6 +209,18 @@ def compared(one: Path, other: Path) -> list[str]:
     ]
 
 
+def ranked(source: Path, work: Path) -> list[str]:
+    """Rank the photos here and on the cluster, and return the table if it differs."""
+    photos = ["--images", str(source.parent / "photos"), "--device", "cpu", "--quiet"]
+    rank = [*FCFI, "rank", str(source), *photos, "--out"]
+    subprocess.run([*rank, str(work / "alone.csv"), "--workers", "2"], env=ENVIRONMENT)
+    address = f"{ADDRESSES[HEAD]}:{PORT}"
+    there = [*rank, str(work / "cluster.csv"), "--cluster", address]
+    subprocess.run(entered(HEAD, there), env=ENVIRONMENT)
+    same = (work / "alone.csv").read_bytes() == (work / "cluster.csv").read_bytes()
+    return [] if same else ["cluster.csv"]
+
+
 def main() -> None:
     """Run both, and tell what differs."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -225,13 +238,15 @@ def main() -> None:
             start(host, work)
             wait_for_hosts(number)
         print("two hosts are up", flush=True)
+        differing = ranked(source, work)
+        print(f"ranked on both: {'other bytes' if differing else 'the same bytes'}", flush=True)
         start_time = time.perf_counter()
         disturbed(source, work / "disturbed", arguments.count)
         print(f"disturbed: {time.perf_counter() - start_time:.0f} s", flush=True)
     entries = (work / "disturbed" / "journal.jsonl").read_bytes().splitlines()[1:]
     indices = Counter(json.loads(line)["index"] for line in entries)
     print(f"{len(indices)} photos, {sum(number > 1 for number in indices.values())} of them twice")
-    differing = compared(work / "alone", work / "disturbed")
+    differing += compared(work / "alone", work / "disturbed")
     print(f"differing: {', '.join(differing) or 'none'}")
     sys.exit(bool(differing))
 

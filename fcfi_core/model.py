@@ -57,6 +57,15 @@ class Model:
         engine = self.engine
         return self.digest, engine.name, engine.version, engine.device, str(engine.threads)
 
+    def require_key(self, key: tuple[str, ...]) -> None:
+        """Raise SettingsError unless the bits of masks are those of the model with this ``key``."""
+        if self.key != key:
+            raise SettingsError(
+                f"a worker runs the model by {', '.join(self.key[1:])}, the main process by "
+                f"{', '.join(key[1:])} (engine, version, device, threads), or has other weights; install the "
+                "same everywhere."
+            )
+
     @classmethod
     def from_network(
         cls,

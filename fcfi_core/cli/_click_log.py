@@ -29,6 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.datasets:
         raise SettingsError("--log measures what was clicked, and DIR what would be; give one of them.")
+    if arguments.workers is not None or arguments.cluster is not None:
+        raise SettingsError(
+            "a log is told and replayed here, by one process; leave out --workers and --cluster."
+        )
     inputs = [
         arguments.log,
         arguments.images,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fcfi_core import allowance, plugins, settings
@@ -14,7 +14,6 @@ from fcfi_core.errors import SettingsError
 
 if TYPE_CHECKING:
     from fcfi_core.predictor import Predictor
-    from fcfi_core.protocol import Protocol
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,18 +62,11 @@ def core_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return values
 
 
-def load_predictor(
-    arguments: argparse.Namespace, change: Callable[[Protocol], Protocol] | None = None
-) -> Predictor:
-    """Return the predictor that the command line and the environment ask for.
-
-    Args:
-        arguments: of :func:`add_model_arguments`.
-        change: makes the protocol to use of the model's own; None: use that.
-    """
+def load_predictor(arguments: argparse.Namespace) -> Predictor:
+    """Return the predictor that the command line and the environment ask for."""
     from fcfi_core.predictor import Predictor
 
-    return Predictor.from_settings(core_settings(arguments), change)
+    return Predictor.from_settings(core_settings(arguments))
 
 
 def print_json(value: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from fcfi_core import allowance
 
 if TYPE_CHECKING:
     from fcfi_core.predictor import Predictor
+    from fcfi_core.protocol import Protocol
     from fcfi_core.workers import Place
 
 
@@ -34,6 +35,21 @@ def add_place_arguments(parser: argparse.ArgumentParser, workers: str) -> None:
     )
 
 
+def whole_paths(arguments: argparse.Namespace, *names: str) -> None:
+    """Write the paths that the arguments of these names hold from the root, for workers of a cluster.
+
+    They begin in a folder of their own.
+    """
+    if arguments.cluster is None:
+        return
+    for name in names:
+        value = getattr(arguments, name)
+        if isinstance(value, list):
+            setattr(arguments, name, [path.absolute() for path in value])
+        elif value is not None:
+            setattr(arguments, name, value.absolute())
+
+
 def runs_on_processor(values: Mapping[str, Any]) -> bool:
     """Return whether the network runs on a processor, by the core's settings."""
     from fcfi_core.engines.devices import has_cuda
@@ -41,28 +57,47 @@ def runs_on_processor(values: Mapping[str, Any]) -> bool:
     return values["FCFI_DEVICE"] == "cpu" or (values["FCFI_DEVICE"] == "auto" and not has_cuda())
 
 
+def for_workers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the core's settings as workers get them.
+
+    One thread for each network on a processor, unless they say otherwise: the bits of a mask depend on it, so
+    it is the same however many workers there are. The file of a checkpoint by its whole path.
+    """
+    found = dict(values)
+    if runs_on_processor(values):
+        found["FCFI_THREADS"] = values["FCFI_THREADS"] or 1
+    if Path(values["FCFI_MODEL"]).is_file():
+        found["FCFI_MODEL"] = str(Path(values["FCFI_MODEL"]).absolute())
+    return found
+
+
 def place_of(
     arguments: argparse.Namespace,
     values: Mapping[str, Any],
     *,
-    default: int,
-    read: Sequence[Path | None] = (),
+    default: int | None = None,
+    read: Sequence[object] = (),
 ) -> Place:
     """Return where the work is done.
 
     Args:
         arguments: of :func:`add_place_arguments`.
-        values: the core's settings, with the threads that each network has.
-        default: number of workers of this machine if none is given.
-        read: files and folders that the work reads; None are passed over.
+        values: the core's settings, as :func:`for_workers` returns them, where there are several.
+        default: number of workers of this machine if none is given; None: as many as it has processors for,
+            or 2 beside a GPU.
+        read: files and folders that the work reads; what is no path is passed over.
 
     Raises:
         SettingsError: for a number of workers below 1.
     """
+    from fcfi_core.engines.threads import container_share
     from fcfi_core.workers import Processes, Threads
 
     on_processor = runs_on_processor(values)
+    threads = max(values["FCFI_THREADS"], 1)
     if arguments.cluster is None:
+        if default is None:
+            default = max(container_share() // threads, 1) if on_processor else 2
         count = default if arguments.workers is None else arguments.workers
         return Processes(count) if on_processor else Threads(count)
     from fcfi_core.workers.cluster import Cluster
@@ -70,24 +105,35 @@ def place_of(
     return Cluster(
         arguments.cluster,
         arguments.workers,
-        processors=values["FCFI_THREADS"] if on_processor else 1,
+        processors=threads if on_processor else 1,
         gpus=0 if on_processor else 1,
         folders=[path for path in read if isinstance(path, Path)],
     )
 
 
-def predictor_maker(values: Mapping[str, Any], place: Place) -> partial[Predictor]:
-    """Return what makes the predictor in each worker process of ``place``."""
+def predictor_maker(
+    values: Mapping[str, Any], place: Place, change: Callable[[Protocol], Protocol] | None = None
+) -> partial[Predictor]:
+    """Return what makes the predictor in each worker process of ``place``.
+
+    Args:
+        values: the core's settings.
+        place: where the processes are.
+        change: makes the protocol to use of the model's own, picklable; None: use that.
+    """
     from fcfi_core.workers import Processes
 
-    return partial(_predictor, dict(values), place.count if isinstance(place, Processes) else None)
+    return partial(_predictor, dict(values), place.count if isinstance(place, Processes) else None, change)
 
 
-def _predictor(values: Mapping[str, Any], beside: int | None) -> Predictor:
+def _predictor(
+    values: Mapping[str, Any], beside: int | None, change: Callable[[Protocol], Protocol] | None
+) -> Predictor:
     """Return the predictor of one of several worker processes, which share the memory that work may take.
 
     Args:
         beside: how many share this machine; None: as many as there are processors for.
+        change: see :func:`predictor_maker`.
     """
     from fcfi_core.engines.threads import container_share
     from fcfi_core.predictor import Predictor
@@ -95,4 +141,5 @@ def _predictor(values: Mapping[str, Any], beside: int | None) -> Predictor:
     if beside is None:
         beside = max(container_share() // max(values["FCFI_THREADS"], 1), 1)
     allowance.PROCESS.limit(allowance.capacity_of(values["FCFI_MEMORY_MEGABYTES"]) // beside)
-    return Predictor.from_settings({**values, "FCFI_MEMO_MEGABYTES": values["FCFI_MEMO_MEGABYTES"] / beside})
+    own = {**values, "FCFI_MEMO_MEGABYTES": values["FCFI_MEMO_MEGABYTES"] / beside}
+    return Predictor.from_settings(own, change)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fcfi_core import outputs
 from fcfi_core.cli._common import add_model_arguments, core_settings, exports, print_json
-from fcfi_core.cli._places import add_place_arguments, place_of, predictor_maker, runs_on_processor
+from fcfi_core.cli._places import add_place_arguments, for_workers, place_of, predictor_maker, whole_paths
 from fcfi_core.errors import SettingsError
 from fcfi_core.masks.finish import RAW
 from fcfi_core.settings import MEGABYTE, finish_of
@@ -95,7 +95,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Annotate, write the outputs, and say what was done."""
-    from fcfi_core.engines.threads import container_share
     from fcfi_core.pipelines import review
     from fcfi_core.pipelines.annotate import JOURNAL, annotate
     from fcfi_core.pipelines.outputs import write_coco, write_id_masks, write_panoptic
@@ -106,18 +105,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(f"--review-below is {arguments.review_below}; give a confidence from 0 to 1.")
     options = _options(arguments)
     _require_own_folder(arguments)
-    values = core_settings(arguments)
+    whole_paths(arguments, "source", "images")
+    values = for_workers(core_settings(arguments))
     source = open_source(arguments.source, arguments.images, int(values["FCFI_MAX_MEGAPIXELS"] * MEGABYTE))
-    # One thread for each network, however many workers there are: the bits of a mask depend on it.
-    on_processor = runs_on_processor(values)
-    if on_processor:
-        values["FCFI_THREADS"] = values["FCFI_THREADS"] or 1
-    place = place_of(
-        arguments,
-        values,
-        default=max(container_share() // values["FCFI_THREADS"], 1) if on_processor else 2,
-        read=[arguments.source, arguments.images],
-    )
+    place = place_of(arguments, values, read=[arguments.source, arguments.images])
     predictor = Predictor.from_settings(values)
     out: Path = arguments.out
     if arguments.restart:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fcfi_core import outputs
 from fcfi_core.cli import _click_log
-from fcfi_core.cli._common import add_model_arguments, core_settings, exports, load_predictor
+from fcfi_core.cli._common import add_model_arguments, core_settings, exports
+from fcfi_core.cli._places import add_place_arguments, for_workers, place_of, predictor_maker, whole_paths
 from fcfi_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ _EPILOG = """examples:
   fcfi evaluate photos other --objects 200 --seed 1 --baseline grabcut
   fcfi evaluate photos --compare flip --compare no-zoom --compare no-ffcm+no-cffm
   fcfi evaluate photos --protocol parity --target-size 700 --expansion-ratio 3.0
+  fcfi evaluate photos --workers 4
+  fcfi evaluate /shared/photos --cluster ray://head:10001
   fcfi evaluate --log clicks.jsonl --images photos --model tuned.safetensors
 
 A data set is DIR/images/NAME.jpg with DIR/masks/NAME.png (0 background, 1..n objects, 255 or 65535
@@ -63,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=10,
         help="pictures of the worst cases per set (default: %(default)s)",
     )
+    add_place_arguments(parser, "1, where times mean most")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_object_arguments(parser.add_argument_group("objects"))
     _add_annotator_arguments(parser.add_argument_group("annotator"))
@@ -157,12 +163,11 @@ def run(arguments: argparse.Namespace) -> int:
     from fcfi_core.datasets.left_out import listed
     from fcfi_core.datasets.opening import open_dataset
     from fcfi_core.datasets.samples import choose
-    from fcfi_core.evaluation.answering import Answerer
-    from fcfi_core.evaluation.baselines import baseline
-    from fcfi_core.evaluation.choosing import Chooser
     from fcfi_core.evaluation.html import summary, to_html
     from fcfi_core.evaluation.runner import evaluate
+    from fcfi_core.predictor import Predictor
 
+    whole_paths(arguments, "datasets", "images")
     inputs = [*arguments.datasets, arguments.images, arguments.model and Path(arguments.model)]
     outputs.require_writable(arguments.json, "--json", outputs.JSON, inputs)
     # No reader takes a web page for part of a data set, so a report in its folder may be renewed.
@@ -179,20 +184,24 @@ def run(arguments: argparse.Namespace) -> int:
         )
         for path in arguments.datasets
     ]
-    compare: dict[str, Segmenter] = {f"opencv-{name}": baseline(name) for name in arguments.baseline}
-    predictor = load_predictor(arguments, lambda protocol: _protocol(protocol, arguments))
-    compare.update(_ablations(predictor, arguments))
-    if arguments.suggestions:
-        compare[f"{predictor.model.name}, answering"] = Answerer(predictor)
-    if arguments.candidates:
-        compare[f"{predictor.model.name}, choosing"] = Chooser(predictor)
+    values = core_settings(arguments)
+    if arguments.workers is not None or arguments.cluster is not None:
+        values = for_workers(values)
+    place = place_of(arguments, values, default=1, read=[*arguments.datasets, arguments.images])
+    change = partial(_protocol, arguments)
+    predictor = Predictor.from_settings(values, change)
+    (_, main), *others = _contestants(arguments, values, predictor).items()
     predictor.warm_up()
     report = evaluate(
-        predictor,
+        main,
         selections,
-        compare=compare,
+        compare=dict(others),
         rules=rules,
         worst=arguments.worst,
+        place=place,
+        make_contestants=partial(
+            _made, arguments, values, predictor_maker(values, place, change), predictor.model.key
+        ),
         progress=not arguments.quiet,
     )
     for result in report.main.datasets:
@@ -249,7 +258,7 @@ def _noise(text: str | None) -> ClickNoise | None:
     )
 
 
-def _protocol(protocol: Protocol, arguments: argparse.Namespace) -> Protocol:
+def _protocol(arguments: argparse.Namespace, protocol: Protocol) -> Protocol:
     """Return the model's protocol with what the command line changes of it."""
     from dataclasses import replace
 
@@ -270,13 +279,39 @@ def _protocol(protocol: Protocol, arguments: argparse.Namespace) -> Protocol:
     return protocol
 
 
-def _ablations(predictor: Predictor, arguments: argparse.Namespace) -> dict[str, Segmenter]:
-    if not arguments.compare:
-        return {}
-    from fcfi_core.evaluation.ablations import ablated
+def _contestants(
+    arguments: argparse.Namespace, values: Mapping[str, Any], predictor: Predictor
+) -> dict[str, Segmenter]:
+    """Return the predictor and what is compared with it, by name."""
+    from fcfi_core.evaluation.answering import Answerer
+    from fcfi_core.evaluation.baselines import baseline
+    from fcfi_core.evaluation.choosing import Chooser
 
-    checkpoint = core_settings(arguments)["FCFI_MODEL"]
-    return {
-        f"{predictor.model.name}, {names}": ablated(predictor, checkpoint, names)
-        for names in arguments.compare
-    }
+    model = predictor.model.name
+    found: dict[str, Segmenter] = {model: predictor}
+    found |= {f"opencv-{name}": baseline(name) for name in arguments.baseline}
+    for names in arguments.compare:
+        from fcfi_core.evaluation.ablations import ablated  # which needs torch
+
+        found[f"{model}, {names}"] = ablated(predictor, values["FCFI_MODEL"], names)
+    if arguments.suggestions:
+        found[f"{model}, answering"] = Answerer(predictor)
+    if arguments.candidates:
+        found[f"{model}, choosing"] = Chooser(predictor)
+    return found
+
+
+def _made(
+    arguments: argparse.Namespace,
+    values: Mapping[str, Any],
+    make_predictor: Callable[[], Predictor],
+    key: tuple[str, ...],
+) -> dict[str, Segmenter]:
+    """Return the same, made in another process.
+
+    Raises:
+        SettingsError: if its masks would have other bits than those of the main process.
+    """
+    predictor = make_predictor()
+    predictor.model.require_key(key)
+    return _contestants(arguments, values, predictor)

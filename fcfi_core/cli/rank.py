@@ -7,12 +7,14 @@ import csv
 import json
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fcfi_core import outputs
-from fcfi_core.cli._common import add_model_arguments, core_settings, load_predictor
+from fcfi_core.cli._common import add_model_arguments, core_settings
+from fcfi_core.cli._places import add_place_arguments, for_workers, place_of, predictor_maker, whole_paths
 from fcfi_core.errors import DataError, SettingsError
 from fcfi_core.settings import MEGABYTE
 
@@ -25,6 +27,7 @@ HELP = "put images in order of need, by the model's own doubt"
 _EPILOG = """examples:
   fcfi rank boxes.json --images photos --out ranking.csv
   fcfi rank boxes.json --images photos --out ranking.csv --batch 50
+  fcfi rank boxes.json --images /shared/photos --out ranking.csv --cluster ray://head:10001
 
 SOURCE is prompts as `fcfi annotate` takes them (boxes, clicks, drafts), or a folder of photos, of which the
 order says little. The table has a row for each image, the neediest first: rank, image, id (the source's own
@@ -54,27 +57,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="also put batches of N consecutive images in order, as the jobs of a task are",
     )
+    add_place_arguments(parser, "CPUs / threads, 2 beside a GPU")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_model_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Rank, write the table, and say what comes first. Exit code 1: some image cannot be judged."""
-    from tqdm import tqdm
-
     from fcfi_core.pipelines import ranking
+    from fcfi_core.predictor import Predictor
 
     if arguments.batch is not None and arguments.batch < 1:
         raise SettingsError(f"--batch is {arguments.batch}; give 1 or more images.")
+    whole_paths(arguments, "source", "images")
     inputs = [arguments.source, arguments.images]
     outputs.require_writable(arguments.out, "--out", (".csv",), inputs)
     outputs.require_writable(arguments.json, "--json", outputs.JSON, [*inputs, arguments.out])
-    source = _source(arguments)
+    values = for_workers(core_settings(arguments))
+    source = _source(arguments, values)
     if not source.categories:
         print(WITHOUT_PROMPTS, file=sys.stderr)
-    predictor = load_predictor(arguments)
+    place = place_of(arguments, values, read=inputs)
+    predictor = Predictor.from_settings(values)
     found = ranking.needs(
-        predictor, source, lambda some: tqdm(some, unit="image", disable=arguments.quiet, dynamic_ncols=True)
+        predictor,
+        source,
+        place=place,
+        make_predictor=predictor_maker(values, place),
+        progress=not arguments.quiet,
     )
     ordered = ranking.by_need(found)
     jobs = ranking.batches(found, arguments.batch) if arguments.batch else []
@@ -102,11 +112,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _source(arguments: argparse.Namespace) -> PromptSource:
+def _source(arguments: argparse.Namespace, values: Mapping[str, Any]) -> PromptSource:
     from fcfi_core.pipelines.ranking import photos_without_prompts
     from fcfi_core.pipelines.sources import open_source
 
-    most = int(core_settings(arguments)["FCFI_MAX_MEGAPIXELS"] * MEGABYTE)
+    most = int(values["FCFI_MAX_MEGAPIXELS"] * MEGABYTE)
     try:
         return open_source(arguments.source, arguments.images, most)
     except DataError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from fcfi_core.datasets.left_out import listed
 from fcfi_core.datasets.objects import BoolMask
 from fcfi_core.datasets.split import is_held_out
 from fcfi_core.errors import DataError, FcfiError, SettingsError
+
+UNREADABLE = "photos that cannot be read"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,33 @@ class Sample:
         return f"{self.dataset}/{self.image_name}#{self.object_id}"
 
 
+@dataclass(frozen=True, eq=False)
+class ChosenPhoto:
+    """One photo of a data set, not yet opened, and those of its objects that were chosen: a unit of work.
+
+    Args:
+        dataset: name of its set.
+        image_name: its name within the set.
+        object_ids: of the chosen objects, at least one.
+        read: opens it.
+    """
+
+    dataset: str
+    image_name: str
+    object_ids: tuple[int, ...]
+    read: Callable[[], OpenedPhoto]
+
+    def __len__(self) -> int:
+        return len(self.object_ids)
+
+    def samples(self, opened: OpenedPhoto) -> Iterator[Sample]:
+        """Yield the chosen objects of the photo, which is open."""
+        for number in self.object_ids:
+            yield Sample(
+                self.dataset, self.image_name, number, opened.image, opened.mask(number), opened.ignore
+            )
+
+
 @dataclass(frozen=True)
 class Selection:
     """Some objects of a data set, listed without decoding a photo; iterating reads them one by one.
@@ -73,22 +103,19 @@ class Selection:
         return len(self.objects)
 
     def __iter__(self) -> Iterator[Sample]:
-        photo: OpenedPhoto | None = None
-        tried = None
-        for image_name, object_id in self.objects:
-            if tried != image_name:
-                photo, tried = self._opened(image_name), image_name
-            if photo is not None:
-                yield Sample(
-                    self.dataset.name, image_name, object_id, photo.image, photo.mask(object_id), photo.ignore
-                )
+        for photo in self.photos():
+            try:
+                opened = photo.read()
+            except FcfiError as error:
+                self.dataset.left_out.add(UNREADABLE, str(error))
+                continue
+            yield from photo.samples(opened)
 
-    def _opened(self, image_name: str) -> OpenedPhoto | None:
-        try:
-            return self.dataset.read(image_name)
-        except FcfiError as error:
-            self.dataset.left_out.add("photos that cannot be read", str(error))
-            return None
+    def photos(self) -> Iterator[ChosenPhoto]:
+        """Yield the photos with the chosen objects of each, in order."""
+        for image_name, pairs in groupby(self.objects, key=lambda pair: pair[0]):
+            numbers = tuple(number for _, number in pairs)
+            yield ChosenPhoto(self.dataset.name, image_name, numbers, self.dataset.reading(image_name))
 
 
 def choose(

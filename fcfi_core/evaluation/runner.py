@@ -14,8 +14,11 @@ import heapq
 import math
 import os
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -23,13 +26,17 @@ from tqdm import tqdm
 
 from fcfi_core.datasets.dataset import Dataset
 from fcfi_core.datasets.left_out import LeftOut, listed
-from fcfi_core.datasets.samples import Sample, Selection, choose
-from fcfi_core.errors import DataError
+from fcfi_core.datasets.samples import UNREADABLE, Selection, choose
+from fcfi_core.errors import DataError, FcfiError
 from fcfi_core.evaluation import metrics
-from fcfi_core.evaluation.benchmark import Rules, Segmenter, SegmentFunction, Trace, trace
-from fcfi_core.evaluation.clicker import BoolMask
-from fcfi_core.evaluation.panoptic import Overlaid, PanopticQuality, compared
+from fcfi_core.evaluation.benchmark import Rules, Segmenter, SegmentFunction, Trace
+from fcfi_core.evaluation.clicking import Clicked, Contestants, clicked, clicking
+from fcfi_core.evaluation.panoptic import PanopticQuality
 from fcfi_core.evaluation.pictures import picture
+from fcfi_core.masks import coco
+from fcfi_core.workers import Job, Lost, Place, Threads, finished, suited
+
+GIVEN_UP = "photos whose workers ended"
 
 
 @dataclass(frozen=True)
@@ -170,6 +177,8 @@ def evaluate(
     compare: Mapping[str, Segmenter | SegmentFunction] | None = None,
     rules: Rules | None = None,
     worst: int = 10,
+    place: Place | None = None,
+    make_contestants: Callable[[], Contestants] | None = None,
     progress: bool = False,
 ) -> Report:
     """Return how many clicks ``segmenter`` needs on the objects of ``datasets``.
@@ -181,33 +190,41 @@ def evaluate(
         compare: further segmenters by name; each sees the same objects in the same run.
         rules: of the annotator; None: the product's.
         worst: how many of the worst objects of each set to keep pictures of.
+        place: where the work is done, photo by photo; None: in one thread, where times mean most. The figures
+            are the same everywhere, but for times.
+        make_contestants: makes the segmenters, by the same names, in each worker process; None: threads.
         progress: show a bar on standard error.
 
     Raises:
         DataError: if a data set holds no object that can be used.
+        WorkerError: if worker processes end whatever they are given.
     """
     rules = rules or Rules()
-    contestants = {name or describe(segmenter)[0]: segmenter, **(compare or {})}
-    results: dict[str, list[DatasetResult]] = {contestant: [] for contestant in contestants}
+    contestants: Contestants = {name or describe(segmenter)[0]: segmenter, **(compare or {})}
     selections = [one if isinstance(one, Selection) else choose(one) for one in datasets]
-    with tqdm(
-        total=sum(map(len, selections)), unit="object", disable=not progress, dynamic_ncols=True
-    ) as bar:
-        for selection in selections:
-            bar.set_description(selection.dataset.name)
-            collectors = {
-                contestant: _Collector(worst if index == 0 else 0)
-                for index, contestant in enumerate(contestants)
-            }
-            for sample in selection:
-                for contestant, collector in collectors.items():
-                    collector.add(sample, *trace(contestants[contestant], sample, rules))
-                bar.update()
-            for contestant, collector in collectors.items():
-                results[contestant].append(collector.result(selection.dataset, rules))
+    tables = [_Table(selection, list(contestants), worst) for selection in selections]
+    rows = [(table, row) for table in tables for row in range(len(table.photos))]
+    photos = [table.photos[row] for table, row in rows]
+    job = Job(
+        partial(clicked, contestants, rules),
+        partial(clicking, make_contestants, rules) if make_contestants else None,
+    )
+    pending = range(len(photos))
+    with (
+        suited(place or Threads(), job, photos, pending) as opened,
+        tqdm(total=sum(map(len, photos)), unit="object", disable=not progress, dynamic_ncols=True) as bar,
+    ):
+        for index, answer in finished(opened, job, photos, pending):
+            table, row = rows[index]
+            table.add(row, answer)
+            bar.update(len(photos[index]))
     main, *others = (
-        Entry(contestant, describe(contestants[contestant])[1], tuple(found))
-        for contestant, found in results.items()
+        Entry(
+            contestant,
+            describe(contestants[contestant])[1],
+            tuple(table.result(contestant, rules) for table in tables),
+        )
+        for contestant in contestants
     )
     return Report(main, tuple(others), rules)
 
@@ -223,63 +240,67 @@ def describe(segmenter: Segmenter | SegmentFunction) -> tuple[str, dict[str, Any
     return str(name), {key: getattr(segmenter, key) for key in settings}
 
 
-class _Photo:
-    """The objects of one photo and their last masks, overlaps resolved."""
+class _Table:
+    """What came of each photo of one data set, in whatever order; pictures only of the worst objects.
 
-    def __init__(self, sample: Sample) -> None:
-        self.name = sample.image_name
-        self._ignore = sample.ignore
-        self._truth, self._found = Overlaid(sample.truth.shape), Overlaid(sample.truth.shape)
+    Args:
+        selection: the photos.
+        contestants: names of the segmenters; the worst objects are those of the first.
+        worst: how many to keep.
+    """
 
-    def add(self, sample: Sample, mask: BoolMask) -> None:
-        self._truth.add(sample.truth)
-        self._found.add(mask)
-
-    @property
-    def quality(self) -> PanopticQuality:
-        return compared(self._found.segments, self._truth.segments, self._ignore)
-
-
-class _Collector:
-    """Gathers the traces of one segmenter on one data set; pictures only of the worst objects."""
-
-    def __init__(self, worst: int) -> None:
-        self._traces: list[Trace] = []
+    def __init__(self, selection: Selection, contestants: Sequence[str], worst: int) -> None:
+        self._dataset = selection.dataset
+        self.photos = tuple(selection.photos())
+        self._before = [0, *accumulate(map(len, self.photos))]
+        self._main = contestants[0]
         self._worst = worst
-        self._heap: list[tuple[float, int, WorstCase]] = []
-        self._panoptic = PanopticQuality()
-        self._photo: _Photo | None = None
+        self._rows: dict[int, Clicked] = {}
+        self._heap: list[tuple[float, int, int, Trace, Mapping[str, Any]]] = []
 
-    def add(self, sample: Sample, found: Trace, mask: BoolMask) -> None:
-        self._traces.append(found)
-        if self._photo is None or self._photo.name != sample.image_name:
-            self._close_photo()
-            self._photo = _Photo(sample)
-        self._photo.add(sample, mask)
-        badness = 1 - sum(found.ious) / len(found.ious) if found.ious else math.nan
-        if not math.isfinite(badness) or self._worst == 0:
+    def add(self, row: int, answer: Clicked | Lost) -> None:
+        """Keep what came of one photo."""
+        if isinstance(answer, Lost):
+            self._dataset.left_out.add(GIVEN_UP, f"{self.photos[row].image_name}: {answer}")
             return
-        if len(self._heap) < self._worst or badness > self._heap[0][0]:
-            case = WorstCase(found, picture(sample, mask, found.clicks))
-            heapq.heappush(self._heap, (badness, -len(self._traces), case))
-            if len(self._heap) > self._worst:
-                heapq.heappop(self._heap)
+        if answer.unreadable:
+            self._dataset.left_out.add(UNREADABLE, answer.unreadable)
+            return
+        for number, (found, mask) in enumerate(zip(answer.traces[self._main], answer.masks, strict=True)):
+            badness = 1 - sum(found.ious) / len(found.ious) if found.ious else math.nan
+            if math.isfinite(badness) and self._worst:
+                # Of equally bad ones the first: by the order of the set, not of the answers.
+                heapq.heappush(self._heap, (badness, -(self._before[row] + number), row, found, mask))
+                if len(self._heap) > self._worst:
+                    heapq.heappop(self._heap)
+        self._rows[row] = replace(answer, masks=())
 
-    def _close_photo(self) -> None:
-        """Compare all objects of a photo, once its last one is there."""
-        if self._photo is not None:
-            self._panoptic += self._photo.quality
+    def result(self, contestant: str, rules: Rules) -> DatasetResult:
+        """Return what one segmenter did.
 
-    def result(self, dataset: Dataset, rules: Rules) -> DatasetResult:
-        if not self._traces:
+        Raises:
+            DataError: if no object could be used.
+        """
+        rows = [self._rows[row] for row in sorted(self._rows)]
+        if not rows:
             raise DataError(
-                f"no object of {dataset.name} can be evaluated (left out: {listed(dataset.left_out)}); "
-                "repair these, or give another set."
+                f"no object of {self._dataset.name} can be evaluated "
+                f"(left out: {listed(self._dataset.left_out)}); repair these, or give another set."
             )
-        worst = tuple(case for _, _, case in sorted(self._heap, key=lambda item: item[:2], reverse=True))
-        self._close_photo()
-        left_out = LeftOut(dataset.left_out)
-        return DatasetResult(dataset.name, tuple(self._traces), rules, worst, left_out, self._panoptic)
+        traces = tuple(one for row in rows for one in row.traces[contestant])
+        quality = sum((row.panoptic[contestant] for row in rows), PanopticQuality())
+        worst = tuple(self._cases()) if contestant == self._main else ()
+        return DatasetResult(
+            self._dataset.name, traces, rules, worst, LeftOut(self._dataset.left_out), quality
+        )
+
+    def _cases(self) -> Iterator[WorstCase]:
+        """Yield the worst cases, worst first; a photo that is gone by now has no picture."""
+        for _, _, row, found, mask in sorted(self._heap, key=lambda item: item[:2], reverse=True):
+            photo = replace(self.photos[row], object_ids=(found.object_id,))
+            with suppress(FcfiError):
+                (sample,) = photo.samples(photo.read())
+                yield WorstCase(found, picture(sample, coco.decode(mask), found.clicks))
 
 
 def _panoptic(quality: PanopticQuality | None) -> dict[str, float]:

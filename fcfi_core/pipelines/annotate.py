@@ -8,7 +8,6 @@ the source, so they are the same bytes whatever was interrupted, and whoever did
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from fcfi_core.pipelines.journal import Journal
 from fcfi_core.pipelines.prompts import ImagePrompts, PromptSource, Use, Wanted, narrowed
 from fcfi_core.predictor import Predictor
 from fcfi_core.results import Result, exclusive
-from fcfi_core.workers import Job, Lost, Place, Threads, finished
+from fcfi_core.workers import Job, Lost, Place, Threads, finished, suited
 
 JOURNAL = "journal.jsonl"
 
@@ -116,10 +115,8 @@ def annotate(
             partial(_annotated, predictor, options),
             partial(_annotator, make_predictor, options, predictor.model.key) if make_predictor else None,
         )
-        if len(pending) < place.fewest or job.make is None or not _travels(source):
-            place = Threads(place.count)
         with (
-            place,
+            suited(place, job, source.images, pending) as opened,
             tqdm(
                 total=len(source.images),
                 initial=len(done),
@@ -128,7 +125,7 @@ def annotate(
                 dynamic_ncols=True,
             ) as bar,
         ):
-            for index, answer in finished(place, job, source.images, pending):
+            for index, answer in finished(opened, job, source.images, pending):
                 journal.append(index, _given_up(source.images[index], answer))
                 bar.update()
     except BaseException:
@@ -166,12 +163,7 @@ def _annotator(
         SettingsError: if its masks would have other bits than those of the main process.
     """
     predictor = make_predictor()
-    if predictor.model.key != key:
-        raise SettingsError(
-            f"a worker runs the model by {', '.join(predictor.model.key[1:])}, the main process by "
-            f"{', '.join(key[1:])} (engine, version, device, threads), or has other weights; install the "
-            "same everywhere."
-        )
+    predictor.model.require_key(key)
     return partial(_annotated, predictor, options)
 
 
@@ -182,15 +174,6 @@ def _given_up(source: ImagePrompts, answer: dict[str, Any] | Lost) -> dict[str, 
 
 def _annotated(predictor: Predictor, options: Options, source: ImagePrompts) -> dict[str, Any]:
     return annotate_image(predictor, source, options)
-
-
-def _travels(source: PromptSource) -> bool:
-    """Return whether an image of the source can be sent to a process; those of earlier plugins need not."""
-    try:
-        pickle.dumps(source.images[0])
-    except Exception:  # whatever an object that is no plain value raises
-        return False
-    return True
 
 
 def annotate_image(predictor: Predictor, source: ImagePrompts, options: Options) -> dict[str, Any]:

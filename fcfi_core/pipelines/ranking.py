@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tqdm import tqdm
+
 from fcfi_core import images
 from fcfi_core.clicks import Click
 from fcfi_core.datasets.left_out import nothing_noted
@@ -21,6 +23,7 @@ from fcfi_core.images import LoadedImage
 from fcfi_core.pipelines.prompts import ImagePrompts, OpenedImage, PromptSource
 from fcfi_core.predictor import Predictor
 from fcfi_core.prompt import Prompt
+from fcfi_core.workers import Job, Lost, Place, Threads, finished, suited
 
 _PLACES = 3
 """Along each side, where an image without prompts is asked."""
@@ -66,16 +69,48 @@ class Batch:
 def needs(
     predictor: Predictor,
     source: PromptSource,
-    progress: Callable[[Sequence[ImagePrompts]], Iterable[ImagePrompts]] = iter,
+    *,
+    place: Place | None = None,
+    make_predictor: Callable[[], Predictor] | None = None,
+    progress: bool = False,
 ) -> list[Need]:
     """Return what each image of ``source`` needs, in its order.
 
     Args:
         predictor: whose doubt counts.
         source: images, with prompts or without.
-        progress: sees the images on their way.
+        place: where the work is done; None: in one thread.
+        make_predictor: makes a predictor like ``predictor`` in each worker process; None: threads.
+        progress: show a bar on standard error.
+
+    Raises:
+        WorkerError: if worker processes end whatever they are given.
     """
-    return [_need(predictor, image) for image in progress(source.images)]
+    images, pending = source.images, range(len(source.images))
+    job = Job(
+        partial(_need, predictor),
+        partial(_judge, make_predictor, predictor.model.key) if make_predictor else None,
+    )
+    found: dict[int, Need] = {}
+    with (
+        suited(place or Threads(), job, images, pending) as opened,
+        tqdm(total=len(images), unit="image", disable=not progress, dynamic_ncols=True) as bar,
+    ):
+        for index, answer in finished(opened, job, images, pending):
+            found[index] = _unknown(images[index], f"{answer}.") if isinstance(answer, Lost) else answer
+            bar.update()
+    return [found[index] for index in pending]
+
+
+def _judge(make_predictor: Callable[[], Predictor], key: tuple[str, ...]) -> Callable[[ImagePrompts], Need]:
+    """Return the work of a process, whose doubts are those of the main process to the last bit."""
+    predictor = make_predictor()
+    predictor.model.require_key(key)
+    return partial(_need, predictor)
+
+
+def _unknown(image: ImagePrompts, why: str) -> Need:
+    return Need(image.name, image.id, float("nan"), 0, float("nan"), why)
 
 
 def by_need(found: Iterable[Need]) -> list[Need]:
@@ -119,10 +154,9 @@ def _need(predictor: Predictor, image: ImagePrompts) -> Need:
         loaded = predictor.load(opened.picture)
         found = list(_confidences(predictor, loaded, opened))
     except (FcfiError, OSError) as error:
-        return Need(image.name, image.id, float("nan"), 0, float("nan"), str(error))
+        return _unknown(image, str(error))
     if not found:
-        reason = "no object of it can be asked for."
-        return Need(image.name, image.id, float("nan"), 0, float("nan"), reason)
+        return _unknown(image, "no object of it can be asked for.")
     return Need(image.name, image.id, 1 - sum(found) / len(found), len(found), min(found))
 
 

@@ -5,7 +5,7 @@ often. :func:`~fcfi_core.workers.team.finished` hands units out and asks again w
 *place* (:mod:`~fcfi_core.workers.local`, :mod:`~fcfi_core.workers.cluster`) only knows how to hire one.
 """
 
-from fcfi_core.workers.local import Processes, Threads
+from fcfi_core.workers.local import Processes, Threads, suited
 from fcfi_core.workers.team import Job, Lost, Place, Worker, WorkerError, finished
 
-__all__ = ["Job", "Lost", "Place", "Processes", "Threads", "Worker", "WorkerError", "finished"]
+__all__ = ["Job", "Lost", "Place", "Processes", "Threads", "Worker", "WorkerError", "finished", "suited"]

@@ -6,8 +6,9 @@ A network in Python leaves cores idle beside it, whatever its threads; processes
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from fcfi_core.errors import SettingsError
-from fcfi_core.workers.team import Job
+from fcfi_core.workers.team import Answer, Job, Place, Unit
 
 _FEWEST = 8
 """Units for each worker below which starting processes costs more than it saves."""
@@ -75,6 +76,35 @@ class Processes(_Here):
         methods = multiprocessing.get_all_start_methods()
         context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         return _Executed(ProcessPoolExecutor(1, mp_context=context), _begin, _work_here, job.make)
+
+
+def suited(place: Place, job: Job[Unit, Answer], units: Sequence[Unit], pending: Sequence[int]) -> Place:
+    """Return ``place``, or threads of this process where processes of this machine are not worth the trouble.
+
+    Args:
+        place: where the work is to be done, not yet open.
+        job, units, pending: as for :func:`~fcfi_core.workers.team.finished`.
+
+    Raises:
+        SettingsError: if the work is to be done elsewhere, and cannot leave this process.
+    """
+    if isinstance(place, Threads) or not pending:
+        return place if isinstance(place, Threads) else Threads()
+    travels = job.make is not None and _travels(units[pending[0]])
+    if travels and len(pending) >= place.fewest:
+        return place
+    if not isinstance(place, Processes):
+        raise SettingsError("what this run reads cannot be sent to other machines; run it without --cluster.")
+    return Threads(place.count)
+
+
+def _travels(unit: object) -> bool:
+    """Return whether a unit can be sent to a process; those of earlier plugins need not."""
+    try:
+        pickle.dumps(unit)
+    except Exception:  # whatever an object that is no plain value raises
+        return False
+    return True
 
 
 def require_count(count: int) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import cv2
@@ -194,3 +198,76 @@ def predictor(request, tiny_model):
         "second look": replace(tiny_model.protocol, second_look=1.2),
     }[request.param]
     return Predictor(tiny_model, protocol=protocol)
+
+
+class ActorError(Exception):
+    pass
+
+
+class Reference:
+    def __init__(self, future):
+        self._future = future
+
+    def future(self):
+        return self._future
+
+
+class Handle:
+    """An actor: one thread, which is gone when its work says so."""
+
+    def __init__(self, kind):
+        self._object = kind()
+        self._thread = ThreadPoolExecutor(1)
+        self._gone = False
+
+    def __getattr__(self, name):
+        method = getattr(self._object, name)
+
+        def call(*given):
+            if self._gone:
+                raise ActorError
+            try:
+                return method(*given)
+            except SystemExit:
+                self._gone = True
+                raise ActorError from None
+
+        return SimpleNamespace(remote=lambda *given: Reference(self._thread.submit(call, *given)))
+
+
+@pytest.fixture
+def ray(monkeypatch):
+    """Stand in for the package Ray: the few things that we call."""
+    told = SimpleNamespace(options=[], killed=0, addresses=[])
+
+    def kill(actor):
+        told.killed += 1
+
+    def init(address, **settings):
+        told.addresses.append(address)
+        if address == "nowhere:1":
+            raise ConnectionError("Could not find any running Ray instance.\nMore.")
+
+    def options(kind, **given):
+        told.options.append(given)
+        return SimpleNamespace(remote=lambda: Handle(kind))
+
+    errors = SimpleNamespace(
+        RayActorError=ActorError,
+        WorkerCrashedError=ActorError,
+        NodeDiedError=ActorError,
+        OutOfMemoryError=ActorError,
+        ObjectLostError=ActorError,
+    )
+    module = SimpleNamespace(
+        init=init,
+        shutdown=lambda: None,
+        kill=kill,
+        cluster_resources=lambda: {"CPU": 6.0, "GPU": 1.0},
+        remote=lambda kind: SimpleNamespace(options=partial(options, kind)),
+        exceptions=errors,
+        told=told,
+    )
+    monkeypatch.setitem(sys.modules, "ray", module)
+    monkeypatch.setitem(sys.modules, "ray.exceptions", errors)
+    return module

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,10 @@ import torch
 
 from fcfi_core.checkpoints import write_checkpoint
 from fcfi_core.cli import main
+from fcfi_core.evaluation import clicking
 from fcfi_core.networks import registry
 from fcfi_core.protocol import Protocol
+from fcfi_core.workers import cluster, local
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +153,85 @@ def test_bad_data_sets_are_one_sentence(weights, tmp_path, capsys) -> None:
     for path in (tmp_path / "nowhere", tmp_path):
         assert main(["evaluate", str(path), "--model", str(weights)]) == 2
         assert str(path) in capsys.readouterr().err
+
+
+TIMES = re.compile(r"^(ms_per_click|spc_ms)")
+
+
+def figures(path):
+    """Return what was measured, but for times."""
+    content = json.loads(path.read_text())
+    for entry in [content, *content["compared"]]:
+        for one in entry["datasets"]:
+            assert any(map(TIMES.match, one))
+            for name in [name for name in one if TIMES.match(name)]:
+                del one[name]
+    return content
+
+
+def pictures(path):
+    return re.findall(r"data:image/jpeg;base64,[^\"]+", path.read_text())
+
+
+@pytest.mark.parametrize("place", [("--workers", 2), ("--cluster", "auto")], ids=["processes", "cluster"])
+def test_wherever_the_work_is_done_the_figures_are_the_same(
+    place, evaluate, tmp_path, monkeypatch, ray
+) -> None:
+    monkeypatch.setattr(local, "_FEWEST", 1)
+    hired = []
+    for kind in (local.Processes, cluster.Cluster):
+        hire = kind.hire
+        monkeypatch.setattr(kind, "hire", lambda self, job, hire=hire: hired.append(job) or hire(self, job))
+    words = ("--max-clicks", 3, "--worst", 3, "--baseline", "grabcut", "--compare", "no-feedback")
+    words += ("--candidates", "--suggestions", "--noise", "jitter:4")
+    for name, where in (("alone", ()), ("spread", place)):
+        places = ("--json", tmp_path / f"{name}.json", "--html", tmp_path / f"{name}.html")
+        assert evaluate(*words, *places, *where) == 0
+    assert len(hired) == 2  # one for each photo
+    alone, spread = tmp_path / "alone.json", tmp_path / "spread.json"
+    assert figures(spread) == figures(alone)
+    assert len(figures(alone)["compared"]) == 4
+    assert len(pictures(tmp_path / "alone.html")) == 3
+    assert pictures(tmp_path / "spread.html") == pictures(tmp_path / "alone.html")
+
+
+def test_a_photo_that_ends_its_workers_is_left_out_and_told(
+    evaluate, ray, monkeypatch, tmp_path, capsys
+) -> None:
+    whole = clicking.clicked
+
+    def deadly(contestants, rules, photo):
+        if photo.image_name == "0":
+            raise SystemExit
+        return whole(contestants, rules, photo)
+
+    monkeypatch.setattr(clicking, "clicked", deadly)
+    assert evaluate("--max-clicks", 1, "--json", tmp_path / "f.json", "--cluster", "auto") == 0
+    (found,) = json.loads((tmp_path / "f.json").read_text())["datasets"]
+    assert found["objects"] == 2
+    assert found["left_out"] == {"photos whose workers ended": 1}
+    assert "photos whose workers ended (1; the first: 0: 3 worker processes ended" in capsys.readouterr().err
+
+
+def test_paths_on_a_cluster_begin_at_the_root(weights, photos, ray, monkeypatch) -> None:
+    monkeypatch.chdir(photos.parent)
+    given = []
+    begin = cluster._Hand.begin
+
+    def begun(self, make, version, folders):
+        given.extend(folders)
+        monkeypatch.chdir("/")  # where a worker of another machine may be
+        return begin(self, make, version, folders)
+
+    monkeypatch.setattr(cluster._Hand, "begin", begun)
+    words = ["photos", "--cluster", "auto", "--max-clicks", "1", "--quiet", "--device", "cpu"]
+    (photos.parent / "own.safetensors").write_bytes(weights.read_bytes())
+    assert main(["evaluate", *words, "--model", "own.safetensors"]) == 0
+    assert set(given) == {str(photos)}
+
+
+def test_a_log_is_no_work_for_a_cluster(tmp_path, capsys) -> None:
+    log = tmp_path / "clicks.jsonl"
+    log.write_text("")
+    assert main(["evaluate", "--log", str(log), "--cluster", "auto"]) == 2
+    assert "leave out --workers and --cluster" in capsys.readouterr().err

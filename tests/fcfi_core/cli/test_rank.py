@@ -9,6 +9,7 @@ import pytest
 
 from fcfi_core import Predictor
 from fcfi_core.cli import main
+from fcfi_core.workers import cluster, local
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def photos(tmp_path, disc):
 
 @pytest.fixture
 def rank(colour_model, monkeypatch):
-    monkeypatch.setattr("fcfi_core.cli.rank.load_predictor", lambda arguments: Predictor(colour_model))
+    monkeypatch.setattr(Predictor, "from_settings", lambda values, change=None: Predictor(colour_model))
     return lambda *words: main(["rank", *map(str, words), "--quiet"])
 
 
@@ -70,3 +71,20 @@ def test_what_is_refused(rank, photos, tmp_path, monkeypatch, capsys, words, sen
     assert rank(*(word.format(photos=photos, empty=tmp_path / "empty") for word in words)) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "r.csv").exists()
+
+
+@pytest.mark.parametrize("place", [("--workers", 2), ("--cluster", "auto")], ids=["processes", "cluster"])
+def test_wherever_the_work_is_done_the_table_is_the_same(place, photos, tmp_path, monkeypatch, ray):
+    monkeypatch.setattr(local, "_FEWEST", 1)
+    hired = []
+    for kind in (local.Processes, cluster.Cluster):
+        hire = kind.hire
+        monkeypatch.setattr(kind, "hire", lambda self, job, hire=hire: hired.append(job) or hire(self, job))
+    clicks = tmp_path / "clicks.csv"
+    clicks.write_text("image,x,y\na.png,60,60\nb.png,5,5\nbad.jpg,1,1\n")
+    words = ["rank", str(clicks), "--images", str(photos), "--device", "cpu", "--threads", "1", "--quiet"]
+    assert main([*words, "--out", str(tmp_path / "alone.csv"), "--workers", "1"]) == 1
+    assert not hired
+    assert main([*words, "--out", str(tmp_path / "spread.csv"), *map(str, place)]) == 1
+    assert len(hired) >= 2
+    assert (tmp_path / "spread.csv").read_bytes() == (tmp_path / "alone.csv").read_bytes()

@@ -175,11 +175,11 @@ class TwoDisks:
     def areas(self, image_name: str) -> dict[int, int]:
         return {1: 100, 9: 100}
 
-    def read(self, image_name: str) -> SimpleNamespace:
+    def reading(self, image_name: str):
         ids = np.zeros((40, 60), np.uint16)
         ids[10:20, 10:20], ids[10:20, 40:50] = 1, 9
         image = images.load(np.repeat(ids[..., None] * 20, 3, axis=2).astype(np.uint8))
-        return SimpleNamespace(image=image, mask=lambda number: ids == number, ignore=ids == 9)
+        return lambda: SimpleNamespace(image=image, mask=lambda number: ids == number, ignore=ids == 9)
 
 
 def test_an_object_that_cannot_be_clicked_on_counts_nowhere() -> None:
@@ -218,7 +218,8 @@ def test_a_photo_is_loaded_and_hashed_once(make_folder, tiny_model, monkeypatch)
         monkeypatch.setattr(loading, name, counted)
     folder = Folder(make_folder(counts=(2, 3)))
     predictors = {"other": Predictor(tiny_model)}
-    report = evaluate(Predictor(tiny_model), [folder], compare=predictors, rules=Rules(max_clicks=2))
+    rules = Rules(max_clicks=2)
+    report = evaluate(Predictor(tiny_model), [folder], compare=predictors, rules=rules, worst=0)
     assert len(report.main.datasets[0].traces) == 5
     assert counts == {"_from_encoded": 2}
 
