@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from fcfi_core.axes import Map
 from fcfi_core.errors import PromptError
+from fcfi_core.logits import logits_of, probability_of
 
 GAIN = 5.0
 """Logits that a score of 1 is worth beside what the network says."""
@@ -135,8 +136,7 @@ class Appearance:
 def with_evidence(probability: Map, evidence: Map) -> Map:
     """Return what a prior ``probability`` becomes by ``evidence`` (logits), both (h, w) float32."""
     prior = np.float32(_CERTAIN) * probability + np.float32((1 - _CERTAIN) / 2)
-    half = np.float32(0.5)
-    return np.asarray(half * np.tanh(half * (np.log(prior / (1 - prior)) + evidence)) + half)
+    return probability_of(logits_of(prior) + evidence)
 
 
 def _resized(maps: NDArray[Any], size: tuple[int, ...]) -> Map:

@@ -96,7 +96,7 @@ class _Names:
         positive: tuple[Click, ...],
         negative: tuple[Click, ...],
     ) -> _Names:
-        context = "order", recurrence.model.key, recurrence.protocol, image.digest
+        context = "order", recurrence.key, image.digest
         return cls(context, start.with_clicks(positive).digests, start.with_clicks(negative).digests)
 
     def key(self, positive: int, negative: int) -> tuple[object, ...]:

@@ -36,6 +36,7 @@ from fcfi_core.errors import PromptError
 from fcfi_core.geometry import Frame
 from fcfi_core.heap import outside_heap
 from fcfi_core.images import LoadedImage
+from fcfi_core.logits import probability_of
 from fcfi_core.memo import Memo
 from fcfi_core.model import Model
 from fcfi_core.prompt import NOTHING_ASKED, Prompt
@@ -60,6 +61,8 @@ class Recurrence:
         self.protocol = protocol
         self.memo = memo
         self.rules = rules_of(protocol, model.engine.size_multiple)
+        self.key = (*model.key, protocol)
+        """What a state depends on beside image and prompt."""
 
     def result(self, image: LoadedImage, prompt: Prompt) -> Result:
         """Return the mask that ``prompt`` asks for in ``image``.
@@ -191,7 +194,7 @@ class Recurrence:
             logits = engine.answer_otherwise(encoded, seen.size, *layout.of_clicks(seen, clicks, flip))
         states = []
         for one in np.moveaxis(logits, 1, 0):
-            probability = outside_heap(layout.sigmoid(layout.averaged(one)))
+            probability = outside_heap(probability_of(layout.averaged(one)))
             probability.flags.writeable = False
             states.append(self.rules.kept(size, seen, zoomed, probability, probability, probability))
         return states
@@ -257,14 +260,14 @@ class Recurrence:
         logits, corrected, fused = map(layout.averaged, (maps.logits, maps.corrected, maps.fused))
         if evidence is not None:
             logits = logits + evidence
-        probability = outside_heap(layout.sigmoid(logits))
+        probability = outside_heap(probability_of(logits))
         known = self.rules.kept(size, seen, zoomed, probability, corrected, fused)
         for view in (known.probability, known.corrected, known.fused):
             view.flags.writeable = False
         return known
 
     def _key(self, image: LoadedImage, digest: str) -> tuple[object, ...]:
-        return "state", self.model.key, self.protocol, image.digest, digest
+        return "state", self.key, image.digest, digest
 
     def _is_too_coarse(self, size: Size, state: State, prompt: Prompt) -> bool:
         """Return whether the zoomed frame would show so much more than the first one that it pays to look."""
@@ -302,7 +305,7 @@ class Recurrence:
 
     def _encoded(self, image: LoadedImage, frame: Frame) -> Encoded:
         """Return the encoder's output for ``frame``, remembered or new."""
-        key = ("encoded", self.model.key, image.digest, frame, self.protocol.flip)
+        key = ("encoded", self.key, image.digest, frame)
         encoded: Encoded | None = self.memo.get(key)
         if encoded is None:
             encoded = self.model.engine.encode(layout.of(image.seen(frame), self.protocol.flip))

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "heap", "stopwatch"),
     ("allowance", "axes", "clicks", "memo", "outputs", "plugins"),
-    ("protocol", "regions", "workers"),
+    ("logits", "protocol", "regions", "workers"),
     ("geometry",),
     ("masks", "images", "appearance"),
     ("edges", "prompt", "settings", "suggestions"),

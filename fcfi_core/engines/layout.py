@@ -69,9 +69,3 @@ def averaged(maps: Map) -> Map:
     if len(maps) == 1:
         return np.asarray(maps[0])
     return np.asarray(np.float32(0.5) * (maps[0] + maps[1][:, ::-1]))
-
-
-def sigmoid(logits: Map) -> Map:
-    """Return the probabilities; written with tanh, which cannot overflow."""
-    half = np.float32(0.5)
-    return np.asarray(half * np.tanh(half * logits) + half)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fcfi_core.engines import click_maps, devices, graphs
 from fcfi_core.engines.base import Array, Encoded, Maps
-from fcfi_core.engines.threads import OwnThread, container_share
+from fcfi_core.engines.threads import OwnThread, container_share, in_own_thread
 from fcfi_core.errors import SettingsError, WeightsError
 from fcfi_core.heap import keep_compiled, outside_heap
 
@@ -103,22 +103,9 @@ class OpenVinoEngine:
         )
         self._others: _Part | None = None
 
+    @in_own_thread
     def encode(self, images: Array) -> Encoded:
         """See :class:`~fcfi_core.engines.base.Engine`."""
-        return self._thread.call(lambda: self._encode(images))
-
-    def decode(
-        self, encoded: Encoded, feedback: Array, points: Array, new_points: NDArray[np.int64], gate: float
-    ) -> Maps:
-        """See :class:`~fcfi_core.engines.base.Engine`."""
-        if new_points.shape[1] != 1:
-            raise SettingsError(
-                f"{new_points.shape[1]} new clicks were given at once; the engine openvino takes one: "
-                "give the engine torch."
-            )
-        return self._thread.call(lambda: self._decode(encoded, feedback, points, new_points, gate))
-
-    def _encode(self, images: Array) -> Encoded:
         found = [
             [outside_heap(maps) for maps in self._encoder({"image": np.moveaxis(image, 2, 0)[None]})]
             for image in images
@@ -129,9 +116,16 @@ class OpenVinoEngine:
 
         return Encoded(found, sum(maps.nbytes for sample in found for maps in sample), features)
 
-    def _decode(
+    @in_own_thread
+    def decode(
         self, encoded: Encoded, feedback: Array, points: Array, new_points: NDArray[np.int64], gate: float
     ) -> Maps:
+        """See :class:`~fcfi_core.engines.base.Engine`."""
+        if new_points.shape[1] != 1:
+            raise SettingsError(
+                f"{new_points.shape[1]} new clicks were given at once; the engine openvino takes one: "
+                "give the engine torch."
+            )
         asked = self._asked(encoded, feedback.shape[1:], points, new_points)
         answers = [
             self._decoder(
@@ -141,15 +135,11 @@ class OpenVinoEngine:
         ]
         return Maps(*(np.concatenate(maps)[:, 0] for maps in zip(*answers, strict=True)))
 
+    @in_own_thread
     def answer_otherwise(
         self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
     ) -> Array:
         """See :class:`~fcfi_core.engines.base.SeveralAnswers`."""
-        return self._thread.call(lambda: self._answer_otherwise(encoded, size, points, new_points))
-
-    def _answer_otherwise(
-        self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
-    ) -> Array:
         if self._others is None:
             self._others = self._make_others()
         asked = self._asked(encoded, size, points, new_points)

@@ -7,9 +7,12 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial, wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+Owner = TypeVar("Owner", bound=Any)
+Given = ParamSpec("Given")
 Value = TypeVar("Value")
 
 
@@ -40,6 +43,19 @@ class OwnThread:
                 self._executor = ThreadPoolExecutor(1, self._name)
                 self._process = os.getpid()
             return self._executor
+
+
+def in_own_thread(
+    method: Callable[Concatenate[Owner, Given], Value],
+) -> Callable[Concatenate[Owner, Given], Value]:
+    """Return ``method``, always computed in the :class:`OwnThread` that its object keeps as ``_thread``."""
+
+    @wraps(method)
+    def handed_over(self: Owner, /, *given: Given.args, **named: Given.kwargs) -> Value:
+        thread: OwnThread = self._thread
+        return thread.call(partial(method, self, *given, **named))
+
+    return handed_over
 
 
 def container_share(root: Path = Path("/")) -> int:

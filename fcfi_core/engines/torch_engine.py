@@ -14,7 +14,7 @@ from torch.backends import cudnn
 
 from fcfi_core.checkpoints.files import Description, read_checkpoint
 from fcfi_core.engines.base import Array, Encoded, Maps
-from fcfi_core.engines.threads import OwnThread, container_share
+from fcfi_core.engines.threads import OwnThread, container_share, in_own_thread
 from fcfi_core.errors import SettingsError
 from fcfi_core.heap import outside_heap
 from fcfi_core.networks.base import InteractiveNetwork
@@ -97,17 +97,9 @@ class TorchEngine:
         """The network's own."""
         return self._network.size_multiple
 
+    @in_own_thread
     def encode(self, images: Array) -> Encoded:
         """See :class:`~fcfi_core.engines.base.Engine`."""
-        return self._thread.call(lambda: self._encode(images))
-
-    def decode(
-        self, encoded: Encoded, feedback: Array, points: Array, new_points: NDArray[np.int64], gate: float
-    ) -> Maps:
-        """See :class:`~fcfi_core.engines.base.Engine`."""
-        return self._thread.call(lambda: self._decode(encoded, feedback, points, new_points, gate))
-
-    def _encode(self, images: Array) -> Encoded:
         with self._pass():
             # torch.tensor copies into memory of a fixed alignment, on which the bits may depend.
             tensor = torch.tensor(images, device=self._device).permute(0, 3, 1, 2)
@@ -125,9 +117,11 @@ class TorchEngine:
             names = self._network.feature_names
             return Encoded(encoding, size, features)
 
-    def _decode(
+    @in_own_thread
+    def decode(
         self, encoded: Encoded, feedback: Array, points: Array, new_points: NDArray[np.int64], gate: float
     ) -> Maps:
+        """See :class:`~fcfi_core.engines.base.Engine`."""
         with self._pass():
             output = self._network.decode(
                 encoded.value,
@@ -147,15 +141,11 @@ class TorchEngine:
         """The network's own."""
         return self._network.other_answers
 
+    @in_own_thread
     def answer_otherwise(
         self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
     ) -> Array:
         """See :class:`~fcfi_core.engines.base.SeveralAnswers`."""
-        return self._thread.call(lambda: self._answer_otherwise(encoded, size, points, new_points))
-
-    def _answer_otherwise(
-        self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
-    ) -> Array:
         with self._pass():
             feedback = torch.zeros((len(points), 1, *size), device=self._device)
             clicks = torch.tensor(points, device=self._device)
