@@ -24,6 +24,7 @@ from fcfi_core.prompt import Prompt
 from fcfi_core.propagation import Track
 from fcfi_core.protocol import Protocol
 from fcfi_core.results import Result
+from fcfi_core.scene import Scene
 from fcfi_core.session import Session
 
 __version__ = "0.1.0"
@@ -41,6 +42,7 @@ __all__ = [
     "PromptError",
     "Protocol",
     "Result",
+    "Scene",
     "Session",
     "SettingsError",
     "Track",

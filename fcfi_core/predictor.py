@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from fcfi_core import images
 from fcfi_core.errors import FcfiError, SettingsError
 from fcfi_core.images import LoadedImage
+from fcfi_core.masks import RAW, Finish
 from fcfi_core.memo import Memo
 from fcfi_core.model import Model, load_model
 from fcfi_core.prompt import Clicks, Prompt, Rectangle
 from fcfi_core.protocol import Protocol
 from fcfi_core.recurrence import Recurrence
 from fcfi_core.results import Result
+from fcfi_core.scene import Scene
 from fcfi_core.session import Session
 from fcfi_core.settings import MEGABYTE
 
@@ -118,6 +120,18 @@ class Predictor:
         loaded, decode_time = self._timed(image)
         start = Prompt.of(box=box, mask=prior_mask).within(loaded.height, loaded.width)
         return Session(self.recurrence, loaded, start, decode_time)
+
+    def scene(self, image: images.Source, *, finish: Finish = RAW) -> Scene:
+        """Return a scene for several objects in ``image``, whose masks do not overlap; none is in it yet.
+
+        Args:
+            image: see :meth:`open`.
+            finish: what becomes of specks and pinholes; none go by default, as with :meth:`segment`.
+
+        Raises:
+            ImageError: if the image cannot be read.
+        """
+        return Scene(self.recurrence, self.load(image), finish)
 
     def segment(
         self,

@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("rules",),
     ("candidates",),
     ("recurrence",),
-    ("session", "ordering"),
+    ("session", "scene", "ordering"),
     ("predictor",),
     ("propagation", "pictures", "click_log"),
     ("datasets",),

@@ -23,10 +23,11 @@ from fcfi_core.allowance import reserved
 from fcfi_core.images import LoadedImage
 from fcfi_core.prompt import Prompt
 from fcfi_core.results import Result
+from fcfi_core.scene import SceneObject, apart
 from fcfi_core.serving.http import Json, Refused, answered, body_of, computed, require_json, require_picture
 from fcfi_core.serving.playground import answers, files
 from fcfi_core.serving.playground.parsing import parse_object
-from fcfi_core.serving.playground.scene import Found, SceneObject, apart, objects_of
+from fcfi_core.serving.playground.scene import Found, objects_of
 from fcfi_core.serving.service import Service, working_bytes
 from fcfi_core.settings import MEGABYTE
 

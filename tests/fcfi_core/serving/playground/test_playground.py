@@ -8,7 +8,7 @@ import io
 import json
 import threading
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,6 @@ from fcfi_core import Click, Predictor, WeightsError
 from fcfi_core.prompt import MOST_CLICKS
 from fcfi_core.serving.playground import routes
 from fcfi_core.serving.playground import server as playground_server
-from fcfi_core.serving.playground.scene import apart
 
 ASSETS = Path(playground_server.__file__).parent / "assets"
 CLICKS = [{"x": 70, "y": 40}, {"x": 10, "y": 10, "positive": False}]
@@ -161,22 +160,6 @@ def test_objects_of_a_scene_do_not_overlap(client, digest):
     cutout = np.asarray(Image.open(io.BytesIO(file("cutout").content)))
     assert cutout.shape[2] == 4
     assert (cutout[..., 3] == 255).any()
-
-
-def test_what_lies_within_another_object_lies_in_front(colour_model):
-    """A large sure mask around a small one that the network is less sure of."""
-    rows, columns = np.mgrid[:96, :128]
-    far = np.hypot(columns - 64, rows - 48)
-    pixels = np.where(far[..., None] < 40, (200, 60, 40), (30, 30, 90)).astype(np.uint8)
-    predictor = Predictor(colour_model)
-    whole = predictor.segment(pixels, [(64, 48)])
-    within = replace(whole, cleaned_mask=far < 8, view=whole.view * np.float32(0.7))
-    aside = replace(whole, cleaned_mask=columns > 90, view=whole.view * np.float32(0.7))
-    outer, inner, other = apart([whole, within, aside])
-    np.testing.assert_array_equal(inner.mask, far < 8)
-    assert not (outer.mask & inner.mask).any()
-    np.testing.assert_array_equal(other.mask, (columns > 90) & ~whole.mask)
-    assert apart([whole])[0] is whole
 
 
 @pytest.mark.parametrize(
