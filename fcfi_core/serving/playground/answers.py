@@ -23,13 +23,18 @@ _PREVIEW_SIDE = 2048
 _THUMBNAIL_SIDE = 240
 
 
-def drawn(result: Result) -> dict[str, Any]:
-    """Return what the page shows of ``result``; ``mask`` is a data address of a PNG, see :func:`stencil`."""
+def drawn(result: Result, *, suggestion: bool) -> dict[str, Any]:
+    """Return what the page shows of ``result``; ``mask`` is a data address of a PNG, see :func:`stencil`.
+
+    Args:
+        suggestion: whether the page shows the place where an answer would help most.
+    """
+    place = result.suggestion if suggestion else None
     return {
         **shape(result),
         "confidence": result.confidence,
         "implied_click": click_fields(result.implied_click) if result.implied_click else None,
-        "suggestion": asdict(result.suggestion) if result.suggestion else None,
+        "suggestion": asdict(place) if place else None,
         "notes": list(result.notes),
         "timings": dict(result.timings),
     }
@@ -38,9 +43,28 @@ def drawn(result: Result) -> dict[str, Any]:
 def shape(result: Result) -> dict[str, Any]:
     """Return the mask of ``result`` alone: its stencil, its outline and its area in pixels."""
     return {
-        "mask": "data:image/png;base64," + base64.b64encode(stencil(result.mask)).decode(),
+        "mask": _address(stencil(result.mask)),
         "polygons": polygon_lists(result.polygons(OUTLINE_TOLERANCE, OUTLINE_POINTS)),
         "area": int(result.mask.sum()),
+    }
+
+
+def glimpse(result: Result) -> dict[str, Any]:
+    """Return what the network makes of a click before anything is enlarged, sharpened or cleaned.
+
+    ``mask`` is a small stencil, ``region`` the part of the photo it shows: left, top, right, bottom as shares
+    of its sides.
+    """
+    frame, region = result.frame, result.frame.region
+    width, height = frame.image_width, frame.image_height
+    return {
+        "mask": _address(stencil(result.view > result.threshold)),
+        "region": [
+            region.left / width,
+            region.top / height,
+            (region.right + 1) / width,
+            (region.bottom + 1) / height,
+        ],
     }
 
 
@@ -55,7 +79,7 @@ def choice(result: Result, *, given: bool) -> dict[str, Any]:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = resized(result.mask, *size)
     return {
-        "mask": "data:image/png;base64," + base64.b64encode(stencil(small)).decode(),
+        "mask": _address(stencil(small)),
         "clicks": [click_fields(click) for click in result.clicks],
         "area": int(result.mask.sum()),
         "confidence": result.confidence,
@@ -83,6 +107,10 @@ def preview(pixels: NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=90)
     return file.getvalue()
+
+
+def _address(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _png(picture: Image.Image, **options: Any) -> bytes:

@@ -56,6 +56,7 @@ def routes(service: Service) -> list[BaseRoute]:
         Route("/playground/images/{digest}", answered(service, page.picture)),
         Route("/playground/images/{digest}/mask", answered(service, page.mask), methods=["POST"]),
         Route("/playground/images/{digest}/scene", answered(service, page.scene), methods=["POST"]),
+        Route("/playground/images/{digest}/hover", answered(service, page.hover), methods=["POST"]),
         Route("/playground/images/{digest}/candidates", answered(service, page.candidates), methods=["POST"]),
         Route("/playground/images/{digest}/file", answered(service, page.file), methods=["POST"]),
         Mount("/playground/assets", StaticFiles(directory=_ASSETS)),
@@ -101,6 +102,14 @@ class _Playground:
         fields = await self._fields(request)
         return Json(await computed(request, self._service, partial(self._shapes, image, fields)))
 
+    async def hover(self, request: Request) -> Response:
+        """What a click would select, roughly; null where anybody waits for an answer."""
+        image = self._image(request)
+        fields = await self._fields(request)
+        if self._service.scheduler.waiting or self._service.scheduler.running:
+            return Json(None)
+        return Json(await computed(request, self._service, partial(self._glimpse, image, fields)))
+
     async def candidates(self, request: Request) -> Response:
         image = self._image(request)
         fields = await self._fields(request)
@@ -129,13 +138,20 @@ class _Playground:
         with reserved(4 * image.pixels.nbytes, "a preview"):
             return answers.preview(image.pixels)
 
-    def _segment(self, image: LoadedImage, fields: dict[str, Any], door: str = "") -> Result:
-        return self._service.answer(image, Prompt.from_json(fields, image.height, image.width), door=door)
+    def _segment(self, image: LoadedImage, fields: dict[str, Any]) -> Result:
+        return self._service.answer(image, Prompt.from_json(fields, image.height, image.width), door=DOOR)
+
+    def _glimpse(self, image: LoadedImage, fields: dict[str, Any]) -> dict[str, Any] | None:
+        prompt = Prompt.from_json(fields, image.height, image.width)
+        if prompt.repetitions(image.height, image.width):
+            return None  # a choice of answers takes several looks
+        return answers.glimpse(self._service.predictor.answer(image, prompt))
 
     def _drawn(self, image: LoadedImage, fields: dict[str, Any]) -> dict[str, Any]:
         start = time.perf_counter()
         with reserved(working_bytes(image.width * image.height), "a mask"):
-            answer = answers.drawn(self._segment(image, fields, DOOR))
+            wanted = fields.get("suggestion") is True
+            answer = answers.drawn(self._segment(image, fields), suggestion=wanted)
         return {**answer, "milliseconds": 1000 * (time.perf_counter() - start)}
 
     def _choice(self, image: LoadedImage, fields: dict[str, Any]) -> list[dict[str, Any]]:

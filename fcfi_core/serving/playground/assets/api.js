@@ -61,6 +61,11 @@ export class Photo {
     return (await this.#post("mask", prompt, signal)).json();
   }
 
+  // What a click would select, roughly; null while the server has better things to do.
+  async hover(prompt, signal) {
+    return (await this.#post("hover", prompt, signal)).json();
+  }
+
   async candidates(prompt, signal) {
     return (await this.#post("candidates", prompt, signal)).json();
   }

@@ -16,6 +16,7 @@ const SAMPLES = [
   { name: "rocket.jpg", title: "A rocket" },
 ];
 
+const REST = 120; // milliseconds that the pointer rests before a preview is asked for
 const NEAR = 0.0075; // of the longer side: the server takes a click so near to the first one for a choice
 
 const part = (id) => document.getElementById(id);
@@ -126,12 +127,13 @@ async function refresh() {
   for (const id of shapes.keys()) if (!wanted.has(id)) shapes.delete(id);
   part("choice-panel").hidden = true;
   stage.drawing.drawSuggestion(null);
+  lookAway();
   shown = scene.isEmpty ? null : shown;
   render();
   busy(wanted.size > 0);
   try {
     if (!scene.isEmpty) {
-      const answer = await photo.mask(scene.prompt, signal);
+      const answer = await photo.mask({ ...scene.prompt, suggestion: part("suggestions-shown").checked }, signal);
       if (signal.aborted) return;
       shown = answer;
       shapes.set(scene.active.id, answer);
@@ -178,6 +180,28 @@ async function offer(signal) {
   if (signal.aborted || choices.length === 0) return;
   part("choices").replaceChildren(...choices.map(choiceButton));
   part("choice-panel").hidden = false;
+}
+
+// What a click would select where the pointer rests. It is never worth an error, and never delays a click.
+let glancing = new AbortController();
+
+function glance(x, y, positive) {
+  lookAway();
+  const { clicks } = scene.prompt;
+  if (!part("preview-shown").checked || part("stage").getAttribute("aria-busy") === "true") return;
+  if (!positive && scene.isEmpty) return;
+  const { signal } = glancing;
+  setTimeout(async () => {
+    if (signal.aborted) return;
+    const glimpse = await photo.hover({ ...scene.prompt, clicks: [...clicks, { x, y, positive }] }, signal).catch(() => null);
+    if (!signal.aborted) stage.drawing.drawGlimpse(glimpse, colourOf(scene.active.id));
+  }, REST);
+}
+
+function lookAway() {
+  glancing.abort();
+  glancing = new AbortController();
+  stage.drawing.drawGlimpse(null);
 }
 
 function choiceButton(choice, index) {
@@ -286,6 +310,8 @@ stage.addEventListener("box", ({ detail: { box } }) => change(() => scene.box(..
 stage.addEventListener("movedot", ({ detail: { index, x, y } }) => change(() => scene.moveClick(index, x, y)));
 stage.addEventListener("removedot", ({ detail: { index } }) => change(() => scene.removeClick(index)));
 stage.addEventListener("paint", ({ detail: { mask } }) => change(() => scene.start(mask)));
+stage.addEventListener("hover", ({ detail: { x, y, positive } }) => glance(x, y, positive));
+stage.addEventListener("leave", lookAway);
 stage.addEventListener("brush", ({ detail: { breadth } }) => say(`The brush is ${Math.round(breadth)} wide.`));
 
 let moveTimer = 0;
@@ -406,7 +432,13 @@ part("dots-shown").onchange = ({ target }) => part("sheet").classList.toggle("wi
 part("suggestions-shown").checked = store.setting("suggestions") === "true";
 part("suggestions-shown").onchange = ({ target }) => {
   store.keepSetting("suggestions", target.checked);
-  render();
+  if (target.checked && shown) refresh(); // the answer on the screen was asked for without it
+  else render();
+};
+part("preview-shown").checked = store.setting("preview") === "true";
+part("preview-shown").onchange = ({ target }) => {
+  store.keepSetting("preview", target.checked);
+  lookAway();
 };
 part("yes").onclick = () => answer(true);
 part("no").onclick = () => answer(false);

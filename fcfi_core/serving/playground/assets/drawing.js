@@ -20,6 +20,7 @@ export class Drawing {
     this.dots = part("dots");
     this.boxes = [part("box"), part("box-over")];
     this.mark = part("suggestion");
+    this.glimpse = part("glimpse");
   }
 
   begin(width, height) {
@@ -28,6 +29,7 @@ export class Drawing {
     this.drawMasks([]);
     this.drawPrompt({ clicks: [], box: null });
     this.drawSuggestion(null);
+    this.drawGlimpse(null);
   }
 
   // `shapes`: {id, mask, polygons, active}. The old masks stay until the new ones can be painted.
@@ -52,6 +54,22 @@ export class Drawing {
       .flatMap((shape) => (shape.active ? [this.#path(shape, "under"), this.#path(shape, "active")] : [this.#path(shape, "")]));
     this.masks.replaceChildren(...drawn);
     this.contours.replaceChildren(...contours);
+  }
+
+  // What a click would select: a mask of a part of the photo, in shares of its sides.
+  drawGlimpse(glimpse, colour = "") {
+    this.glimpse.hidden = glimpse === null;
+    if (!glimpse) return;
+    const [left, top, right, bottom] = glimpse.region.map((share) => 100 * share);
+    Object.assign(this.glimpse.style, {
+      left: `${left}%`,
+      top: `${top}%`,
+      width: `${right - left}%`,
+      height: `${bottom - top}%`,
+      background: colour,
+      maskImage: `url(${glimpse.mask})`,
+      webkitMaskImage: `url(${glimpse.mask})`,
+    });
   }
 
   #path(shape, kind) {

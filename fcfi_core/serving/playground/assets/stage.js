@@ -16,7 +16,8 @@ const BRUSH = { smallest: 4, usual: 26, largest: 160 }; // CSS pixels
 
 export class Stage extends EventTarget {
   // Events: "click" {x, y, positive}, "box" {box: [x1, y1, x2, y2]}, "move" {x, y}, "movedot" {index, x, y},
-  // "removedot" {index}, "paint" {mask}, "brush" {breadth}.
+  // "removedot" {index}, "paint" {mask}, "brush" {breadth}, "hover" {x, y, positive} of a mouse over the photo,
+  // "leave" where a click there would add none.
 
   tool = "object";
   #photo = null; // {width, height}
@@ -42,6 +43,7 @@ export class Stage extends EventTarget {
     new ResizeObserver(() => this.#layOut(this.#fitted)).observe(element);
     element.addEventListener("pointerdown", (event) => this.#down(event));
     element.addEventListener("pointermove", (event) => this.#move(event));
+    element.addEventListener("pointerleave", () => this.#tell("leave"));
     element.addEventListener("pointerup", (event) => this.#up(event));
     element.addEventListener("pointercancel", (event) => this.#cancel(event));
     element.addEventListener("contextmenu", (event) => event.preventDefault());
@@ -154,7 +156,7 @@ export class Stage extends EventTarget {
 
   #move(event) {
     const before = this.#pointers.get(event.pointerId);
-    if (!before) return;
+    if (!before) return this.#hover(event);
     this.#pointers.set(event.pointerId, event);
     const gesture = this.#gesture;
     if (gesture?.kind === "pinch") return this.#pinch(before, event);
@@ -169,6 +171,14 @@ export class Stage extends EventTarget {
       const { x, y } = this.#pixel(event, true);
       this.drawing.drawBox([gesture.corner.x, gesture.corner.y, x, y]);
     }
+  }
+
+  #hover(event) {
+    if (!this.#photo || event.pointerType !== "mouse") return;
+    const clicks = this.tool === "object" || this.tool === "background";
+    const pixel = clicks && !event.shiftKey && this.#dotAt(event) < 0 ? this.#pixel(event) : null;
+    if (pixel) this.#tell("hover", { ...pixel, positive: (this.tool !== "background") !== event.altKey });
+    else this.#tell("leave");
   }
 
   #pinch(before, event) {

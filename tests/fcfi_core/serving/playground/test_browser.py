@@ -530,6 +530,74 @@ def test_the_place_worth_asking_is_answered_with_yes_or_no(visitor):
     assert visitor.dots()[-1] == "positive"
 
 
+def test_a_preview_follows_the_pointer_where_that_is_wanted(visitor):
+    visitor.open_sample("cat.jpg")
+    glimpse = visitor["glimpse"]
+
+    def rest(x, y):
+        size = visitor["sheet"].size
+        ActionChains(visitor.driver).move_to_element_with_offset(
+            visitor["sheet"], int((x - 0.5) * size["width"]), int((y - 0.5) * size["height"])
+        ).perform()
+
+    rest(0.5, 0.5)
+    time.sleep(0.4)
+    assert not glimpse.is_displayed()  # nobody asked for it
+    visitor["preview-shown"].click()
+    rest(0.5, 0.6)
+    visitor.until(glimpse.is_displayed)
+    rest(0.8, 0.8)
+    rest(0.5, 0.5)
+    visitor.until(glimpse.is_displayed)
+    visitor.click(0.5, 0.5, clicks=1)
+    visitor.until(lambda: not glimpse.is_displayed())
+    assert visitor.masks() == [True]
+    rest(0.3, 0.3)
+    visitor.until(glimpse.is_displayed)
+    visitor["undo"].click()
+    visitor.until(lambda: not glimpse.is_displayed())
+    visitor.settled(0)
+    visitor["preview-shown"].click()
+    rest(0.4, 0.4)
+    time.sleep(0.4)
+    assert not glimpse.is_displayed()
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+def test_photos_of_phones_are_shown_whether_the_browser_knows_them_or_not(visitor, tmp_path, kind):
+    with Image.open(SAMPLES / "cat.jpg") as cat:
+        size = cat.size
+        if kind == "HEIC":
+            pillow_heif = pytest.importorskip("pillow_heif")
+            pillow_heif.from_pillow(cat).save(tmp_path / "cat.heic", quality=80)
+        else:
+            cat.save(tmp_path / "cat.avif", quality=80)
+    name = f"cat.{kind.lower()}"
+    visitor["file"].send_keys(str(tmp_path / name))
+    visitor.until(lambda: visitor["photo-facts"].is_displayed() and name in visitor["photo-facts"].text)
+    assert all(str(side) in visitor["photo-facts"].text for side in size)
+    shown = visitor.until(
+        lambda: visitor.driver.execute_script(
+            "const photo = document.getElementById('photo');"
+            "return photo.naturalWidth ? [photo.naturalWidth, photo.naturalHeight, photo.src] : null"
+        )
+    )
+    assert shown[0] / shown[1] == pytest.approx(size[0] / size[1], rel=0.01)
+    assert shown[2].startswith(
+        "blob:" if kind == "AVIF" else "http:"
+    )  # by the browser itself, or by the server
+    visitor.click(0.5, 0.5, clicks=1)
+    assert visitor.masks() == [True]
+
+
+@pytest.mark.parametrize("name", ["broken.avif", "broken.heic", "broken.jpg"])
+def test_a_photo_that_cannot_be_read_is_called_by_its_name(visitor, tmp_path, name):
+    (tmp_path / name).write_bytes(b"\0\0\0\x1cftyp" + name.split(".")[1].encode() + b"\0" * 60)
+    visitor["file"].send_keys(str(tmp_path / name))
+    visitor.until(lambda: visitor["message"].is_displayed())
+    assert name in visitor["message"].text
+
+
 def dropped(visitor, kinds):
     """Drop text of some kinds on the page, as dragging from another page does."""
     visitor.driver.execute_script(

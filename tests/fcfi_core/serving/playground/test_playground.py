@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -186,10 +187,57 @@ def test_nothing_to_cut_out_is_one_sentence(client, digest):
     assert "nothing to cut out" in answer.json()["error"]
 
 
-def test_the_place_worth_asking_comes_with_the_mask(client, predictor, photo, digest):
-    answer = client.post(f"/playground/images/{digest}/mask", json={"clicks": CLICKS[:1]}).json()
+def test_the_place_worth_asking_comes_with_the_mask_where_it_is_shown(client, predictor, photo, digest):
     place = predictor.segment(photo, [Click(70, 40)]).suggestion
-    assert answer["suggestion"] == (asdict(place) if place else None)
+    assert place is not None
+
+    def suggestion(**fields):
+        body = {"clicks": CLICKS[:1], **fields}
+        return client.post(f"/playground/images/{digest}/mask", json=body).json()["suggestion"]
+
+    assert suggestion(suggestion=True) == asdict(place)
+    assert suggestion(suggestion=False) is None
+    assert suggestion() is None
+
+
+def test_what_a_click_would_select_is_told_roughly_and_not_written_down(
+    make_service, predictor, photo, encoded
+):
+    service = make_service(predictor)
+    written = []
+    service.click_log = SimpleNamespace(answered=lambda *answer: written.append(answer), close=lambda: None)
+    with TestClient(Starlette(routes=routes(service))) as client:
+        digest = client.post("/playground/images", content=encoded).json()["image"]
+
+        def hover(clicks):
+            return client.post(f"/playground/images/{digest}/hover", json={"clicks": clicks}).json()
+
+        result = predictor.segment(photo, [Click(70, 40)])
+        glimpse = hover(CLICKS[:1])
+        np.testing.assert_array_equal(opaque(glimpse["mask"]), result.view > result.threshold)
+        assert glimpse["region"] == [0, 0, 1, 1]  # the first look is at the whole photo
+        left, top, right, bottom = hover([*CLICKS[:1], {"x": 71, "y": 55, "positive": False}])["region"]
+        assert 0 <= left < right <= 1
+        assert 0 <= top < bottom <= 1
+        assert hover([CLICKS[0], CLICKS[0]]) is None  # asks for another answer: no cheap look
+        assert written == []
+        client.post(f"/playground/images/{digest}/mask", json={"clicks": CLICKS[:1]})
+        assert len(written) == 1
+
+
+def test_whoever_waits_comes_before_a_preview(make_service, predictor, encoded):
+    service = make_service(predictor)
+    with TestClient(Starlette(routes=routes(service))) as client:
+        digest = client.post("/playground/images", content=encoded).json()["image"]
+        ended = threading.Event()
+        job = service.scheduler.submit(ended.wait)
+        try:
+            answer = client.post(f"/playground/images/{digest}/hover", json={"clicks": CLICKS[:1]})
+            assert answer.json() is None
+        finally:
+            ended.set()
+        job.result.result(timeout=30)
+        assert client.post(f"/playground/images/{digest}/hover", json={"clicks": CLICKS[:1]}).json()
 
 
 def test_photo_the_browser_cannot_show(client, photo):
