@@ -70,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     tuning.add_argument("--images", metavar="DIR", help="folder of the export's photos (default: beside it)")
     tuning.add_argument(
+        "--clicks",
+        metavar="LOG",
+        type=Path,
+        help="a click log: begin and correct where people really clicked on these photos",
+    )
+    tuning.add_argument(
         "--reference",
         metavar="DIR",
         type=Path,
@@ -107,7 +113,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from fcfi_core.training.run import prepare
 
     until = None if arguments.stretch is None else time.monotonic() + seconds_of(arguments.stretch, "--for")
-    for option in ("data", "images", "reference", "margin", "click_margin"):
+    for option in ("data", "images", "clicks", "reference", "margin", "click_margin"):
         if getattr(arguments, option) is not None:
             raise SettingsError(
                 f"--{option.replace('_', '-')} belongs to fine-tuning (--from default); "
@@ -190,6 +196,7 @@ def _fine_tune(arguments: argparse.Namespace) -> int:
             start=arguments.start,
             reference=arguments.reference or [REFERENCE],
             options=options,
+            clicks=arguments.clicks,
             report=progress.report,
         )
     if arguments.json:

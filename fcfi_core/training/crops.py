@@ -7,7 +7,7 @@ before, so a resumed run continues exactly.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fcfi_core.evaluation.degradations import degraded
 from fcfi_core.training.configuration import SamplingConfiguration, SourceConfiguration
-from fcfi_core.training.photos import IGNORED, Photo
+from fcfi_core.training.photos import IGNORED, Photo, RealClicks
 from fcfi_core.training.thin import draw_thin_structure
 
 UNKNOWN = 255
@@ -52,10 +52,14 @@ class Crop:
     Attributes:
         image: (S, S, 3) uint8 RGB.
         target: (S, S) uint8, 1 object, 0 background, 255 unknown.
+        clicks: what a person clicked on this target, ``(y, x, positive)`` in order.
+        begins: whether the first of them was the first there was.
     """
 
     image: NDArray[np.uint8]
     target: NDArray[np.uint8]
+    clicks: tuple[tuple[int, int, bool], ...] = ()
+    begins: bool = False
 
 
 class CropSampler:
@@ -88,9 +92,10 @@ class CropSampler:
         random = np.random.default_rng((self._seed, index))
         for attempt in range(_TRIES):
             photo = self._choose(random, size)
-            target = self._target(photo, random)
+            target, region = self._target(photo, random)
             rows, columns = self._window(target, random, whole=attempt == _TRIES - 1)
             crop = _cut(photo.pixels, target, rows, columns, size)
+            crop = _with_clicks(crop, photo.clicks.get(region, ()), rows, columns, random)
             choice = random.random()
             if choice < self._sampling.paste:
                 crop = self._paste(crop, random)
@@ -100,7 +105,7 @@ class CropSampler:
                 break
         crop = _augment(crop, random)
         if random.random() < self._sampling.degraded:
-            crop = Crop(_degraded(crop.image, random), crop.target)
+            crop = replace(crop, image=_degraded(crop.image, random))
         return crop, random
 
     def draw_together(
@@ -124,7 +129,7 @@ class CropSampler:
             )
             crops = []
             for _ in range(_TRIES):
-                crop = _cut(photo.pixels, self._target(photo, random), rows, columns, size)
+                crop = _cut(photo.pixels, self._target(photo, random)[0], rows, columns, size)
                 if (crop.target == 1).mean() >= _SMALLEST_TARGET:
                     crops.append(crop)
                 if len(crops) == count:
@@ -143,8 +148,9 @@ class CropSampler:
         index = np.searchsorted(self._cumulated[size], random.random(), side="right")
         return self._photos[min(int(index), len(self._photos) - 1)]
 
-    def _target(self, photo: Photo, random: np.random.Generator) -> NDArray[np.uint8]:
-        """Return a target of the photo's size: one region, a few of them, or all."""
+    def _target(self, photo: Photo, random: np.random.Generator) -> tuple[NDArray[np.uint8], int]:
+        """Return a target of the photo's size (one region, a few, or all), and its id; 0 unless it is one."""
+        region = 0
         if random.random() >= self._sources[photo.source].parts:
             chosen = np.isin(photo.ids, photo.regions)
         else:
@@ -155,10 +161,11 @@ class CropSampler:
             regions = random.choice(photo.regions, count, replace=False, p=weights)
             if count == 2 and random.random() < self._sampling.neighbours:
                 regions = _with_neighbours(photo, int(regions[0]), random)
+            region = int(regions[0]) if len(regions) == 1 else 0
             chosen = np.isin(photo.ids, regions)
         target = chosen.astype(np.uint8)
         target[photo.ids == IGNORED] = UNKNOWN
-        return target
+        return target, region
 
     def _window(
         self, target: NDArray[np.uint8], random: np.random.Generator, *, whole: bool
@@ -285,6 +292,33 @@ def _cut(
     return Crop(np.asarray(image, dtype=np.uint8), result)
 
 
+def _with_clicks(
+    crop: Crop,
+    made: Sequence[RealClicks],
+    rows: slice,
+    columns: slice,
+    random: np.random.Generator,
+) -> Crop:
+    """Return ``crop`` with what one of the people who clicked on its target did within it."""
+    if not made:
+        return crop
+    person = made[int(random.integers(len(made)))]
+    size = crop.target.shape[0]
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    seen = [
+        (
+            int((click.y - rows.start + 0.5) * size / height),
+            int((click.x - columns.start + 0.5) * size / width),
+            click.positive,
+        )
+        for click in person.clicks
+        if rows.start <= click.y < rows.stop and columns.start <= click.x < columns.stop
+    ]
+    first = person.clicks[0]
+    begins = rows.start <= first.y < rows.stop and columns.start <= first.x < columns.stop
+    return replace(crop, clicks=tuple(seen), begins=person.begins and begins)
+
+
 def _recoloured(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
     """Return ``image`` with brightness, contrast and channel shifts."""
     gain = 1 + random.uniform(-0.25, 0.4)
@@ -303,11 +337,14 @@ def _degraded(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[
 
 
 def _augment(crop: Crop, random: np.random.Generator) -> Crop:
-    image, target = crop.image, crop.target
+    image, target, clicks = crop.image, crop.target, crop.clicks
+    last = target.shape[0] - 1
     if random.random() < 0.5:
         image, target = image[:, ::-1], target[:, ::-1]
+        clicks = tuple((y, last - x, positive) for y, x, positive in clicks)
     if random.random() < 0.05:
         image, target = image[::-1], target[::-1]
+        clicks = tuple((last - y, x, positive) for y, x, positive in clicks)
     if random.random() < 0.7:
         image = _recoloured(image, random)
     if random.random() < 0.06:
@@ -318,4 +355,5 @@ def _augment(crop: Crop, random: np.random.Generator) -> Crop:
     if random.random() < 0.1:
         noise = random.normal(0, random.uniform(3, 12), image.shape)
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
-    return Crop(np.ascontiguousarray(image, dtype=np.uint8), np.ascontiguousarray(target))
+    image = np.ascontiguousarray(image, dtype=np.uint8)
+    return Crop(image, np.ascontiguousarray(target), clicks, crop.begins)

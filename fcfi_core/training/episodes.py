@@ -43,6 +43,7 @@ class Episode:
         gate: 0.0 before anything is known, 1.0 once there is feedback.
         steps: optimiser steps this episode has taken part in.
         finished: nothing is left to correct.
+        told: what a person clicked on this object and the episode has not used yet, ``(y, x, positive)``.
     """
 
     crop: Crop
@@ -52,9 +53,12 @@ class Episode:
     steps: int = 0
     finished: bool = False
     random: np.random.Generator = field(default_factory=np.random.default_rng, repr=False)
+    told: list[tuple[int, int, bool]] = field(default_factory=list)
 
     def correct(self, probability: NDArray[np.float32], sampling: SamplingConfiguration = _USUAL) -> None:
         """Take the new prediction as feedback and add the click that corrects it.
+
+        That is the next one of a person's which corrects something, if there is one.
 
         Args:
             probability: (S, S) float32, the prediction of this round.
@@ -62,10 +66,22 @@ class Episode:
         """
         self.feedback = probability
         self.gate = 1.0
-        click = next_click(self.crop.target, probability > _THRESHOLD, self.random, sampling)
-        self.finished = click is None
-        if click is not None:
-            self.clicks.append(_mark(click))
+        mask = probability > _THRESHOLD
+        real = self._told(mask)
+        if real is None:
+            click = next_click(self.crop.target, mask, self.random, sampling)
+            real = None if click is None else _mark(click)
+        self.finished = real is None
+        if real is not None:
+            self.clicks.append(real)
+
+    def _told(self, mask: NDArray[np.bool_]) -> tuple[int, int, bool] | None:
+        """Return a person's next click that corrects ``mask``, which is then used; None if there is none."""
+        for index, (y, x, positive) in enumerate(self.told):
+            wrong = self.crop.target[y, x] == int(positive) and mask[y, x] != positive
+            if wrong:
+                return self.told.pop(index)
+        return None
 
     def state(self) -> dict[str, Any]:
         """Return the episode as tensors and plain values, for a training checkpoint."""
@@ -78,6 +94,7 @@ class Episode:
             "steps": self.steps,
             "finished": self.finished,
             "random": self.random.bit_generator.state,
+            "told": [list(click) for click in self.told],
         }
 
     @classmethod
@@ -93,11 +110,16 @@ class Episode:
             steps=int(state["steps"]),
             finished=bool(state["finished"]),
             random=random,
+            told=[(int(y), int(x), bool(positive)) for y, x, positive in state.get("told", [])],
         )
 
 
 def start_episode(crop: Crop, sampling: SamplingConfiguration, random: np.random.Generator) -> Episode:
-    """Return a new episode: from a first click, a box, or a disturbed mask."""
+    """Return a new episode: from a first click, a box, or a disturbed mask.
+
+    A first click is that of the person who clicked on this object, where the crop knows one.
+    """
+    told = list(crop.clicks)
     nothing = np.zeros(crop.target.shape, np.float32)
     choice = random.random()
     if choice < sampling.box_start:
@@ -107,13 +129,15 @@ def start_episode(crop: Crop, sampling: SamplingConfiguration, random: np.random
         if random.random() >= sampling.implied:
             corrected = next_click(crop.target, feedback > _THRESHOLD, random, sampling)
         clicks = [_mark(click) for click in (*around, corrected or centre_of(box))]
-        return Episode(crop, clicks, feedback, 1.0, random=random)
+        return Episode(crop, clicks, feedback, 1.0, random=random, told=told)
     if choice < sampling.box_start + sampling.prior_start:
         prior = disturbed(crop.target == 1, random)
         click = next_click(crop.target, prior, random, sampling) or first_click(crop.target, random, sampling)
-        return Episode(crop, [_mark(click)], prior.astype(np.float32), 1.0, random=random)
+        return Episode(crop, [_mark(click)], prior.astype(np.float32), 1.0, random=random, told=told)
+    if told and crop.begins and crop.target[told[0][:2]] == 1:
+        return Episode(crop, told[:1], nothing, 0.0, random=random, told=told[1:])
     click = first_click(crop.target, random, sampling)
-    return Episode(crop, [_mark(click)], nothing, 0.0, random=random)
+    return Episode(crop, [_mark(click)], nothing, 0.0, random=random, told=told)
 
 
 def first_click(

@@ -29,6 +29,7 @@ from torch import Tensor
 from fcfi_core import outputs
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_checkpoint
+from fcfi_core.click_log import read
 from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.datasets.samples import Sample
 from fcfi_core.errors import DataError
@@ -44,6 +45,7 @@ from fcfi_core.training.configuration import (
 from fcfi_core.training.development import clicks_needed, development_samples
 from fcfi_core.training.gate import Gate, Measurement, choose
 from fcfi_core.training.photos import Photo, read_photos
+from fcfi_core.training.real_clicks import with_real_clicks
 from fcfi_core.training.run import prepare, read_source
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -141,6 +143,7 @@ def fine_tune(
     start: str = "default",
     reference: Sequence[Path] = (REFERENCE,),
     options: FineTuningOptions | None = None,
+    clicks: Path | None = None,
     report: Callable[[str], None] = print,
 ) -> FineTuningResult:
     """Train from ``start`` on the team's photos, judge the result, and write what passed.
@@ -154,16 +157,17 @@ def fine_tune(
         start: the old model, "default" or a path.
         reference: data sets of the old domain.
         options: None: the defaults.
+        clicks: a click log; what people clicked on these photos takes the place of simulated clicks there.
         report: receives lines of progress.
 
     Raises:
-        DataError: for fewer than 8 photos, or an unreadable data set.
+        DataError: for fewer than 8 photos, an unreadable data set, or a log that holds nothing of the photos.
         WeightsError: if ``start`` cannot be read.
         SettingsError: if the run would write over what it starts from.
     """
     options = options or FineTuningOptions()
     path = resolve(start)
-    outputs.require_apart((out / name for name in _WRITTEN), (path, Path(source.path)))
+    outputs.require_apart((out / name for name in _WRITTEN), (path, Path(source.path), clicks))
     old = read_checkpoint(path)
     protocol = protocol_of(old, path)
     photos = read_source(source, 0, _LONGEST_SIDE, report)
@@ -173,6 +177,8 @@ def fine_tune(
             "(50 and more make a difference)."
         )
     kept, trained = split_by_pixels(photos, options.kept)
+    if clicks is not None:
+        trained = _with_clicks(trained, clicks, report)
     team = development_samples(kept, options.objects)
     others = [
         sample
@@ -218,6 +224,21 @@ def fine_tune(
     outputs.write(out / "report.txt", result.table().encode() + b"\n")
     outputs.write(out / "report.json", json.dumps(result.report(), indent=2).encode())
     return result
+
+
+def _with_clicks(photos: list[Photo], log: Path, report: Callable[[str], None]) -> list[Photo]:
+    """Return the photos with what people clicked on them."""
+    found = with_real_clicks(photos, read(log).entries)
+    if not found.objects:
+        raise DataError(
+            f"click log {str(log)!r} holds no object of the {len(photos)} photos to train on; give the log "
+            "and the photos of the same work, unchanged files, or leave the log out."
+        )
+    report(
+        f"{found.clicks} real clicks on {found.objects} objects; {found.contradicting} more contradict the "
+        "masks and are left out"
+    )
+    return found.photos
 
 
 def mixed(old: dict[str, Tensor], new: dict[str, Tensor], share: float) -> dict[str, Tensor]:

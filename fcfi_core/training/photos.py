@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.clicks import Click
 from fcfi_core.datasets.dataset import Dataset
 from fcfi_core.datasets.left_out import listed
 from fcfi_core.datasets.split import is_held_out
@@ -19,6 +20,19 @@ IGNORED = 65535
 """Id of pixels that count neither as object nor as background."""
 
 _SMALLEST_REGION = 40
+
+
+@dataclass(frozen=True)
+class RealClicks:
+    """What a person clicked on one region.
+
+    Args:
+        begins: whether the first of them was the first there was, with nothing known before it.
+        clicks: in order, pixels of the training photo; each agrees with the region.
+    """
+
+    begins: bool
+    clicks: tuple[Click, ...]
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,8 @@ class Photo:
         regions: ids that are large enough to be a target.
         areas: their pixel counts.
         source: index of the source it came from.
+        digest: names the content of the photo's file, see :class:`fcfi_core.images.LoadedImage`; "": unknown.
+        clicks: what people clicked on its regions, by id.
     """
 
     name: str
@@ -40,6 +56,8 @@ class Photo:
     regions: NDArray[np.uint16]
     areas: NDArray[np.int64]
     source: int
+    digest: str = ""
+    clicks: Mapping[int, tuple[RealClicks, ...]] = field(default_factory=dict)
 
 
 def read_photos(
@@ -91,7 +109,8 @@ def _read(dataset: Dataset, name: str, source: int, longest_side: int, smallest_
         ids[image.mask(object_id)] = index
     if image.ignore is not None:
         ids[image.ignore] = IGNORED
-    return make_photo(f"{dataset.name}/{name}", image.pixels, ids, source, longest_side, smallest_region)
+    made = make_photo(f"{dataset.name}/{name}", image.pixels, ids, source, longest_side, smallest_region)
+    return replace(made, digest=image.image.digest)
 
 
 def make_photo(

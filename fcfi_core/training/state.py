@@ -59,12 +59,20 @@ def fingerprint_of(configuration: TrainingConfiguration, photos: Sequence[Photo]
         None if (place := settings.pop(name)) is None else sha256(find(place))
         for name, find in (("start", resolve), ("initialisation", Path))
     ]
-    seen = [(photo.source, zlib.crc32(photo.pixels.data), zlib.crc32(photo.ids.data)) for photo in photos]
+    seen = [
+        (photo.source, zlib.crc32(photo.pixels.data), zlib.crc32(photo.ids.data), *_clicks_of(photo))
+        for photo in photos
+    ]
     parts = {"settings": settings, "starting weights": weights, "photos or masks": seen}
     return {
         name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
         for name, part in parts.items()
     }
+
+
+def _clicks_of(photo: Photo) -> tuple[int, ...]:
+    """Return a checksum of what people clicked on the photo; nothing where they did not."""
+    return (zlib.crc32(repr(sorted(photo.clicks.items())).encode()),) if photo.clicks else ()
 
 
 def read_state(folder: Path, fingerprint: dict[str, str], device: torch.device) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from fcfi_core.training.state import saved_step, write_state
         (["--from", "default", "--for", "9m"], "--for belongs to a configuration"),
         (["run.toml", "--data", "export.json"], "--data belongs to fine-tuning"),
         (["run.toml", "--click-margin", "0.5"], "--click-margin belongs to fine-tuning"),
+        (["run.toml", "--clicks", "log.jsonl"], "--clicks belongs to fine-tuning"),
         (["--from", "default", "--out", "tuned"], "fine-tuning needs --data"),
         (["--from", "default", "--data", "export.json"], "fine-tuning needs --out"),
         (["--from", "default", "--data", "e.json", "--out", "t", "--margin", "-1"], "--margin is -1.0"),

@@ -9,12 +9,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcfi_core import Predictor, load_model
+from fcfi_core import Click, Predictor, Prompt, load_model
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
+from fcfi_core.click_log import ClickLog
 from fcfi_core.datasets.left_out import LeftOut
 from fcfi_core.datasets.opening import open_dataset
-from fcfi_core.errors import DataError, SettingsError
+from fcfi_core.errors import DataError, SettingsError, WeightsError
+from fcfi_core.masks import RAW, innermost
 from fcfi_core.networks.registry import build
 from fcfi_core.training import fine_tuning, run
 from fcfi_core.training.configuration import SourceConfiguration
@@ -124,6 +126,47 @@ def test_two_rounds_and_a_refusal_from_start_to_finish(photo_folder, tmp_path):
     assert refused.weights is None
     assert not first.weights.exists()
     assert "refused: team IoU below" in refused.table()
+
+
+def test_real_clicks_of_a_log_are_trained_on(photo_folder, tmp_path):
+    torch.manual_seed(0)
+    old = tmp_path / "old.safetensors"
+    network = build("mobilenetv2", **ARGUMENTS)
+    write_checkpoint(old, network.state_dict(), {"variant": "mobilenetv2", "arguments": ARGUMENTS}, "float32")
+    predictor = Predictor(load_model(old, device="cpu", threads=1))
+    dataset, log = open_dataset(photo_folder), ClickLog(tmp_path / "clicks.jsonl")
+    for name in dataset.image_names:
+        opened = dataset.read(name)
+        number = next(iter(dataset.areas(name)))
+        prompt = Prompt((Click(*innermost(opened.mask(number))),))
+        result = predictor.answer(opened.image, prompt)
+        log.finished("annotate", opened.image, prompt, result, predictor.model, RAW)
+    lines = []
+
+    def tune(out, clicks):
+        options = FineTuningOptions(steps=1, objects=1, size=64, batch=2, device="cpu", threads=1)
+        return fine_tune(
+            SourceConfiguration(str(photo_folder)),
+            tmp_path / out,
+            start=str(old),
+            reference=[photo_folder],
+            options=options,
+            clicks=clicks,
+            report=lines.append,
+        )
+
+    tune("with", tmp_path / "clicks.jsonl")
+    told = next(line for line in lines if "real clicks" in line)
+    trained = len(dataset.image_names) - len(
+        json.loads((tmp_path / "with" / "report.json").read_text())["kept"]
+    )
+    assert told.startswith(f"{trained} real clicks on {trained} objects; 0 more")
+    with pytest.raises(WeightsError, match="photos or masks"):  # other clicks are another run
+        tune("with", None)
+    entry = json.loads((tmp_path / "clicks.jsonl").read_text().splitlines()[0])
+    (tmp_path / "other.jsonl").write_text(json.dumps({**entry, "image": "0" * 32}) + "\n")
+    with pytest.raises(DataError, match=r"other\.jsonl' holds no object of the"):
+        tune("other", tmp_path / "other.jsonl")
 
 
 def test_too_few_photos_are_refused(tmp_path, photo_folder):
