@@ -16,12 +16,14 @@ from fcfi_core.allowance import Allowance, checkpoint, granted, reserved
 from fcfi_core.errors import BusyError, FcfiError, PromptError
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks.extent import Mask
+from fcfi_core.masks.partition import beside
 from fcfi_core.masks.resizing import resized
 from fcfi_core.serving.service import Service, working_bytes
 from label_studio_backend.answers import Place, regions
 from label_studio_backend.background import BackgroundClicks
 from label_studio_backend.image_resolver import ImageResolver
 from label_studio_backend.labelling_config import LabellingConfig
+from label_studio_backend.neighbours import masks_beside
 from label_studio_backend.predict_request import PredictRequest, Task
 from label_studio_backend.prompts import DrawnObject, from_annotation
 from label_studio_backend.settings import Settings, as_mapping
@@ -190,6 +192,8 @@ class Backend:
         with reserved(working_bytes(pixels), f"a mask of {place.width} x {place.height} pixels", PromptError):
             door = DOOR if request.prompts is not None else f"{DOOR}, batch"
             mask, confidence = self._segment(image, prompt, place, door)
+            if self._settings.exclusive and request.prompts is not None:
+                mask = self._apart(mask, task, prompt, place, found.notes)
             middle = time.perf_counter()
             checkpoint()
             found.regions += regions(
@@ -209,6 +213,14 @@ class Backend:
         prompt = asked.prompt(image.width, image.height, place.width, place.height)
         result = self._service.answer(image, prompt, self._settings.finish, door=door)
         return resized(result.mask, place.width, place.height), min(max(float(result.confidence), 0.0), 1.0)
+
+    def _apart(self, mask: Mask, task: Task, prompt: DrawnObject, place: Place, notes: list[str]) -> Mask:
+        """Return ``mask`` without the finished regions of the draft, as far as the request holds them."""
+        clicks = [click.click(place.width, place.height) for click in prompt.clicks]
+        apart = beside(mask, masks_beside(prompt, place, task.drafts, notes), clicks)
+        if mask.any() and not apart.any():
+            notes.append("finished regions hold all of it; click in it where it should stay")
+        return apart
 
     def _completed(
         self, request: PredictRequest, task: Task, prompt: DrawnObject, config: LabellingConfig

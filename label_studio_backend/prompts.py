@@ -44,7 +44,7 @@ _SHAPES = {
     "bitmasklabels": "bitmask",
     "bitmask": "bitmask",
 }
-_DRAWINGS = ("brush", "bitmask", "polygon")
+DRAWINGS = ("brush", "bitmask", "polygon")
 _POLARITIES: Mapping[object, bool] = {1: True, 0: False, "true": True, "false": False, "1": True, "0": False}
 
 
@@ -288,7 +288,7 @@ def _prompt(target: str, labels: tuple[str, ...], regions: Sequence[Region]) -> 
         labels=labels,
         clicks=resolve_polarity([region for region in regions if region.shape == "click"]),
         rectangle=_last(region for region in regions if region.shape in ("rectangle", "ellipse")),
-        drawing=_last(region for region in regions if region.shape in _DRAWINGS),
+        drawing=_last(region for region in regions if region.shape in DRAWINGS),
     )
 
 

@@ -14,6 +14,7 @@ from fcfi_core.settings import (
     area,
     count,
     finish_of,
+    flag,
     positive,
 )
 
@@ -82,6 +83,12 @@ VARIABLES: tuple[Variable, ...] = (
         area,
     ),
     Variable(
+        "FCFI_LABEL_STUDIO_EXCLUSIVE",
+        0,
+        "Whether answers leave out what finished regions of the annotator's draft hold: 1 or 0.",
+        flag,
+    ),
+    Variable(
         "FCFI_LOCAL_FILES_ROOT",
         "",
         "Folder that serves /data/local-files/ directly, instead of through Label Studio.",
@@ -100,6 +107,7 @@ class Settings(ServingSettings):
     background_label: str = "background"
     polygon_tolerance: float = 1.0
     polygon_points: int = 200
+    exclusive: bool = False
     local_files_root: str = ""
 
     def __post_init__(self) -> None:
@@ -120,6 +128,7 @@ class Settings(ServingSettings):
             "polygon_tolerance": values["FCFI_POLYGON_TOLERANCE"],
             "polygon_points": values["FCFI_POLYGON_POINTS"],
             "finish": finish_of(values, "FCFI_LABEL_STUDIO_"),
+            "exclusive": bool(values["FCFI_LABEL_STUDIO_EXCLUSIVE"]),
             "local_files_root": values["FCFI_LOCAL_FILES_ROOT"],
         }
         return cls(**{**cls._fields(values), **own})

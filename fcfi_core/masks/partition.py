@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcfi_core.clicks import Box
+from fcfi_core.clicks import Box, Click
 from fcfi_core.masks.extent import Mask, box_of, crop
 
 Likelihood = Callable[[int, Box], NDArray[np.float32]]
@@ -47,6 +48,46 @@ def partition(masks: Sequence[Mask], likelihood: Likelihood) -> tuple[Mask, ...]
                     parts[number] = masks[number].copy()
                 crop(parts[number], shared)[lost] = False
     return tuple(parts)
+
+
+def beside(mask: Mask, finished: Iterable[Mask], clicks: Iterable[Click] = ()) -> Mask:
+    """Return ``mask`` without the pixels of masks that a person has finished already.
+
+    A finished mask keeps its pixels, with two exceptions. A disputed part in which a positive click lies was
+    asked for: it stays. And a mask of which more than half lies in a finished one keeps that half: it is a
+    thing in front of the other, or a part of it.
+
+    Args:
+        mask: (H, W) bool.
+        finished: masks of the same size, one at a time.
+        clicks: those that ``mask`` answers.
+
+    >>> mask, table = np.array([[True, True, True, False]]), np.array([[False, False, True, True]])
+    >>> beside(mask, [table]).astype(int), beside(mask, [table], [Click(2, 0)]).astype(int)
+    (array([[1, 1, 0, 0]]), array([[1, 1, 1, 0]]))
+    """
+    box = box_of(mask)
+    if box is None:
+        return mask
+    wanted = [
+        click
+        for click in clicks
+        if click.positive and box.x1 <= click.x <= box.x2 and box.y1 <= click.y <= box.y2
+    ]
+    mine, left = crop(mask, box), crop(mask, box).copy()
+    area = int(np.count_nonzero(mine))
+    for other in finished:
+        disputed = mine & crop(other, box)
+        if not 0 < 2 * int(np.count_nonzero(disputed)) <= area:
+            continue
+        if wanted:
+            parts = cv2.connectedComponents(disputed.view(np.uint8), connectivity=8)[1]
+            asked = {int(parts[click.y - box.y1, click.x - box.x1]) for click in wanted} - {0}
+            disputed &= ~np.isin(parts, list(asked))
+        left &= ~disputed
+    cut = np.zeros_like(mask)
+    crop(cut, box)[:] = left
+    return cut
 
 
 def _shared(one: Box | None, other: Box | None) -> Box | None:

@@ -76,6 +76,27 @@ def test_two_boxes_are_two_shapes(recorded, worker):
     assert len(answer["shapes"]) == 2
 
 
+def test_boxes_of_one_request_do_not_overlap(recorded, worker, encoded):
+    """Two boxes around the two halves of one object: each pixel goes to one of them."""
+    rows, columns = np.mgrid[:120, :160]
+    disc = (columns - 80) ** 2 + (rows - 60) ** 2 <= 45**2
+    photo = Image.fromarray(np.where(disc[..., None], (225, 60, 40), (60, 120, 130)).astype(np.uint8))
+    body = {"image": encoded(photo), "pos_points": [], "neg_points": []}
+    boxes = [[[30, 10], [100, 110]], [[60, 10], [130, 110]]]
+
+    def masks(*corners):
+        shapes = json.loads(worker(main)({**body, "obj_bbox": [one for box in corners for one in box]}).body)[
+            "shapes"
+        ]
+        return [cvat.decode(shape["points"], 160, 120) for shape in shapes]
+
+    (left,), (right,) = masks(boxes[0]), masks(boxes[1])
+    assert (left & right).any(), "alone, each takes what lies in both boxes"
+    apart = masks(*boxes)
+    assert not (apart[0] & apart[1]).any()
+    assert np.array_equal(apart[0] | apart[1], left | right)
+
+
 def test_a_body_nuclio_did_not_parse_is_read(recorded, ask):
     body = json.dumps(recorded["first-click"]["body"]).encode()
     answer = ask(body, "application/json; charset=utf-8")

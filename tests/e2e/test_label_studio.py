@@ -406,6 +406,36 @@ def test_in_the_editor_as_a_person_does(
     assert all(len(row) == 1 for row in rows)
 
 
+def test_a_label_key_pressed_twice_loses_no_mask(label_studio, open_editor, project, tmp_path):
+    """The key lets go of its label: the next click gives a mask without a class; the key brings it back."""
+    number = project("--output", "brush")
+    pictures = Path(os.environ.get("FCFI_SCREENSHOTS") or tmp_path)
+    with open_editor(label_studio.url) as editor:
+        editor.log_in("annotator@example.com", "a-long-password-1")
+        editor.label_all(number)
+        editor.switch()
+        editor.press("m")
+        editor.press("1")
+        editor.click(180 / 640, 240 / 480)
+        editor.press("1")
+        assert editor.selected_labels() == []
+        (alone,) = editor.click(200 / 640, 200 / 480)
+        assert [entry["type"] for entry in alone] == ["keypoint"], "a click of no class, sent alone"
+        editor.shot(pictures / "key-twice-let-go.png")
+        assert editor.all("[data-testid=bottombar-accept-suggestions-button]"), "a mask is shown"
+        editor.press("1")
+        (together,) = editor.click(160 / 640, 270 / 480)
+        editor.shot(pictures / "key-twice-again.png")
+        assert sum(entry["type"] == "keypoint" for entry in together) >= 2, (
+            "clicks with the label count again"
+        )
+        editor.tick()
+        saved = editor.submit()
+    masks = [entry for entry in saved if entry["type"] == "brush"]
+    assert len(masks) == 1
+    assert [entry["value"]["labels"] for entry in saved if entry["type"] == "labels"] == [["disk"]]
+
+
 def objects_in(kind, content):
     """Return how many objects an export holds; None if it is no archive."""
     if content[:4] != b"PK\x03\x04":

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from fcfi_core.clicks import Click
 from fcfi_core.masks.extent import crop
-from fcfi_core.masks.partition import partition
+from fcfi_core.masks.partition import beside, partition
 from fcfi_core.predictor import Predictor
 from fcfi_core.results import exclusive
 
@@ -46,3 +47,44 @@ def test_results_of_neighbours_do_not_overlap(colour_model, disc):
     assert np.array_equal(apart[0].mask | apart[1].mask, results[0].mask | results[1].mask)
     assert [one.confidence for one in apart] == [one.confidence for one in results]
     assert exclusive(results[:1]) == tuple(results[:1])
+
+
+masks_and_click = st.tuples(
+    arrays(np.bool_, (3, 8, 9)), st.lists(st.builds(Click, st.integers(0, 8), st.integers(0, 7)), max_size=3)
+)
+
+
+@given(masks_and_click)
+def test_beside_finished_masks_only_disputed_pixels_go_and_clicked_ones_stay(given):
+    (mask, *finished), clicks = given
+    before = mask.copy()
+    found = beside(mask, finished, clicks)
+    assert np.array_equal(mask, before)
+    assert (found <= mask).all()
+    in_front = [other for other in finished if 2 * (mask & other).sum() > mask.sum()]
+    held = [other for other in finished if 2 * (mask & other).sum() <= mask.sum()]
+    elsewhere = mask & ~np.logical_or.reduce([np.zeros_like(mask), *held])
+    assert (found >= elsewhere).all()
+    assert all(found[click.y, click.x] == mask[click.y, click.x] for click in clicks)
+    if not clicks:
+        assert not any((found & other).any() for other in held)
+        assert np.array_equal(beside(mask, in_front), mask)
+
+
+def test_a_thing_in_front_of_a_finished_one_stays_whole():
+    """A wheel of a finished car, by click or box; the car after the wheel has a hole until it is clicked."""
+    car, wheel = np.zeros((2, 20, 40), bool)
+    car[4:16, 2:38] = wheel[10:15, 6:11] = True
+    assert np.array_equal(beside(wheel, [car], [Click(8, 12)]), wheel)
+    assert np.array_equal(beside(wheel, [car]), wheel)
+    assert np.array_equal(beside(car, [wheel], [Click(20, 8)]), car & ~wheel)
+    assert np.array_equal(beside(car, [wheel], [Click(20, 8), Click(8, 12)]), car)
+
+
+def test_of_two_disputed_parts_the_clicked_one_stays():
+    mask, other = np.zeros((2, 20, 40), bool)
+    mask[:, 4:36] = True
+    other[2:5, 20:], other[12:16, 30:] = True, True
+    found = beside(mask, [other], [Click(33, 13), Click(21, 3, False)])
+    assert not found[2:5, 20:].any()
+    assert found[12:16, 30:36].all()
