@@ -37,8 +37,10 @@ VARIANCE = 2e-3
 STRONGEST = 4.0
 """Most that colours may add to or take from the logit."""
 
-_CHUNK = 1 << 18
-"""Pixels judged at a time."""
+_CHUNK = 1 << 14
+"""Pixels judged at a time: as many as stay in the processor's cache."""
+
+_GREY = np.arange(256, dtype=np.float32) / np.float32(255)
 
 
 def sharpened(image: LoadedImage, frame: Frame, view: Map, threshold: float) -> NDArray[np.bool_]:
@@ -57,20 +59,22 @@ def sharpened(image: LoadedImage, frame: Frame, view: Map, threshold: float) -> 
     band = _band(view, threshold)
     if not band.any():
         return mask
-    ratio = _around(band, image.seen(frame), view)
-    squares_and_probability = np.dstack([ratio[..., :3], view])
-    rest = np.ascontiguousarray(ratio[..., 3:])
-    flat, pixels, width = mask.reshape(-1), image.pixels.reshape(-1, 3), mask.shape[1]
+    squares, rest = _around(band, image.seen(frame), view)
+    flat, samples, width = mask.reshape(-1), image.pixels.reshape(-1), mask.shape[1]
+    limit = np.log(threshold / (1 - threshold))
     for y, x in frame.pixels_under(band, _CHUNK):
-        known, more = frame.sampled((squares_and_probability, rest), y, x)
-        doubtful = np.flatnonzero((known[:, 3] > DOUBT) & (known[:, 3] < 1 - DOUBT))
-        known, more, places = known[doubtful], more[doubtful], y[doubtful] * width + x[doubtful]
-        squares, probability, linear, constant = known[:, :3], known[:, 3], more[:, :3], more[:, 3]
-        colours = pixels[places].astype(np.float32) / np.float32(255)
-        votes = (squares * colours + linear) * colours
-        log_ratio = votes[:, 0] + votes[:, 1] + votes[:, 2] + constant
+        ((probability,),) = frame.sampled((view,), y, x)
+        doubtful = np.flatnonzero((probability > DOUBT) & (probability < 1 - DOUBT))
+        probability, y, x = probability.take(doubtful), y.take(doubtful), x.take(doubtful)
+        (*factors,), (*others, constant) = frame.sampled((squares, rest), y, x)
+        places = y * width + x
+        log_ratio = np.zeros_like(probability)
+        for channel, (square, linear) in enumerate(zip(factors, others, strict=True)):
+            colour = _GREY.take(samples.take(3 * places + channel))
+            log_ratio += (square * colour + linear) * colour
+        log_ratio += constant
         evidence = np.log(probability / (1 - probability)) + np.clip(log_ratio, -STRONGEST, STRONGEST)
-        flat[places] = evidence > np.log(threshold / (1 - threshold))
+        flat[places] = evidence > limit
     return mask
 
 
@@ -84,46 +88,55 @@ def _band(view: Map, threshold: float) -> NDArray[np.bool_]:
     return np.asarray(near & beside)
 
 
-def _around(band: NDArray[np.bool_], colours: Map, view: Map) -> Map:
-    """Return :func:`_log_ratio` where it is asked for: in the box around ``band``, 0 elsewhere."""
+def _around(band: NDArray[np.bool_], colours: Map, view: Map) -> tuple[Map, Map]:
+    """Return :func:`_log_ratio` at ``band`` and beside it, 0 elsewhere: what single pixels are sampled from.
+
+    Returns:
+        (h, w, 3) float32 factors of the colours' squares; (h, w, 4) factors of the colours, and the constant.
+    """
     rows, columns = np.flatnonzero(band.any(axis=1)), np.flatnonzero(band.any(axis=0))
     wide = RADIUS + 1
     window = (
         slice(max(rows[0] - wide, 0), rows[-1] + wide + 1),
         slice(max(columns[0] - wide, 0), columns[-1] + wide + 1),
     )
-    found = np.zeros((*view.shape, 7), np.float32)
-    found[window] = _log_ratio(colours[window], view[window])
-    return found
+    wanted = cv2.dilate(band[window].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    squares, rest = np.zeros((*view.shape, 3), np.float32), np.zeros((*view.shape, 4), np.float32)
+    found = _log_ratio(np.ascontiguousarray(colours[window]), np.ascontiguousarray(view[window]), wanted)
+    squares[window][wanted], rest[window][wanted, :3], rest[window][wanted, 3] = found
+    return squares, rest
 
 
-def _log_ratio(colours: Map, view: Map) -> Map:
-    """Return (h, w, 7): per channel the factors of the colour's square and of the colour, and a constant.
+def _log_ratio(colours: Map, view: Map, wanted: NDArray[np.bool_]) -> tuple[Map, Map, Map]:
+    """Return per channel the factors of the colour's square and of the colour, (N, 3) each, and a constant.
 
     Args:
         colours: (h, w, 3) float32, 0..1.
         view: (h, w) float32, probability.
+        wanted: (h, w) bool, N pixels.
     """
-    mean_in, variance_in = _statistics(colours, view)
-    mean_out, variance_out = _statistics(colours, 1 - view)
+    at = np.flatnonzero(wanted)
+    mean_in, variance_in = _statistics(colours, view, at)
+    mean_out, variance_out = _statistics(colours, 1 - view, at)
     squares = 0.5 / variance_out - 0.5 / variance_in
     linear = mean_in / variance_in - mean_out / variance_out
     constant = (
         0.5 * np.log(variance_out / variance_in)
         + 0.5 * mean_out**2 / variance_out
         - 0.5 * mean_in**2 / variance_in
-    ).sum(axis=2)
-    return np.dstack([squares, linear, constant]).astype(np.float32)
+    ).sum(axis=1)
+    return squares, linear, constant
 
 
-def _statistics(colours: Map, weights: Map) -> tuple[Map, Map]:
-    """Return mean and variance of each channel around each pixel, (h, w, 3) float32 each."""
+def _statistics(colours: Map, weights: Map, at: NDArray[np.intp]) -> tuple[Map, Map]:
+    """Return mean and variance of each channel around the pixels ``at``, (N, 3) float32 each."""
 
     def blurred(values: Map) -> Map:
-        return np.asarray(cv2.boxFilter(values, -1, (2 * RADIUS + 1,) * 2, borderType=cv2.BORDER_REFLECT))
+        around = cv2.boxFilter(values, -1, (2 * RADIUS + 1,) * 2, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(around.reshape(weights.size, -1).take(at, axis=0), np.float32)
 
-    total = blurred(weights)[..., None] + np.float32(1e-6)
-    weighted = colours * weights[..., None]
+    total = blurred(weights) + np.float32(1e-6)
+    weighted = colours * cv2.merge((weights,) * 3)
     mean = blurred(weighted) / total
     variance = blurred(weighted * colours) / total - mean**2
     return mean, np.maximum(variance, 0) + np.float32(VARIANCE)

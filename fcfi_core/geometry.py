@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -39,7 +40,7 @@ COARSE = 2 * REDUCTION
 """Image pixels along a pixel of a frame from which the reduced copy shows as much."""
 
 _STRIP = 256
-"""Image rows that are filled at a time when a mask is cut out."""
+"""Pixels in a row where single ones are sampled."""
 
 _MOST_PIXELS = 1 << 18
 """Pixels that are up-sampled at a time."""
@@ -183,24 +184,29 @@ class Frame:
 
     def sampled(
         self, views: Sequence[Map], rows: NDArray[np.intp], columns: NDArray[np.intp]
-    ) -> tuple[Map, ...]:
-        """Return ``views`` at single pixels of the image: (N, c) float32, bilinear to 1/32 of a frame pixel.
+    ) -> tuple[tuple[Map, ...], ...]:
+        """Return ``views`` at single pixels of the image, bilinear to 1/32 of a frame pixel.
 
         Args:
-            views: (h, w, c) float32 each, all of one size, c at most 4: this frame's content at any network
-                size.
+            views: (h, w) or (h, w, c) float32 each, all of one size, c at most 4: this frame's content at any
+                network size.
             rows, columns: (N,) pixels of the image; must lie inside the frame's region.
+
+        Returns:
+            Of each view its channels, (N,) float32 each.
         """
-        if not len(rows):
-            return tuple(np.zeros((0, view.shape[2]), np.float32) for view in views)
         # As many rows as needed of a picture: OpenCV's sides are limited.
-        shape = -(-len(rows) // _STRIP), _STRIP
-        down, across = (
-            np.resize(axis.within(np.arange(axis.end), size).astype(np.float32)[places], shape)
-            for axis, size, places in zip(self._axes(), views[0].shape, (rows, columns), strict=False)
-        )
-        found = (np.asarray(cv2.remap(view, across, down, cv2.INTER_LINEAR), np.float32) for view in views)
-        return tuple(one.reshape(shape[0] * _STRIP, -1)[: len(rows)] for one in found)
+        grid = np.zeros((2, -(-len(rows) // _STRIP), _STRIP), np.float32)
+        for places, axis, size, on_grid in zip(
+            (rows, columns), self._axes(), views[0].shape, grid, strict=False
+        ):
+            along = axis.within(np.arange(axis.end), size).astype(np.float32)
+            along.take(places, out=on_grid.reshape(-1)[: len(rows)])
+        if not len(rows):
+            return tuple((grid[0].ravel(),) * (1 if view.ndim == 2 else view.shape[2]) for view in views)
+        down, across = grid
+        found = (cv2.split(cv2.remap(view, across, down, cv2.INTER_LINEAR)) for view in views)
+        return tuple(tuple(one.reshape(-1)[: len(rows)] for one in channels) for channels in found)
 
     def pixels_under(
         self, marked: NDArray[np.bool_], most: int
@@ -258,10 +264,10 @@ class Frame:
         upper, left = np.floor(rows).astype(np.intp), np.floor(columns).astype(np.intp)
         low, high = extremes(view)
         sure = (low > threshold + _ROUNDING).take(left, axis=1)
-        for start in range(0, part.height, _STRIP):
-            strip = upper[start : start + _STRIP]
-            top = part.top + start
-            full[top : top + len(strip), part.slices[1]] = sure[strip]
+        ends = np.searchsorted(upper, np.arange(len(view)), side="right").tolist()
+        inside = full[part.slices]
+        for row, (start, end) in enumerate(pairwise((0, *ends))):
+            inside[start:end] = sure[row]
         # Only where neighbours are on both sides of the threshold is there anything to calculate.
         open_cells = (high > threshold - _ROUNDING) & (low <= threshold + _ROUNDING)
         at = full.reshape(-1)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fcfi_core import masks, outputs
 from fcfi_core.axes import Map
 from fcfi_core.clicks import Box, Click
-from fcfi_core.edges import sharpened
+from fcfi_core.edges import DOUBT, sharpened
 from fcfi_core.errors import SettingsError
 from fcfi_core.geometry import Frame
 from fcfi_core.images import LoadedImage
@@ -27,7 +27,7 @@ from fcfi_core.suggestions import Suggestion, suggestion
 if TYPE_CHECKING:
     from PIL.Image import Image as PictureFile
 
-_CODES: Mapping[str, Callable[[NDArray[np.bool_]], Any]] = {
+_CODES: Mapping[str, Callable[..., Any]] = {
     "coco": coco.encode,
     "label_studio": label_studio.encode,
     "cvat": cvat.encode,
@@ -64,7 +64,7 @@ class Result:
         timings: milliseconds: "decode" (the image file), "encode" (network, what depends on the image
             alone), "network" (the rest of it), "rest", and "total" of these but the first. Parts that
             were remembered take 0.
-        cleaned_mask: (H, W) bool that replaces the mask; set by :meth:`finished`.
+        cleaned_mask: (H, W) bool that replaces the mask, within its box; set by :meth:`finished`.
         sharp: whether the colours of the image sharpen the mask's edge.
         more: computes the answers to choose from, see :attr:`candidates`; None: there is this one alone.
         finer: computes the :meth:`refined` answer; None: this one stays.
@@ -211,7 +211,11 @@ class Result:
     @cached_property
     def box(self) -> Box | None:
         """The smallest box around the mask, or None if that is empty."""
-        return masks.box_of(self.mask)
+        # Colours take no pixel in whose probability is less than DOUBT.
+        part = self.frame.foreground(self.view, min(self.threshold, DOUBT), margin=1)
+        if part is None:
+            return None
+        return masks.box_of(self.mask, Box(part.left, part.top, part.right, part.bottom))
 
     def overlay(
         self, image: LoadedImage | None = None, colour: tuple[int, int, int] = (255, 120, 0)
@@ -305,7 +309,7 @@ class Result:
         if finish.changes_nothing:
             return self
         keep = (self.implied_click,) if self.implied_click else self.clicks
-        return replace(self, cleaned_mask=finish.applied(self.mask, keep))
+        return replace(self, cleaned_mask=finish.applied(self.mask, keep, self.box))
 
     def inside(self, box: Box) -> Result:
         """Return the same result with nothing of the mask outside ``box`` (inside the image)."""
@@ -330,7 +334,7 @@ class Result:
             max_points: budget for all outlines together; ``lost_iou`` of the result tells its price.
             holes: "keep" them as rings, "fill" them, or "bridge" them into the exterior.
         """
-        return masks.to_polygons(self.mask, tolerance, max_points, holes)
+        return masks.to_polygons(self.mask, tolerance, max_points, holes, within=self.box)
 
     def rle(self, code: Literal["coco", "label_studio", "cvat"]) -> Any:
         """Return the mask in a run-length code.
@@ -344,7 +348,7 @@ class Result:
         """
         if code not in _CODES:
             raise SettingsError(f"run-length code is {code!r}; give one of {', '.join(_CODES)}.")
-        return _CODES[code](self.mask)
+        return _CODES[code](self.mask, within=self.box)
 
 
 def exclusive(results: Sequence[Result]) -> tuple[Result, ...]:

@@ -34,7 +34,7 @@ def changes_down(framed: NDArray[np.uint8]) -> tuple[Indices, Indices]:
         framed: what :func:`framed` returned.
     """
     words = _words(framed)
-    return _places(words[:-1] ^ words[1:])
+    return _places(words[:-1], words[1:])
 
 
 def changes_across(framed: NDArray[np.uint8]) -> tuple[Indices, Indices]:
@@ -46,7 +46,7 @@ def changes_across(framed: NDArray[np.uint8]) -> tuple[Indices, Indices]:
     words = _words(framed)
     before = words << np.uint64(_WORD)
     before[:, 1:] |= words[:, :-1] >> np.uint64(_WORD * (_WORD - 1))
-    return _places(words ^ before)
+    return _places(words, before)
 
 
 def _words(framed: NDArray[np.uint8]) -> NDArray[Any]:
@@ -55,8 +55,10 @@ def _words(framed: NDArray[np.uint8]) -> NDArray[Any]:
     return whole.view(_LITTLE)
 
 
-def _places(changed: NDArray[Any]) -> tuple[Indices, Indices]:
-    """Return rows and columns of the bytes that are not 0."""
-    row, word = np.nonzero(changed != 0)
-    hit, byte = np.nonzero(changed[row, word].astype(_LITTLE).view(np.uint8).reshape(-1, _WORD))
-    return row[hit], word[hit] * _WORD + byte
+def _places(words: NDArray[Any], others: NDArray[Any]) -> tuple[Indices, Indices]:
+    """Return rows and columns of the bytes in which the two differ."""
+    hit = np.flatnonzero(words != others)  # of all words in a row: in two dimensions it takes ten times as long
+    changed = words.reshape(-1)[hit] ^ others.reshape(-1)[hit]
+    which = np.flatnonzero(changed.astype(_LITTLE).view(np.uint8))
+    row, word = np.divmod(hit[which // _WORD], words.shape[1])
+    return row, word * _WORD + which % _WORD

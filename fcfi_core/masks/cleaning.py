@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcfi_core.clicks import Click
+from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import DataError
-from fcfi_core.masks.extent import Mask, require_mask
+from fcfi_core.masks.extent import Mask, box_of, crop, require_mask
 from fcfi_core.masks.outlines import Corners, Outline, encloses, trace
 
 SMALLEST_PART = 4
@@ -36,8 +36,9 @@ def clean(
     keep: Iterable[Click] = (),
     min_area: float | None = None,
     max_hole: float | None = None,
+    within: Box | None = None,
 ) -> Mask:
-    """Return a copy of ``mask`` without specks and pinholes.
+    """Return ``mask`` without specks and pinholes: a copy, or itself if it has none.
 
     Args:
         mask: (H, W) bool.
@@ -46,6 +47,7 @@ def clean(
         min_area: parts that enclose fewer pixels go; 0 keeps all; None for :func:`default_area`.
         max_hole: holes of at most this many pixels, islands in them counted, are filled; 0 keeps all;
             None for :func:`default_area`.
+        within: a box that is known to hold all of the mask; None: it may be anywhere.
 
     Raises:
         DataError: if ``mask`` is no mask, or an area is negative.
@@ -55,31 +57,37 @@ def clean(
     array([1, 1, 1, 1, 1, 1, 1, 0, 0])
     """
     mask = require_mask(mask)
+    box = box_of(mask, within)
     if min_area is None or max_hole is None:
-        usual = default_area(mask)
+        usual = default_area(mask if box is None else crop(mask, box))
         min_area = usual if min_area is None else min_area
         max_hole = usual if max_hole is None else max_hole
     for name, value in (("min_area", min_area), ("max_hole", max_hole)):
         if not value >= 0:
             raise DataError(f"{name} is {value!r}; give a number of pixels, 0 or more.")
-    cleaned = mask.copy()
-    pixels = cleaned.view(np.uint8)
-    if min_area == max_hole == 0:
-        return cleaned
+    if min_area == max_hole == 0 or box is None:
+        return mask
     clicks = [click for click in keep if 0 <= click.x < mask.shape[1] and 0 <= click.y < mask.shape[0]]
-    parts = trace(mask)
+    parts = trace(mask, box)
     pointed = _around(parts, clicks, positive=True, mask=mask)
     holes: list[Outline] = []
+    floods: list[tuple[Corners, int]] = []
     for index, part in enumerate(parts):
         if index == 0 or index in pointed or part.area >= min_area:
             holes.extend(part.holes)
         else:
-            _flood(pixels, part.path, 0)
+            floods.append((part.path, 0))
     holes.sort(key=lambda hole: hole.area, reverse=True)
     pointed = _around(holes, clicks, positive=False, mask=mask)
     for index, hole in enumerate(holes):
         if index not in pointed and hole.area <= max_hole:
-            _flood(pixels, hole.path, 1)
+            floods.append((hole.path, 1))
+    if not floods:
+        return mask
+    cleaned = np.zeros_like(mask)
+    crop(cleaned, box)[:] = crop(mask, box)
+    for path, value in floods:
+        _flood(cleaned.view(np.uint8), path, value)
     return cleaned
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core.allowance import reserved
+from fcfi_core.clicks import Box
 from fcfi_core.errors import DataError
 from fcfi_core.masks.extent import Mask, require_mask, require_size
 from fcfi_core.masks.runs import expand, lengths, toggles_by_column
@@ -25,19 +26,20 @@ _BYTES_PER_CHARACTER = 64
 _MOST_GROUPS = 12  # 60 bits: more than any mask has pixels
 
 
-def encode(mask: Mask, *, compressed: bool = True) -> dict[str, Any]:
+def encode(mask: Mask, *, compressed: bool = True, within: Box | None = None) -> dict[str, Any]:
     """Return ``mask`` as a COCO segmentation: ``size`` [H, W] and ``counts``.
 
     Args:
         mask: (H, W) bool.
         compressed: counts as text (str, as JSON needs it); False for a list of run lengths.
+        within: a box that is known to hold all of the mask; None: it may be anywhere.
 
     >>> encode(np.array([[False, True], [True, True]]))
     {'size': [2, 2], 'counts': '13'}
     """
     mask = require_mask(mask)
     height, width = mask.shape
-    runs = lengths(toggles_by_column(mask), mask.size)
+    runs = lengths(toggles_by_column(mask, within), mask.size)
     return {"size": [height, width], "counts": _to_text(runs) if compressed else runs.tolist()}
 
 

@@ -23,14 +23,18 @@ from fcfi_core.masks.extent import Mask, box_of, crop, require_mask, require_siz
 from fcfi_core.masks.runs import expand, lengths, toggles
 
 
-def encode(mask: Mask) -> list[int]:
+def encode(mask: Mask, *, within: Box | None = None) -> list[int]:
     """Return ``mask`` (H, W) bool as CVAT mask points.
+
+    Args:
+        mask: (H, W) bool.
+        within: a box that is known to hold all of it; None: it may be anywhere.
 
     >>> encode(np.array([[False, False, False], [False, True, True], [False, False, True]]))
     [0, 2, 1, 1, 1, 1, 2, 2]
     """
     mask = require_mask(mask)
-    box = box_of(mask) or Box(0, 0, 0, 0)
+    box = box_of(mask, within) or Box(0, 0, 0, 0)
     cropped = np.ascontiguousarray(crop(mask, box))
     runs: list[int] = lengths(toggles(cropped), cropped.size).tolist()
     return [*runs, box.x1, box.y1, box.x2, box.y2]

@@ -24,22 +24,26 @@ def require_mask(mask: Mask) -> Mask:
     return np.ascontiguousarray(mask)
 
 
-def box_of(mask: Mask) -> Box | None:
+def box_of(mask: Mask, within: Box | None = None) -> Box | None:
     """Return the smallest box that holds all pixels of ``mask``, or None if there are none.
 
     Args:
         mask: (H, W) bool.
+        within: a box that is known to hold them; None: they may be anywhere.
 
     >>> box_of(np.eye(3, dtype=bool)[:2])
     Box(x1=0, y1=0, x2=1, y2=1)
     """
     mask = require_mask(mask)
+    x, y = 0, 0
+    if within is not None:
+        mask, x, y = crop(mask, within), within.x1, within.y1
     rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:
         return None
     top, bottom = rows[[0, -1]].tolist()
     left, right = np.flatnonzero(mask[top : bottom + 1].any(axis=0))[[0, -1]].tolist()
-    return Box(left, top, right, bottom)
+    return Box(x + left, y + top, x + right, y + bottom)
 
 
 def crop(mask: Mask, box: Box) -> Mask:

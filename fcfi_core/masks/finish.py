@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fcfi_core.clicks import Click
+from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import SettingsError
 from fcfi_core.masks.cleaning import clean
 from fcfi_core.masks.extent import Mask
@@ -41,16 +41,17 @@ class Finish:
         """Whether masks are left as they are."""
         return self.min_area == self.max_hole == 0
 
-    def applied(self, mask: Mask, keep: Iterable[Click] = ()) -> Mask:
-        """Return ``mask`` finished.
+    def applied(self, mask: Mask, keep: Iterable[Click] = (), within: Box | None = None) -> Mask:
+        """Return ``mask`` finished: a copy, or itself if there is nothing to do.
 
         Args:
             mask: (H, W) bool.
             keep: the clicks: the part under a positive one and the hole under a negative one stay.
+            within: a box that is known to hold all of the mask; None: it may be anywhere.
         """
         if self.changes_nothing:
             return mask
-        return clean(mask, keep=keep, min_area=self.min_area, max_hole=self.max_hole)
+        return clean(mask, keep=keep, min_area=self.min_area, max_hole=self.max_hole, within=within)
 
 
 USUAL = Finish()

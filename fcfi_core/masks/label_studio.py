@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core.allowance import checkpoint, reserved
+from fcfi_core.clicks import Box
 from fcfi_core.errors import DataError
 from fcfi_core.masks.extent import Mask, require_mask, require_size
 from fcfi_core.masks.runs import lengths, toggles
@@ -39,8 +40,12 @@ _BLOCKS_BETWEEN_LOOKS = 1 << 12
 _BLOCK_RUNS = 1 << 18  # runs packed at a time: bounds the memory for masks of noise
 
 
-def encode(mask: Mask) -> list[int]:
-    """Return the bytes (0..255, as JSON needs them) of ``mask`` (H, W) bool.
+def encode(mask: Mask, *, within: Box | None = None) -> list[int]:
+    """Return the bytes (0..255, as JSON needs them) of ``mask``.
+
+    Args:
+        mask: (H, W) bool.
+        within: a box that is known to hold all of it; None: it may be anywhere.
 
     Raises:
         DataError: for a mask above 2^30 pixels, whose samples the code cannot count.
@@ -52,7 +57,7 @@ def encode(mask: Mask) -> list[int]:
     samples = mask.size * _CHANNELS
     if samples > _MOST_SAMPLES:
         raise DataError(f"a mask of {mask.size} pixels is too large for Label Studio's code (below 2^30).")
-    runs = lengths(toggles(mask), mask.size) * _CHANNELS
+    runs = lengths(toggles(mask, within), mask.size) * _CHANNELS
     values = np.arange(runs.size) % 2 * _INSIDE
     if runs[0] == 0:
         runs, values = runs[1:], values[1:]

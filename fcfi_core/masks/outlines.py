@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.clicks import Box
 from fcfi_core.masks.changes import changes_down, framed
 from fcfi_core.masks.extent import Mask, box_of, crop
 
@@ -64,9 +65,14 @@ class Outline:
         return path
 
 
-def trace(mask: Mask) -> list[Outline]:
-    """Return the parts of ``mask`` (H, W) bool, largest first (equal ones in reading order)."""
-    box = box_of(mask)
+def trace(mask: Mask, within: Box | None = None) -> list[Outline]:
+    """Return the parts of ``mask`` (H, W) bool, largest first (equal ones in reading order).
+
+    Args:
+        mask: (H, W) bool.
+        within: a box that is known to hold all of it; None: it may be anywhere.
+    """
+    box = box_of(mask, within)
     if box is None:
         return []
     pixels = crop(mask, box).view(np.uint8)

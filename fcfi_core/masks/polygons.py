@@ -94,7 +94,12 @@ class Polygons:
 
 
 def to_polygons(
-    mask: Mask, tolerance: float = 1.0, max_points: int | None = 200, holes: Holes = "keep"
+    mask: Mask,
+    tolerance: float = 1.0,
+    max_points: int | None = 200,
+    holes: Holes = "keep",
+    *,
+    within: Box | None = None,
 ) -> Polygons:
     """Return the polygons of ``mask``.
 
@@ -109,6 +114,7 @@ def to_polygons(
         max_points: budget for all outlines together, at least 4; None for no limit.
         holes: "keep" them as rings of their own, "fill" them, or "bridge" them into the exterior (see
             :meth:`Polygon.bridged`).
+        within: a box that is known to hold all of the mask; None: it may be anywhere.
 
     Raises:
         DataError: if ``mask`` is no mask or an option is out of range.
@@ -119,8 +125,8 @@ def to_polygons(
     """
     mask = require_mask(mask)
     _require_options(tolerance, max_points, holes)
-    box = box_of(mask)
-    parts_found = trace(mask)
+    box = box_of(mask, within)
+    parts_found = trace(mask, box)
     rings = [(part, index, False) for index, part in enumerate(parts_found)]
     if holes != "fill":
         rings += [(hole, index, True) for index, part in enumerate(parts_found) for hole in part.holes]

@@ -11,24 +11,30 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.clicks import Box
 from fcfi_core.masks.changes import changes_across, changes_down, framed
 from fcfi_core.masks.extent import Mask, box_of, crop
 
 Toggles = NDArray[np.int64]
 
 
-def toggles(mask: Mask) -> Toggles:
-    """Return the toggles of ``mask`` (H, W) bool, read row by row; strictly increasing."""
-    box = box_of(mask)
+def toggles(mask: Mask, within: Box | None = None) -> Toggles:
+    """Return the toggles of ``mask`` (H, W) bool, read row by row; strictly increasing.
+
+    Args:
+        mask: (H, W) bool.
+        within: a box that is known to hold all of it; None: it may be anywhere.
+    """
+    box = box_of(mask, within)
     if box is None:
         return np.empty(0, np.int64)
     row, column = changes_across(framed(crop(mask, box).view(np.uint8)))
     return _placed(row - 1 + box.y1, column - 1 + box.x1, mask.shape[1])
 
 
-def toggles_by_column(mask: Mask) -> Toggles:
-    """Return the toggles of ``mask`` read column by column (flat index ``x * H + y``)."""
-    box = box_of(mask)
+def toggles_by_column(mask: Mask, within: Box | None = None) -> Toggles:
+    """Return the toggles of ``mask`` read column by column (flat index ``x * H + y``); see :func:`toggles`."""
+    box = box_of(mask, within)
     if box is None:
         return np.empty(0, np.int64)
     row, column = changes_down(framed(crop(mask, box).view(np.uint8)))
