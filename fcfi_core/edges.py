@@ -59,14 +59,15 @@ def sharpened(image: LoadedImage, frame: Frame, view: Map, threshold: float) -> 
     band = _band(view, threshold)
     if not band.any():
         return mask
-    squares, rest = _around(band, image.seen(frame), view)
+    squares_and_probability, rest = _around(band, image.seen(frame), view, _reach(frame))
     flat, samples, width = mask.reshape(-1), image.pixels.reshape(-1), mask.shape[1]
     limit = np.log(threshold / (1 - threshold))
     for y, x in frame.pixels_under(band, _CHUNK):
-        ((probability,),) = frame.sampled((view,), y, x)
-        doubtful = np.flatnonzero((probability > DOUBT) & (probability < 1 - DOUBT))
-        probability, y, x = probability.take(doubtful), y.take(doubtful), x.take(doubtful)
-        (*factors,), (*others, constant) = frame.sampled((squares, rest), y, x)
+        known = frame.sampled(squares_and_probability, y, x)
+        doubtful = np.flatnonzero((known[3] > DOUBT) & (known[3] < 1 - DOUBT))
+        *factors, probability = (channel.take(doubtful) for channel in known)
+        y, x = y.take(doubtful), x.take(doubtful)
+        *others, constant = frame.sampled(rest, y, x)
         places = y * width + x
         log_ratio = np.zeros_like(probability)
         for channel, (square, linear) in enumerate(zip(factors, others, strict=True)):
@@ -88,11 +89,18 @@ def _band(view: Map, threshold: float) -> NDArray[np.bool_]:
     return np.asarray(near & beside)
 
 
-def _around(band: NDArray[np.bool_], colours: Map, view: Map) -> tuple[Map, Map]:
-    """Return :func:`_log_ratio` at ``band`` and beside it, 0 elsewhere: what single pixels are sampled from.
+def _reach(frame: Frame) -> int:
+    """Return how many frame pixels from that under a pixel of the image lie those it is sampled from."""
+    enlarged = max(frame.height / frame.region.height, frame.width / frame.region.width)
+    return int(0.5 + 0.5 * enlarged) + 1
+
+
+def _around(band: NDArray[np.bool_], colours: Map, view: Map, reach: int) -> tuple[Map, Map]:
+    """Return :func:`_log_ratio` within ``reach`` of ``band``, 0 elsewhere.
 
     Returns:
-        (h, w, 3) float32 factors of the colours' squares; (h, w, 4) factors of the colours, and the constant.
+        (h, w, 4) float32: factors of the colours' squares, and ``view``; the same: factors of the colours,
+        and the constant.
     """
     rows, columns = np.flatnonzero(band.any(axis=1)), np.flatnonzero(band.any(axis=0))
     wide = RADIUS + 1
@@ -100,10 +108,12 @@ def _around(band: NDArray[np.bool_], colours: Map, view: Map) -> tuple[Map, Map]
         slice(max(rows[0] - wide, 0), rows[-1] + wide + 1),
         slice(max(columns[0] - wide, 0), columns[-1] + wide + 1),
     )
-    wanted = cv2.dilate(band[window].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    squares, rest = np.zeros((*view.shape, 3), np.float32), np.zeros((*view.shape, 4), np.float32)
+    kernel = np.ones((2 * reach + 1,) * 2, np.uint8)
+    wanted = cv2.dilate(band[window].astype(np.uint8), kernel) > 0
+    squares, rest = np.zeros((2, *view.shape, 4), np.float32)
+    squares[..., 3] = view
     found = _log_ratio(np.ascontiguousarray(colours[window]), np.ascontiguousarray(view[window]), wanted)
-    squares[window][wanted], rest[window][wanted, :3], rest[window][wanted, 3] = found
+    squares[window][wanted, :3], rest[window][wanted, :3], rest[window][wanted, 3] = found
     return squares, rest
 
 

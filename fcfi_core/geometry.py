@@ -111,10 +111,13 @@ class Frame:
         Returns:
             (height, width, 3) float32, 0..1.
         """
-        crop = image[self.region.slices]
         if self.align_corners:
-            return self._resized(crop.astype(np.float32) / np.float32(255))
-        return np.asarray(self._resized(crop), np.float32) / np.float32(255)
+            return self._resized(image[self.region.slices].astype(np.float32) / np.float32(255))
+        return np.asarray(self.shown(image), np.float32) / np.float32(255)
+
+    def shown(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return :meth:`apply` of a frame of the product's convention in whole grey levels, 0..255."""
+        return self._resized(image[self.region.slices])
 
     @property
     def is_coarse(self) -> bool:
@@ -124,21 +127,21 @@ class Frame:
         shrinks = min(region.height / self.height, region.width / self.width)
         return not self.align_corners and shrinks >= COARSE and not any(edge % REDUCTION for edge in edges)
 
-    def apply_reduced(self, reduced: NDArray[np.uint8]) -> Map:
+    def shown_reduced(self, reduced: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the view of a :attr:`is_coarse` frame from a reduced copy of the image.
 
-        A grey level or two from :meth:`apply` (more along the hardest edges), at a small part of its cost.
+        A grey level or two from :meth:`shown` (more along the hardest edges), at a small part of its cost.
 
         Args:
             reduced: (H // 4, W // 4, 3) uint8, each pixel the mean of 4 x 4 of the image.
 
         Returns:
-            (height, width, 3) float32, 0..1.
+            (height, width, 3) uint8.
         """
         rows, columns = (
             slice(part.start // REDUCTION, part.stop // REDUCTION) for part in self.region.slices
         )
-        return np.asarray(self._resized(reduced[rows, columns]), np.float32) / np.float32(255)
+        return self._resized(reduced[rows, columns])
 
     def apply_clicks(self, clicks: Sequence[Click]) -> list[tuple[float, float]]:
         """Return the (row, column) of each click in network pixels, fractional."""
@@ -182,31 +185,25 @@ class Frame:
         """
         return sample(view, *self._grid(view, part or self.region))
 
-    def sampled(
-        self, views: Sequence[Map], rows: NDArray[np.intp], columns: NDArray[np.intp]
-    ) -> tuple[tuple[Map, ...], ...]:
-        """Return ``views`` at single pixels of the image, bilinear to 1/32 of a frame pixel.
+    def sampled(self, view: Map, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> tuple[Map, ...]:
+        """Return the channels of ``view`` at single pixels of the image, (N,) float32 each.
+
+        Bilinear to 1/32 of a frame pixel.
 
         Args:
-            views: (h, w) or (h, w, c) float32 each, all of one size, c at most 4: this frame's content at any
-                network size.
+            view: (h, w, c) float32, c at most 4: this frame's content at any network size.
             rows, columns: (N,) pixels of the image; must lie inside the frame's region.
-
-        Returns:
-            Of each view its channels, (N,) float32 each.
         """
+        if not len(rows):
+            return tuple(np.zeros((view.shape[2], 0), np.float32))
         # As many rows as needed of a picture: OpenCV's sides are limited.
         grid = np.zeros((2, -(-len(rows) // _STRIP), _STRIP), np.float32)
-        for places, axis, size, on_grid in zip(
-            (rows, columns), self._axes(), views[0].shape, grid, strict=False
-        ):
+        for places, axis, size, on_grid in zip((rows, columns), self._axes(), view.shape, grid, strict=False):
             along = axis.within(np.arange(axis.end), size).astype(np.float32)
             along.take(places, out=on_grid.reshape(-1)[: len(rows)])
-        if not len(rows):
-            return tuple((grid[0].ravel(),) * (1 if view.ndim == 2 else view.shape[2]) for view in views)
         down, across = grid
-        found = (cv2.split(cv2.remap(view, across, down, cv2.INTER_LINEAR)) for view in views)
-        return tuple(tuple(one.reshape(-1)[: len(rows)] for one in channels) for channels in found)
+        found = cv2.split(cv2.remap(view, across, down, cv2.INTER_LINEAR))
+        return tuple(np.asarray(channel, np.float32).reshape(-1)[: len(rows)] for channel in found)
 
     def pixels_under(
         self, marked: NDArray[np.bool_], most: int

@@ -112,9 +112,16 @@ class LoadedImage:
     def seen(self, frame: Frame) -> Map:
         """Return what ``frame`` shows of the picture, (frame.height, frame.width, 3) float32, 0..1.
 
-        A coarse frame is served from :attr:`quarter`, which is reduced once for all of them.
+        A coarse frame is served from :attr:`quarter`, which is reduced once for all of them. The newest view
+        is kept: the network and the edges ask for the same, click after click.
         """
-        return frame.apply_reduced(self.quarter) if frame.is_coarse else frame.apply(self.pixels)
+        if frame.align_corners:
+            return frame.apply(self.pixels)
+        known, view = self.__dict__.get("_newest", (None, None))
+        if known != frame:
+            view = frame.shown_reduced(self.quarter) if frame.is_coarse else frame.shown(self.pixels)
+            self.__dict__["_newest"] = frame, view
+        return np.asarray(view, np.float32) / np.float32(255)
 
 
 Source = (

@@ -57,7 +57,9 @@ def _words(framed: NDArray[np.uint8]) -> NDArray[Any]:
 
 def _places(words: NDArray[Any], others: NDArray[Any]) -> tuple[Indices, Indices]:
     """Return rows and columns of the bytes in which the two differ."""
-    hit = np.flatnonzero(words != others)  # of all words in a row: in two dimensions it takes ten times as long
+    hit = np.flatnonzero(
+        words != others
+    )  # of all words in a row: in two dimensions it takes ten times as long
     changed = words.reshape(-1)[hit] ^ others.reshape(-1)[hit]
     which = np.flatnonzero(changed.astype(_LITTLE).view(np.uint8))
     row, word = np.divmod(hit[which // _WORD], words.shape[1])

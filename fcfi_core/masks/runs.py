@@ -33,7 +33,7 @@ def toggles(mask: Mask, within: Box | None = None) -> Toggles:
 
 
 def toggles_by_column(mask: Mask, within: Box | None = None) -> Toggles:
-    """Return the toggles of ``mask`` read column by column (flat index ``x * H + y``); see :func:`toggles`."""
+    """Return the toggles of ``mask`` read column by column (flat index ``x * H + y``), likewise."""
     box = box_of(mask, within)
     if box is None:
         return np.empty(0, np.int64)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fcfi_core.edges import DOUBT, sharpened
+from fcfi_core.edges import DOUBT, RADIUS, STRONGEST, VARIANCE, _band, sharpened
 from fcfi_core.geometry import Frame
 from fcfi_core.images import load
 from fcfi_core.predictor import Predictor
@@ -65,6 +65,59 @@ def test_only_doubtful_pixels_change_sides(seed, threshold):
     changed = sharpened(load(pixels), seen, view, threshold) != seen.above(view, threshold)
     probability = seen.paste(view)[changed]
     assert ((probability > DOUBT - 1e-2) & (probability < 1 - DOUBT + 1e-2)).all()
+
+
+def plainly(image, seen, view, threshold):
+    """The mask by the formula, at every pixel of the photo."""
+    window, grey = (2 * RADIUS + 1,) * 2, np.float32(255)
+
+    def mean(values):
+        return cv2.boxFilter(values, -1, window, borderType=cv2.BORDER_REFLECT)
+
+    def statistics(weights):
+        total = mean(weights)[..., None] + np.float32(1e-6)
+        average = mean(colours * weights[..., None]) / total
+        variance = mean(colours * weights[..., None] * colours) / total - average**2
+        return average, np.maximum(variance, 0) + np.float32(VARIANCE)
+
+    colours = seen.apply(image.pixels)
+    (mean_in, in_), (mean_out, out) = statistics(view), statistics(1 - view)
+    constant = 0.5 * np.log(out / in_) + 0.5 * mean_out**2 / out - 0.5 * mean_in**2 / in_
+    maps = (0.5 / out - 0.5 / in_, mean_in / in_ - mean_out / out, constant.sum(axis=2), view)
+    down, across = np.indices((image.height, image.width), np.float64)
+    region = seen.region
+    down = (down - region.top + 0.5) * (seen.height / region.height) - 0.5
+    across = (across - region.left + 0.5) * (seen.width / region.width) - 0.5
+    places = (
+        np.clip(position, 0, size - 1).astype(np.float32)
+        for position, size in zip((across, down), (seen.width, seen.height), strict=True)
+    )
+    columns, rows = places
+    squares, linear, constant, probability = (cv2.remap(one, columns, rows, cv2.INTER_LINEAR) for one in maps)
+    pixels = image.pixels.astype(np.float32) / grey
+    ratio = ((squares * pixels + linear) * pixels).sum(axis=2) + constant
+    evidence = np.log(probability / (1 - probability)) + np.clip(ratio, -STRONGEST, STRONGEST)
+    near = np.zeros((image.height, image.width), bool)
+    for y, x in seen.pixels_under(_band(view, threshold), 1000):
+        near[y, x] = True
+    near &= (probability > DOUBT) & (probability < 1 - DOUBT)
+    return np.where(near, evidence > np.log(threshold / (1 - threshold)), seen.above(view, threshold))
+
+
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from(((0, 239, 0, 319), (16, 215, 40, 299), (100, 121, 120, 149))),
+    st.sampled_from((0.3, 0.49, 0.5)),
+)
+@settings(deadline=None, max_examples=30)
+def test_the_mask_is_that_of_the_formula(seed, edges, threshold):
+    random = np.random.default_rng(seed)
+    seen = Frame.of(Region(*edges), (240, 320), target=64)
+    view = cv2.GaussianBlur(random.random(seen.size).astype(np.float32), (0, 0), 3)
+    view = np.clip((view - view.mean()) * 9 + 0.5, 1e-3, 1 - 1e-3).astype(np.float32)
+    rough = random.integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    image = load(cv2.resize(rough, (320, 240), interpolation=cv2.INTER_CUBIC))
+    assert np.array_equal(sharpened(image, seen, view, threshold), plainly(image, seen, view, threshold))
 
 
 def test_a_part_of_a_photo_is_sharpened_where_it_lies():

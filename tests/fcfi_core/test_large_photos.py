@@ -34,7 +34,8 @@ def frame_of(region, size=(2004, 3000), target=320):
 def test_the_reduced_copy_shows_the_same_but_for_two_grey_levels(photo, region):
     frame = frame_of(region)
     assert frame.is_coarse
-    difference = np.abs(frame.apply_reduced(photo.quarter) - frame.apply(photo.pixels))
+    difference = np.abs(photo.seen(frame) - frame.apply(photo.pixels))
+    assert np.array_equal(photo.seen(frame), frame.shown_reduced(photo.quarter) / np.float32(255))
     assert np.quantile(difference, 0.995) <= 2.5 / 255
     assert difference.max() <= 24 / 255  # along the disk, an edge harder than any lens draws
     assert difference.mean() < 0.5 / 255
@@ -72,3 +73,17 @@ def test_the_copy_is_the_mean_of_blocks_and_cannot_be_changed(photo):
 
 def test_small_photos_have_a_copy_too():
     assert images.load(np.zeros((9, 10, 3), np.uint8)).quarter.shape == (2, 2, 3)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_a_kept_view_is_that_of_its_frame(photo, align_corners):
+    frames = [
+        Frame.of(region, (2004, 3000), target=target, multiple=16, align_corners=align_corners)
+        for region, target in ((Region.whole(2004, 3000), 320), (Region(10, 700, 20, 900), 320))
+    ]
+    for frame in (frames[0], frames[0], frames[1], frames[0]):
+        expected = frame.apply(photo.pixels)
+        if frame.is_coarse:
+            expected = frame.shown_reduced(photo.quarter) / np.float32(255)
+        assert np.array_equal(photo.seen(frame), expected)
+        photo.seen(frame)[:] = 0  # what is given away may be changed
