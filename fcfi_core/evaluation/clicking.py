@@ -16,8 +16,9 @@ from fcfi_core.datasets.samples import ChosenPhoto, Sample
 from fcfi_core.errors import FcfiError
 from fcfi_core.evaluation.benchmark import Rules, Segmenter, SegmentFunction, Trace, trace
 from fcfi_core.evaluation.clicker import BoolMask
-from fcfi_core.evaluation.panoptic import Overlaid, PanopticQuality, compared
+from fcfi_core.evaluation.panoptic import PanopticQuality, compared
 from fcfi_core.masks import coco
+from fcfi_core.masks.partition import Overlaid
 
 Contestants = Mapping[str, Segmenter | SegmentFunction]
 """Segmenters by name, the one that was asked about first."""
@@ -85,4 +86,4 @@ class _Layers:
 
     @property
     def quality(self) -> PanopticQuality:
-        return compared(self._found.segments, self._truth.segments, self._ignore)
+        return compared(self._found.numbers, self._truth.numbers, self._ignore)

@@ -10,7 +10,8 @@ PQ = SQ * RQ: the mean IoU of the pairs, and their F1 score. Ignored pixels coun
 evaluation counts its unlabelled ones: they are taken out of a segment when the union is formed, and a
 segment that lies in them by more than half is no mistake. Pixels of the background do count.
 
-Segments do not overlap. Where masks do, the smaller one lies in front (:class:`Overlaid`).
+Segments do not overlap. Where masks do, the smaller one lies in front
+(:class:`fcfi_core.masks.partition.Overlaid`).
 """
 
 from __future__ import annotations
@@ -68,31 +69,6 @@ class PanopticQuality:
         """Recognition quality: the F1 score of the pairs, 0..1; NaN without segments and objects."""
         weight = self.pairs + _HALF * (self.wrong + self.missed)
         return self.pairs / weight if weight else float("nan")
-
-
-class Overlaid:
-    """Masks laid over each other one by one, the smaller in front; of equally large ones the first.
-
-    Args:
-        shape: (height, width) of the masks.
-    """
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.segments: Segments = np.zeros(shape, np.int32)
-        self._areas = [np.inf]
-
-    def add(self, mask: BoolMask) -> None:
-        """Add ``mask`` (H, W) bool as the next number.
-
-        Raises:
-            DataError: if it is of another size.
-        """
-        if mask.shape != self.segments.shape:
-            raise DataError(f"a mask of {mask.shape} among {self.segments.shape}; give masks of one size.")
-        area = float(np.count_nonzero(mask))
-        covered = mask & (np.array(self._areas)[self.segments] > area)
-        self.segments[covered] = len(self._areas)
-        self._areas.append(area)
 
 
 def compared(prediction: Segments, truth: Segments, ignore: BoolMask | None = None) -> PanopticQuality:

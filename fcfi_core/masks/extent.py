@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,7 @@ from fcfi_core.clicks import Box
 from fcfi_core.errors import DataError
 
 Mask = NDArray[np.bool_]
+Kind = TypeVar("Kind", bound=np.generic)
 
 
 def require_mask(mask: Mask) -> Mask:
@@ -46,8 +49,8 @@ def box_of(mask: Mask, within: Box | None = None) -> Box | None:
     return Box(x + left, y + top, x + right, y + bottom)
 
 
-def crop(mask: Mask, box: Box) -> Mask:
-    """Return the view of ``mask`` (rows ``box.y1..y2``, columns ``box.x1..x2``)."""
+def crop(mask: NDArray[Kind], box: Box) -> NDArray[Kind]:
+    """Return the view of a mask, or of another map: rows ``box.y1..y2``, columns ``box.x1..x2``."""
     return mask[box.y1 : box.y2 + 1, box.x1 : box.x2 + 1]
 
 

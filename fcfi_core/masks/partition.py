@@ -1,4 +1,7 @@
-"""Masks of one image that may not overlap: each pixel belongs to one object at most."""
+"""Masks of one image that may not overlap: each pixel belongs to one object at most.
+
+Where nothing better is known the smaller object lies in front, and of equally large ones the first.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core.clicks import Box, Click
+from fcfi_core.errors import DataError
 from fcfi_core.masks.extent import Mask, box_of, crop
 
 Likelihood = Callable[[int, Box], NDArray[np.float32]]
@@ -18,8 +22,7 @@ Likelihood = Callable[[int, Box], NDArray[np.float32]]
 def partition(masks: Sequence[Mask], likelihood: Likelihood) -> tuple[Mask, ...]:
     """Return ``masks`` without overlaps: a disputed pixel goes to the likeliest object.
 
-    At equal likelihood it goes to the smaller object, which lies in front as a rule, and of equally large
-    ones to the first.
+    At equal likelihood it goes to the object in front.
 
     Args:
         masks: (H, W) bool each, of one size.
@@ -88,6 +91,36 @@ def beside(mask: Mask, finished: Iterable[Mask], clicks: Iterable[Click] = ()) -
     cut = np.zeros_like(mask)
     crop(cut, box)[:] = left
     return cut
+
+
+class Overlaid:
+    """Masks laid over each other one by one, as numbers of objects.
+
+    Args:
+        shape: (height, width) of the masks.
+
+    Attributes:
+        numbers: (height, width) int32, 0 where there is no object, 1..n in the order they were added.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.numbers: NDArray[np.int32] = np.zeros(shape, np.int32)
+        self._areas = [np.inf]
+
+    def add(self, mask: Mask | None) -> None:
+        """Add ``mask`` (H, W) bool as the next number; None: the number of an object without a mask.
+
+        Raises:
+            DataError: if it is of another size.
+        """
+        if mask is not None and mask.shape != self.numbers.shape:
+            raise DataError(f"a mask of {mask.shape} among {self.numbers.shape}; give masks of one size.")
+        box = None if mask is None else box_of(mask)
+        area = 0 if mask is None else int(np.count_nonzero(mask))
+        if mask is not None and box is not None:
+            part = crop(self.numbers, box)
+            part[crop(mask, box) & (np.array(self._areas)[part] > area)] = len(self._areas)
+        self._areas.append(area)
 
 
 def _shared(one: Box | None, other: Box | None) -> Box | None:

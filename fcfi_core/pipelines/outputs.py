@@ -19,6 +19,7 @@ from PIL import Image
 
 from fcfi_core.datasets.coco import decode_segmentation
 from fcfi_core.masks import box_of
+from fcfi_core.masks.partition import Overlaid
 from fcfi_core.outputs import replaced, write
 from fcfi_core.pipelines.journal import Journal
 from fcfi_core.pipelines.prompts import PromptSource
@@ -133,13 +134,11 @@ def write_panoptic(journal: Journal, source: PromptSource, folder: Path) -> None
 
 def _ids(entry: dict[str, Any], depth: type[np.unsignedinteger[Any]]) -> NDArray[Any]:
     """Return (H, W) object numbers, 1..n in the order of the source; the smaller object lies in front."""
-    ids = np.zeros((entry["height"], entry["width"]), depth)
-    numbered = [
-        (one["area"], number, one) for number, one in enumerate(entry["objects"], 1) if "error" not in one
-    ]
-    for _, number, one in sorted(numbered, key=lambda item: (-item[0], item[1])):
-        ids[decode_segmentation(one["segmentation"], *ids.shape)] = number
-    return ids
+    size = entry["height"], entry["width"]
+    overlaid = Overlaid(size)
+    for one in entry["objects"]:
+        overlaid.add(None if "error" in one else decode_segmentation(one["segmentation"], *size))
+    return overlaid.numbers.astype(depth)
 
 
 def mask_names(image_names: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcfi_core.errors import DataError
-from fcfi_core.evaluation.panoptic import Overlaid, PanopticQuality, compared
+from fcfi_core.evaluation.panoptic import PanopticQuality, compared
 
 
 def ids(*rows: str) -> np.ndarray:
@@ -85,23 +85,6 @@ def test_the_definition(seed: int, with_void: bool) -> None:
     assert (found.pairs, found.wrong, found.missed) == (expected.pairs, expected.wrong, expected.missed)
 
 
-def overlaid(*masks: np.ndarray) -> list[list[int]]:
-    found = Overlaid(masks[0].shape)
-    for mask in masks:
-        found.add(mask)
-    return found.segments.tolist()
-
-
-def test_the_smaller_mask_lies_in_front() -> None:
-    large, small = np.ones((1, 4), bool), np.array([[False, True, True, False]])
-    assert overlaid(large, small) == [[1, 2, 2, 1]]
-    assert overlaid(small, large) == [[2, 1, 1, 2]]
-    assert overlaid(large, large) == [[1, 1, 1, 1]]
-    assert overlaid(small, ~large, large) == [[3, 1, 1, 3]]
-
-
 def test_masks_of_other_sizes_are_refused() -> None:
-    with pytest.raises(DataError, match="one size"):
-        overlaid(np.ones((1, 2), bool), np.ones((2, 2), bool))
     with pytest.raises(DataError, match="one size"):
         compared(ids("1"), ids("11"))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fcfi_core.clicks import Click
+from fcfi_core.errors import DataError
 from fcfi_core.masks.extent import crop
-from fcfi_core.masks.partition import beside, partition
+from fcfi_core.masks.partition import Overlaid, beside, partition
 from fcfi_core.predictor import Predictor
 from fcfi_core.results import exclusive
 
@@ -88,3 +90,40 @@ def test_of_two_disputed_parts_the_clicked_one_stays():
     found = beside(mask, [other], [Click(33, 13), Click(21, 3, False)])
     assert not found[2:5, 20:].any()
     assert found[12:16, 30:36].all()
+
+
+def overlaid(*masks: np.ndarray) -> list[list[int]]:
+    found = Overlaid(masks[0].shape)
+    for mask in masks:
+        found.add(mask)
+    return found.numbers.tolist()
+
+
+def test_the_smaller_mask_lies_in_front() -> None:
+    large, small = np.ones((1, 4), bool), np.array([[False, True, True, False]])
+    assert overlaid(large, small) == [[1, 2, 2, 1]]
+    assert overlaid(small, large) == [[2, 1, 1, 2]]
+    assert overlaid(large, large) == [[1, 1, 1, 1]]
+    assert overlaid(small, ~large, large) == [[3, 1, 1, 3]]
+
+
+def test_an_object_without_a_mask_takes_a_number() -> None:
+    found = Overlaid((1, 2))
+    for mask in (None, np.array([[True, False]]), np.zeros((1, 2), bool), np.array([[False, True]])):
+        found.add(mask)
+    assert found.numbers.tolist() == [[2, 4]]
+
+
+def test_masks_of_another_size_are_not_laid_over() -> None:
+    with pytest.raises(DataError, match="one size"):
+        overlaid(np.ones((1, 2), bool), np.ones((2, 2), bool))
+
+
+@given(arrays(np.bool_, (4, 6, 7)))
+def test_the_smallest_lies_on_top_as_a_painter_would_do_it(masks):
+    found, painted = Overlaid((6, 7)), np.zeros((6, 7), int)
+    for mask in masks:
+        found.add(mask)
+    for number in sorted(range(4), key=lambda number: (masks[number].sum(), number), reverse=True):
+        painted[masks[number]] = number + 1
+    assert np.array_equal(found.numbers, painted)
