@@ -2,8 +2,9 @@
 
 A click on a cup may mean the cup, its handle or the whole table. The first pass of the network sees the whole
 image and answers at one scale; looks at half and at a quarter of the image around the click answer at others.
-Each look is a pass of its own with nothing known before, and keeps the part under the click alone. The
-answers are ordered by size, the largest first, and of nearly equal ones only one stays.
+Each look is a pass of its own with nothing known before, and keeps the part under the click alone. A network
+that knows other answers by itself gives those instead of the look at half. The answers are ordered by size,
+the largest first, and of nearly equal ones only one stays.
 
 A positive click on nearly the same place as the first one asks for the next smaller answer, round and round
 (:meth:`fcfi_core.prompt.Prompt.repetitions`). So a choice is made of clicks like everything else: it works
@@ -23,6 +24,9 @@ from fcfi_core.rules import State
 
 SHARES = (0.5, 0.25)
 """Sides of the further looks, as shares of the image's sides."""
+
+SMALL = (0.25,)
+"""... where the network has answers of its own: those see a small part no larger than the first pass did."""
 
 SAME = 0.9
 """Intersection over union from which two answers count as one."""

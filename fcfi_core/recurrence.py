@@ -20,6 +20,7 @@ No state follows from it, so the clicks after it, and undo, are what they would 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -171,8 +172,9 @@ class Recurrence:
         engine = self.model.engine
         if isinstance(engine, SeveralAnswers) and engine.other_answers:
             others = self._other_answers(engine, image, asked, watch)
+            others += self._further_looks(image, asked, watch, candidates.SMALL)
         else:
-            others = self._further_looks(image, asked, watch)
+            others = self._further_looks(image, asked, watch, candidates.SHARES)
         click, threshold = asked.clicks[-1], self.protocol.mask_threshold
         seen = [given, *(candidates.part_under(state, click, threshold) for state in others)]
         order = candidates.distinct(seen, threshold)
@@ -199,11 +201,13 @@ class Recurrence:
             states.append(self.rules.kept(size, seen, zoomed, probability, probability, probability))
         return states
 
-    def _further_looks(self, image: LoadedImage, asked: Prompt, watch: Stopwatch) -> list[State]:
+    def _further_looks(
+        self, image: LoadedImage, asked: Prompt, watch: Stopwatch, shares: Sequence[float]
+    ) -> list[State]:
         """Return what the network answers to looks at parts of the image around the click."""
         size, states = (image.height, image.width), []
         first = self.rules.first_region(size, asked.clicks)
-        for share in candidates.SHARES:
+        for share in shares:
             region = Region.around(
                 asked.clicks[-1], round(first.height * share), round(first.width * share), size
             )

@@ -116,7 +116,7 @@ class Several(Scales):
         return logits
 
 
-def test_a_network_that_knows_other_answers_needs_no_further_look(colour_model, nested):
+def test_a_network_that_knows_other_answers_looks_again_at_small_things_alone(colour_model, nested):
     from dataclasses import replace
 
     engine = Several()
@@ -125,12 +125,14 @@ def test_a_network_that_knows_other_answers_needs_no_further_look(colour_model, 
     first = session.click(80, 60)
     looked = engine.encoded
     areas = [int(answer.mask.sum()) for answer in first.candidates]
-    assert len(areas) == 3
+    assert len(areas) == 4
     assert areas == sorted(areas, reverse=True)
     assert np.array_equal(first.candidates[1].mask, first.mask)
     assert not first.candidates[2].mask[:20, :20].any()
+    assert areas[3] == pytest.approx(areas[1] / 16, rel=0.2), "the middle half of a quarter of the image"
+    assert engine.encoded == looked + 1
     assert np.array_equal(session.click(80, 60).mask, first.candidates[2].mask)
-    assert engine.encoded == looked
+    assert engine.encoded == looked + 1
 
 
 def test_three_looks_give_three_answers(scales, nested):
