@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +19,9 @@ from fcfi_core.prompt import Prompt
 
 FORMAT = 1
 """Of the lines; one of another format is not read."""
+
+_LARGEST = 2**53
+"""Of all numbers in a line: those up to it are the same as whole numbers and with a point."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Entry:
                 **{**fields, "seconds": tuple(entry.seconds), "milliseconds": tuple(entry.milliseconds)}
             )
             entry.require_sound()
-        except (ValueError, TypeError, RecursionError, FcfiError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError, FcfiError) as error:
             raise DataError(f"not a line of a click log: {error}") from None
         return entry
 
@@ -96,13 +98,14 @@ class Entry:
         counts = self.width, self.height, self.answers, self.taken_back, self.area
         if not all(isinstance(text, str) for text in texts):
             raise DataError("a text is something else")
-        if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+        # Compared, not asked whether it is finite: a whole number in JSON may have any number of digits.
+        if not all(isinstance(number, int | float) and abs(number) <= _LARGEST for number in numbers):
             raise DataError("a number is something else")
-        if not all(type(number) is int and number >= 0 for number in counts):
+        if not all(type(number) is int and 0 <= number <= _LARGEST for number in counts):
             raise DataError("a count is something else")
         if not {"name", "version", "digest"} <= self.model.keys():
             raise DataError("the model has no name, version or digest")
-        datetime.fromisoformat(self.time)
+        datetime.fromisoformat(self.time).timestamp()  # some that can be written are no time here
         self.finished_by()
         asked = self.asked()
         if not len(asked.clicks) == len(self.seconds) == len(self.milliseconds):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import reprlib
 import zlib
 from collections.abc import Mapping
@@ -121,4 +120,4 @@ def _read_colours(colours: object) -> Colours:
 
 
 def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _FULL

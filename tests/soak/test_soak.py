@@ -3,7 +3,8 @@
 Run by ``make soak``; ``SOAK_ANNOTATORS``, ``SOAK_OBJECTS``, ``SOAK_CLICKS`` and ``SOAK_KILLS`` choose how
 much (10,240 clicks if nothing is chosen), ``SOAK_SEED`` which. Every mask is compared with that of a replay
 in a process of its own, with the same number of threads. Figures are printed (``-s``) and stand in
-docs/security.md.
+docs/security.md. ``SOAK_FOLDER`` keeps each answer as it comes: the same verb with the same folder and choice
+goes on after an interruption, with the objects that were not finished.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import http.client
 import io
 import json
 import os
+import pathlib
 import queue
 import random
 import signal
@@ -127,12 +129,51 @@ class Server:
 
 
 @pytest.fixture
-def server(site, tmp_path):
+def folder(tmp_path):
+    """Where pictures, logs and the journal lie: one that stays if ``SOAK_FOLDER`` names it."""
+    chosen = pathlib.Path(os.environ.get("SOAK_FOLDER") or tmp_path)
+    chosen.mkdir(parents=True, exist_ok=True)
+    return chosen
+
+
+class Journal:
+    """The answers of finished objects, and each new one as it comes; one of another choice is refused."""
+
+    def __init__(self, folder):
+        choice = {"annotators": ANNOTATORS, "objects": OBJECTS, "clicks": CLICKS, "seed": SEED}
+        path, objects = folder / "answers.jsonl", {}
+        head, *lines = path.read_text().splitlines() if path.exists() else [json.dumps(choice)]
+        assert json.loads(head) == choice, f"{path} is of another choice: {head}"
+        for line in lines:
+            if line.endswith("}"):  # the last one may be cut
+                answer = json.loads(line)
+                objects.setdefault((answer["annotator"], answer["turn"]), []).append(answer)
+        self.finished = {key: answers for key, answers in objects.items() if len(answers) == CLICKS}
+        kept = [json.dumps(answer) for answers in self.finished.values() for answer in answers]
+        self.file, self.lock = path.open("w"), threading.Lock()
+        self.file.write("\n".join([json.dumps(choice), *kept, ""]))
+        self.file.flush()
+
+    def add(self, answer):
+        with self.lock:
+            self.file.write(json.dumps(answer) + "\n")
+            self.file.flush()
+
+
+@pytest.fixture
+def journal(folder):
+    one = Journal(folder)
+    yield one
+    one.file.close()
+
+
+@pytest.fixture
+def server(site, folder):
     for picture, size in enumerate(SIZES):
         content = scene(picture, *size)
-        (tmp_path / f"{picture}.jpg").write_bytes(content)
+        (folder / f"{picture}.jpg").write_bytes(content)
         site.answers[f"/data/upload/1/{picture}.jpg"] = (200, {"ETag": f'"{picture}"'}, content)
-    one = Server(site.url, tmp_path)
+    one = Server(site.url, folder)
     yield one
     one.kill()
 
@@ -154,6 +195,9 @@ class Replay:
         self.writer = threading.Thread(target=self._write)
         self.writer.start()
 
+    def ask(self, answer):
+        self.asked.put((answer["picture"], answer["prompt"], answer["digest"]))
+
     def _write(self):
         with self.child.stdin:
             while (one := self.asked.get()) is not None:
@@ -168,8 +212,11 @@ class Replay:
 
 
 @pytest.fixture
-def replay(tmp_path, server):
-    one = Replay(tmp_path)
+def replay(folder, server, journal):
+    one = Replay(folder)
+    for answers in journal.finished.values():
+        for answer in answers:
+            one.ask(answer)
     yield one
     one.asked.put(None)
     one.child.kill()
@@ -180,8 +227,8 @@ def replay(tmp_path, server):
 class Annotator:
     """Clicks as the editor does, each request on a connection of its own; comes back after a kill."""
 
-    def __init__(self, server, replay, number):
-        self.server, self.replay, self.number = server, replay, number
+    def __init__(self, server, replay, journal, number):
+        self.server, self.replay, self.journal, self.number = server, replay, journal, number
         self.source = random.Random(1000 * SEED + number)
         self.seconds, self.again, self.busy = [], 0, 0
 
@@ -189,11 +236,14 @@ class Annotator:
         for turn in range(OBJECTS):
             picture = (self.number + turn) % len(SIZES)
             width, height = SIZES[picture]
+            finished = self.journal.finished.get((self.number, turn), [])
+            self.seconds += [answer["seconds"] for answer in finished]
             clicks = []
             for number in range(CLICKS):
                 positive = number == 0 or self.source.random() < 0.6
                 clicks.append((self.source.randrange(width), self.source.randrange(height), positive))
-                self.ask(picture, clicks, turn)
+                if not finished:
+                    self.ask(picture, clicks, turn)
                 if number % 3 == 2:  # undo, and another click instead
                     clicks.pop()
         return self
@@ -235,16 +285,20 @@ class Annotator:
             except (OSError, http.client.HTTPException):
                 self.again += 1
                 time.sleep(0.3)
-        self.seconds.append(time.perf_counter() - began)
+        seconds = time.perf_counter() - began
         assert status == 200, answer
         regions = json.loads(answer)["results"][0]["result"]
         mask = np.zeros((height, width), bool)
         if regions:
             mask = code.decode(regions[0]["value"]["rle"], width, height)
-        self.replay.asked.put((picture, tuple(clicks), hashlib.sha256(mask.tobytes()).hexdigest()))
+        answer = {"annotator": self.number, "turn": turn, "picture": picture, "prompt": list(clicks)}
+        answer |= {"digest": hashlib.sha256(mask.tobytes()).hexdigest(), "seconds": seconds}
+        self.seconds.append(seconds)
+        self.journal.add(answer)
+        self.replay.ask(answer)
 
 
-def test_a_team_at_work(server, replay):
+def test_a_team_at_work(server, replay, journal, folder):
     over, states, moments = threading.Event(), [], random.Random(SEED)
 
     def disturb():
@@ -253,8 +307,12 @@ def test_a_team_at_work(server, replay):
                 return
             server.kill()
             server.start()
-        while not over.wait(2):
+        while True:
             states.append(server.state())
+            with (folder / "states.csv").open("a") as file:
+                print(*states[-1], sep=",", file=file)
+            if over.wait(2):
+                return
 
     disturber = threading.Thread(target=disturb)
     disturber.start()
@@ -262,7 +320,7 @@ def test_a_team_at_work(server, replay):
     try:
         with ThreadPoolExecutor(ANNOTATORS) as pool:
             annotators = list(
-                pool.map(lambda number: Annotator(server, replay, number).work(), range(ANNOTATORS))
+                pool.map(lambda number: Annotator(server, replay, journal, number).work(), range(ANNOTATORS))
             )
     finally:
         over.set()
@@ -280,6 +338,7 @@ def test_a_team_at_work(server, replay):
         f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms; "
         f"{processor:.0f} s of processor time, {1000 * processor / len(same):.0f} ms a click"
     )
+    assert states, "too short: all was asked before the last kill"
     growth = {}
     for name, values in zip(("MB", "threads", "files"), zip(*states, strict=True), strict=True):
         eighths = [part for part in np.array_split(values, 8) if len(part)]

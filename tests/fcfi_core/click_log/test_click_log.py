@@ -20,6 +20,7 @@ from fcfi_core import Click, Predictor
 from fcfi_core.click_log import ClickLog, Entry, mask_digest, read
 from fcfi_core.click_log.file import append, older
 from fcfi_core.errors import DataError, SettingsError
+from fcfi_core.evaluation.click_logs import habits, joined
 from fcfi_core.masks.finish import USUAL, Finish
 from fcfi_core.prompt import Prompt
 
@@ -237,7 +238,10 @@ def test_damaged_lines_are_counted_and_the_older_file_is_read_first(ask, log):
         read(log.path.with_name("missing"))
 
 
-BROKEN = st.sampled_from([None, "x", -1, 1e400, [], {}, [[]], True, "9" * 30, {"clicks": [{}]}])
+BROKEN = st.sampled_from(
+    [None, "x", -1, 1e400, 10**400, -(10**400), [10**400], [], {}, [[]], True, "9" * 30, {"clicks": [{}]},
+     "0001-01-01", "9999-12-31T23:59:59-23:59"]
+)  # fmt: skip
 
 
 @given(st.dictionaries(st.sampled_from([*Entry.__dataclass_fields__, "format", "more"]), BROKEN, min_size=1))
@@ -260,6 +264,7 @@ def test_any_damage_to_a_line_is_a_data_error_or_a_sound_entry(damage):
         return
     assert entry.asked().clicks == (Click(1, 1),) or not entry.asked().clicks
     entry.finished_by()
+    assert habits(joined([entry, entry]))
 
 
 def test_lines_are_written_where_the_system_knows_no_locks(tmp_path, monkeypatch):

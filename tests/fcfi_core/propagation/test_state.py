@@ -93,6 +93,9 @@ OLD = {
         ({"box": [0, 0, float("inf"), 0]}, "no mask"),
         ({"colours": [1]}, "no colours"),
         ({"colours": [[float("nan")] * 16] * 3}, "no colours"),
+        ({"colours": [[10**400] * 16] * 3}, "no colours"),
+        ({"colours": [[1e308] * 16] * 3}, "no colours"),
+        ({"colours": [[-1] * 16] * 3}, "no colours"),
         ({"appearance": 5}, "cannot be read"),
     ],
 )
