@@ -2,57 +2,38 @@
 
 Run by ``make fuzz``; ``FUZZ_EXAMPLES`` says how many in all, and every parser gets a share of them, a large
 one where an example costs little. Hypothesis draws the damage; where atheris is installed, it guides further
-damage by what it reaches (``FUZZ_GUIDED`` runs for each parser that reads bytes).
+damage by what it reaches (``FUZZ_GUIDED`` runs for each parser that reads bytes, or for those alone whose
+name holds ``FUZZ_ONLY``).
 """
 
 from __future__ import annotations
 
-import base64
 import copy
 import functools
-import io
 import json
 import math
 import operator
 import os
 import subprocess
 import sys
-import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz_sources import COCO, DATUMARO, FOLDER, HEIGHT, LABEL_STUDIO, LABELME, PHOTO, SOURCES, WIDTH
+from fuzz_parsers import PARSERS, SLOWEST, SOURCE_FILES, TRIED, read_source, tried
+from fuzz_sources import COCO, DATUMARO, LABEL_STUDIO, LABELME, SOURCES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from cvat_function import request, tracker, tracking
-from fcfi_core import images, propagation
-from fcfi_core.allowance import MEGABYTE, Allowance, Memory, granted
-from fcfi_core.checkpoints import files
-from fcfi_core.datasets.left_out import nothing_noted
-from fcfi_core.datasets.opening import open_dataset
-from fcfi_core.errors import FcfiError
 from fcfi_core.masks import coco, cvat, label_studio
 from fcfi_core.masks.polygons import Polygon, from_polygons
-from fcfi_core.pipelines.sources import open_source
 from fcfi_core.prompt import Prompt
-from fcfi_core.propagation.colours import SHADES
-from fcfi_core.serving.playground.parsing import parse_object
-from label_studio_backend.labelling_config import LabellingConfig
-from label_studio_backend.predict_request import PredictRequest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(24 * 3600)]
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES") or 10_000)
 GUIDED = int(os.environ.get("FUZZ_GUIDED") or 3000)
-BUDGET = 300 * MEGABYTE
-EYE = np.eye(9, 7, dtype=bool)
-SLOWEST: dict[str, float] = {}
-TRIED: dict[str, int] = {}
+ONLY = os.environ.get("FUZZ_ONLY", "")
 
 
 def fuzz(share):
@@ -64,48 +45,6 @@ def fuzz(share):
         suppress_health_check=list(HealthCheck),
         database=None,
     )
-
-
-def pictures():
-    rows, columns = np.mgrid[:24, :32]
-    pixels = np.stack((rows * 9, columns * 7, rows + columns), 2).astype(np.uint8)
-    for mode, kinds in {
-        "RGB": ("JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF"),
-        "RGBA": ("PNG", "WebP", "TIFF"),
-        "L": ("JPEG", "PNG", "TIFF"),
-        "P": ("PNG", "GIF", "BMP"),
-        "CMYK": ("JPEG", "TIFF"),
-        "I;16": ("PNG", "TIFF"),
-        "F": ("TIFF",),
-    }.items():
-        picture = Image.fromarray(pixels)
-        if mode == "I;16":
-            picture = Image.fromarray(pixels[:, :, 0].astype(np.uint16) * 250)
-        else:
-            picture = picture.convert("L").convert("F") if mode == "F" else picture.convert(mode)
-        for kind in kinds:
-            buffer = io.BytesIO()
-            picture.save(buffer, kind)
-            yield buffer.getvalue()
-
-
-SEEDS = list(pictures())
-CONFIG = (
-    '<View><Image name="i" value="$image"/><BrushLabels name="b" toName="i"><Label value="a"/></BrushLabels>'
-    '<KeyPointLabels name="k" toName="i" smart="true"><Label value="a"/></KeyPointLabels></View>'
-)
-PLACE = {"to_name": "i", "original_width": 32, "original_height": 24}
-DRAWN = [
-    {**PLACE, "id": "a", "type": "keypointlabels", "is_positive": True,
-     "value": {"x": 5, "y": 6, "keypointlabels": ["a"]}},
-    {**PLACE, "id": "b", "type": "brushlabels", "value": {"rle": [0, 0, 12, 0, 9], "brushlabels": ["a"]}},
-    {**PLACE, "id": "c", "type": "polygonlabels",
-     "value": {"points": [[1, 1], [9, 1], [9, 9]], "polygonlabels": ["a"]}},
-]  # fmt: skip
-TASK = {"id": 1, "data": {"image": "/data/upload/1/a.png"}, "drafts": [], "annotations": []}
-REQUEST = json.dumps(
-    {"tasks": [TASK], "project": "1.2", "label_config": CONFIG, "params": {"context": {"result": DRAWN}}}
-).encode()
 
 
 @st.composite
@@ -128,16 +67,6 @@ def damaged(draw, seeds):
     return bytes(content)
 
 
-def tried(name, parse, *arguments):
-    """Call ``parse`` as the server does; only errors made on purpose may come of it."""
-    memory, began = Memory(BUDGET), time.thread_time()
-    with granted(Allowance(time.monotonic() + 60, memory)), suppress(FcfiError):
-        parse(*arguments)
-    assert memory.used == 0
-    SLOWEST[name] = max(SLOWEST.get(name, 0), time.thread_time() - began)
-    TRIED[name] = TRIED.get(name, 0) + 1
-
-
 @pytest.fixture(scope="module", autouse=True)
 def report():
     for _, seeds, parse in PARSERS.values():  # what is imported on first use is no parsing
@@ -152,98 +81,6 @@ def report():
     assert all(most < 1 for most in SLOWEST.values())
 
 
-def read_request(content):
-    request = PredictRequest.parse(content)
-    _ = request.turn
-    for prompt in request.prompts or ():
-        if prompt.drawing is not None:
-            prompt.drawing.mask(32, 24)
-        LabellingConfig.for_image(request.label_config, prompt.target)
-
-
-def read_config(content):
-    config = LabellingConfig.for_image(content.decode("utf-8", "replace"), "i")
-    for target in config.images:
-        config.output(target, ("a",))
-        config.reference(target, {"image": "x"})
-
-
-def read_interaction(content):
-    interaction = request.parse(content)
-    images.load(interaction.image, max_pixels=20_000_000)
-    interaction.objects(32, 24)
-
-
-def read_track(content):
-    fields = request.parse_object(content)
-    for shape in tracker.entries(fields, "shapes"):
-        with suppress(FcfiError):
-            tracking.read_mask(shape, 32, 24)
-    for state in tracker.entries(fields, "states"):
-        with suppress(FcfiError):
-            tracking.State.from_json(state, 32, 24)
-
-
-def checkpoint_file(names):
-    """Return a file as safetensors lays it out, with a header of ours and a few weights."""
-    header = json.dumps(
-        {
-            "__metadata__": {"format": "fcfi", "version": "1", "variant": "mobile", "protocol": "{}"},
-            **{name: {"dtype": "F32", "shape": [2, 2], "data_offsets": [16 * n, 16 * n + 16]}
-               for n, name in enumerate(names)},
-        }
-    ).encode()  # fmt: skip
-    return len(header).to_bytes(8, "little") + header + bytes(16 * len(names))
-
-
-def read_file(suffix, read):
-    """Return a parser of bytes for ``read``, which wants a path."""
-
-    def parse(content):
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "a" + suffix)
-            path.write_bytes(content)
-            read(path)
-
-    return parse
-
-
-INTERACTION = json.dumps(
-    {"image": base64.b64encode(SEEDS[1]).decode(), "pos_points": [[3, 4], [5.5, 6]], "neg_points": [[1, 2]],
-     "obj_bbox": [[1, 2], [9, 9]]}
-).encode()  # fmt: skip
-SEEN = np.zeros((24, 32), bool)
-SEEN[2:9, 3:12] = True
-KNOWN = propagation.State(SEEN, np.zeros((3, SHADES), np.float32), None)
-TRACK = json.dumps(
-    {"shapes": [[3, 1, 6, 3, 9, 9, 1, 9], [0, 4, 2, 2, 3, 3, 6, 4]],
-     "states": [tracking.State("mask", KNOWN).to_json(), None]}
-).encode()  # fmt: skip
-
-PARSERS = {
-    "pictures": (14, SEEDS, lambda content: images.load(content, max_pixels=20_000_000)),
-    "requests": (10, [REQUEST], read_request),
-    "labelling configs": (10, [CONFIG.encode()], read_config),
-    "brush codes": (
-        10, [bytes(label_studio.encode(EYE))], lambda content: label_studio.decode(content, 7, 9)
-    ),
-    "COCO codes": (
-        10,
-        [coco.encode(EYE)["counts"].encode()],
-        lambda content: coco.decode({"size": [9, 7], "counts": content}),
-    ),
-    "interactions of CVAT": (6, [INTERACTION], read_interaction),
-    "tracks of CVAT": (4, [TRACK], read_track),
-    "bodies of the playground": (
-        4,
-        [json.dumps({"clicks": [{"x": 1, "y": 2, "positive": False}], "box": [1, 2, 3, 4]}).encode()],
-        lambda content: Prompt.from_json(parse_object(content), 24, 32),
-    ),
-    "checkpoints": (2, [checkpoint_file(["a", "b"])], read_file(".safetensors", files.read_checkpoint)),
-}  # fmt: skip
-"""Whatever reads bytes from strangers: its share of the examples, what it is seeded with, and the call."""
-
-
 @pytest.mark.parametrize("name", PARSERS)
 def test_damaged_bytes(name):
     share, seeds, parse = PARSERS[name]
@@ -256,13 +93,11 @@ def test_damaged_bytes(name):
     damage()
 
 
-@pytest.mark.parametrize("name", [*PARSERS, *(f"source: {kind}" for kind in SOURCES)])
-def test_damage_that_is_guided_by_what_it_reaches(name):
+def test_damage_that_is_guided_by_what_it_reaches():
     pytest.importorskip("atheris", reason="atheris is not installed: pip install atheris")
-    words = [sys.executable, str(Path(__file__).with_name("guided.py")), name, f"-runs={GUIDED}"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    print(f"\n{name}, guided: {done.stderr.strip().splitlines()[-1]}")
+    words = [sys.executable, str(Path(__file__).with_name("guided.py")), f"-runs={GUIDED}"]
+    names = [name for name in (*PARSERS, *SOURCE_FILES) if ONLY in name]
+    assert subprocess.run([*words, *names], check=False).returncode == 0
 
 
 ODD = st.sampled_from(
@@ -299,39 +134,6 @@ def rewritten(draw, document):
     return json.dumps(document).encode()
 
 
-def read_source(contents):
-    """Read all photos of a source as ``annotate``, ``evaluate`` and ``train`` do."""
-    with tempfile.TemporaryDirectory() as folder:
-        for place, content in {"p0.png": PHOTO, "images/p0.png": PHOTO, **contents}.items():
-            Path(folder, place).parent.mkdir(exist_ok=True)
-            Path(folder, place).write_bytes(content)
-        first = next(iter(contents))
-        path = Path(folder) if contents.keys() == SOURCES[FOLDER].keys() else Path(folder, first)
-        with suppress(FcfiError):
-            source = open_source(path)
-            _ = source.digest
-            for photo in source.images:
-                with suppress(FcfiError):
-                    for one in photo.read().objects:
-                        with suppress(FcfiError):
-                            one.prompt(nothing_noted).within(HEIGHT, WIDTH)
-        dataset = open_dataset(path)
-        for name in dataset.image_names:
-            areas = dataset.areas(name)
-            with suppress(FcfiError):
-                photo = dataset.read(name)
-                for number in areas:
-                    photo.mask(number)
-
-
-def parser_of(name):
-    """Return (what to begin with, the call) for a parser, or for the first file of a source."""
-    if name in PARSERS:
-        return PARSERS[name][1:]
-    first, *others = SOURCES[name.removeprefix("source: ")].items()
-    return [first[1]], lambda content: read_source({first[0]: content, **dict(others)})
-
-
 @pytest.mark.parametrize("kind", SOURCES)
 def test_damaged_sources(kind):
     contents = SOURCES[kind]
@@ -362,12 +164,18 @@ def test_rewritten_sources(kind):
     rewrite()
 
 
-@pytest.mark.parametrize("kind", ["requests", "interactions of CVAT", "tracks of CVAT"])
+REWRITTEN = (
+    "requests", "interactions of CVAT", "tracks of CVAT", "tracking states", "scenes of the playground",
+    "questions to the plain API", "propagations of the plain API",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REWRITTEN)
 def test_rewritten_bodies(kind):
     _, (seed,), parse = PARSERS[kind]
 
     @given(rewritten(json.loads(seed)))
-    @fuzz(4)
+    @fuzz(2)
     def rewrite(content):
         tried(f"{kind}, rewritten", parse, content)
 
