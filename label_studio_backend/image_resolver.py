@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -263,9 +264,9 @@ class ImageResolver:
         if not root or parts is None:
             return None
         wanted = parse_qs(parts.query).get("d", [""])[0]
-        folder = Path(root).resolve()
+        folder = Path(os.path.realpath(root))
         try:
-            file = (folder / wanted.lstrip("/")).resolve()
+            file = Path(os.path.realpath(folder / wanted.lstrip("/")))
             inside = file.is_relative_to(folder) and file.is_file()
         except (OSError, ValueError, RuntimeError):
             inside = False

@@ -8,6 +8,7 @@ one minus the need. A repeated run replaces the predictions of the last one and 
 from __future__ import annotations
 
 import csv
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ def read(path: Path) -> list[Ranked]:
                 for row in csv.DictReader(file)
                 if not row["error"]
             ]
+        if any(math.isnan(one.need) for one in rows):
+            raise ValueError("a need is no number")
     except OSError as error:
         raise DataError(
             f"cannot read {str(path)!r}: {error.strerror}; give the table of `fcfi rank`."

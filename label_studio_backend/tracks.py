@@ -8,6 +8,7 @@ Studio's local files that is called as the frames' own.
 from __future__ import annotations
 
 import json
+import os
 from urllib.parse import quote
 
 from fcfi_core import outputs
@@ -47,5 +48,5 @@ def write(record: TrackRecord) -> None:
 
 
 def _address(record: TrackRecord, frame: FrameRecord) -> str:
-    folder = frame.file.resolve().parent.name
+    folder = os.path.basename(os.path.dirname(os.path.realpath(frame.file)))
     return (record.frames_at or _USUAL.format(folder=quote(folder))) + quote(frame.file.name)

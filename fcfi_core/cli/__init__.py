@@ -17,6 +17,7 @@ import os
 import pkgutil
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import NoReturn
@@ -80,6 +81,8 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fcfi`` with these arguments (those of the process by default) and return its exit code."""
+    # Pillow's remarks on damaged metadata are for programmers; what matters of a picture is in its notes.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     words = joined(sys.argv[1:] if argv is None else argv)
     known: str | None = None
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def _use(arguments: argparse.Namespace) -> int:
     from fcfi_core.model import load_model
 
     file = Path(arguments.model).expanduser()
-    name = str(file.resolve()) if file.is_file() else arguments.model
+    name = os.path.realpath(file) if file.is_file() else arguments.model
     # Weights that would not load are refused before anything depends on them.
     load_model(name)
     choose(name)

@@ -184,6 +184,11 @@ def _read_mask(path: Path) -> Any:
     return load(path).pixels.any(axis=2)
 
 
+def _real(path: Path) -> Path:
+    """Return where ``path`` leads; of a loop of links, the path itself."""
+    return Path(os.path.realpath(path))
+
+
 def _require_own_folder(arguments: argparse.Namespace) -> None:
     """Raise an error if OUT holds something that no run of ours left there, or lies in VIDEO."""
     from fcfi_core.pipelines.tracks import RECORD, files_of
@@ -191,7 +196,7 @@ def _require_own_folder(arguments: argparse.Namespace) -> None:
     out, video = arguments.out, arguments.video
     if not video.exists():
         raise DataError(f"there is no {str(video)!r}; give a folder of frames, or a video file.")
-    if video.is_dir() and out.resolve().is_relative_to(video.resolve()):
+    if video.is_dir() and _real(out).is_relative_to(_real(video)):
         raise SettingsError(
             f"--out is {str(out)!r}, which lies in VIDEO ({str(video)!r}), where results would become frames "
             "of the next run; choose another --out."
@@ -199,7 +204,7 @@ def _require_own_folder(arguments: argparse.Namespace) -> None:
     if out.exists() and not out.is_dir():
         raise SettingsError(f"--out is {str(out)!r}, which is a file; give a folder.")
     masks = [Path(one.value) for one in arguments.shown if one.kind == "mask"]
-    inside = [path for path in (video, *masks) if path.resolve().is_relative_to(out.resolve())]
+    inside = [path for path in (video, *masks) if _real(path).is_relative_to(_real(out))]
     if inside:
         raise SettingsError(
             f"{str(inside[0])!r} lies in --out ({str(out)!r}), where this run writes; choose another --out, "

@@ -133,7 +133,7 @@ class _Reader:
                 f"{source.path} is no COCO file: it has no list 'images'; give a COCO instance file."
             )
         self.left_out = LeftOut()
-        images = self._images(content["images"])
+        images, first = self._images(content["images"])
         entries = _listed(content.get("annotations"))
         annotations = [one for one in entries if isinstance(one, dict)]
         if len(annotations) < len(entries):
@@ -143,6 +143,7 @@ class _Reader:
         by_image: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for one in annotations:
             key = _key(one.get("image_id"))
+            key = first.get(key, key) if key is not None else None
             if key in images:
                 by_image[key].append(one)
             else:
@@ -169,28 +170,44 @@ class _Reader:
             for image in (images.pop(key),)
         )
 
-    def _images(self, entries: Iterable[Any]) -> dict[str, dict[str, Any]]:
-        """Return the usable entries by id.
+    def _images(self, entries: Iterable[Any]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+        """Return the usable entries by id, and the id of the first entry of a photo by those of further ones.
 
         Raises:
-            DataError: if there are entries and none is usable, or two have the same id.
+            DataError: if there are entries and none is usable.
         """
         found: dict[str, dict[str, Any]] = {}
+        of_file: dict[str, str] = {}
+        first: dict[str, str] = {}
+        unclear: set[str] = set()
         problem = ""
         for entry in entries:
             key = _key(entry.get("id")) if isinstance(entry, dict) else None
             if key is None or not isinstance(entry.get("file_name"), str | int):
-                problem = problem or f"{entry!r:.80}"
-                self.left_out.add("images without id or file_name", problem)
-            elif key in found:
-                raise DataError(f"{self._path}: several images have the same id; give every image its own.")
+                problem = problem or f"every image needs id and file_name, but there is {entry!r:.80}"
+                self.left_out.add("images without id or file_name", f"{entry!r:.80}")
+                continue
+            name = str(entry["file_name"])
+            known = found.get(of_file.get(name, ""))
+            if known is not None and _size(known) == _size(entry):
+                self.left_out.add("further entries of a photo, taken with the first", name)
+                another = key in found and key != of_file[name]
+                if another or first.setdefault(key, of_file[name]) != of_file[name]:
+                    unclear.add(key)
+            elif key in found or key in first:
+                unclear.add(key)
+            elif known is not None:
+                self.left_out.add("further entries of a photo, of another size", name)
             else:
-                found[key] = {**entry, "file_name": str(entry["file_name"])}
+                found[key], of_file[name] = {**entry, "file_name": name}, key
+        for key in unclear:
+            problem = problem or f"several images have the same id, {key}"
+            self.left_out.add("images whose id others have", f"id {key}")
+            found.pop(key, None)
+            first.pop(key, None)
         if problem and not found:
-            raise DataError(
-                f"{self._path} is no COCO file: every image needs id and file_name, but there is {problem}."
-            )
-        return found
+            raise DataError(f"{self._path} is no COCO file: {problem}.")
+        return found, first
 
     def _categories(
         self, entries: Iterable[Any], annotations: Iterable[Mapping[str, Any]]

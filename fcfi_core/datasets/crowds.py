@@ -16,6 +16,7 @@ _SUPERVISION = {
     "licenses": [{"id": 1, "url": "https://creativecommons.org/licenses/by/4.0/", "name": "CC BY 4.0"}],
 }
 _LARGEST_SHARE = 0.1
+_UNMARKED = ("", "0", "0.0", "false", "no", "none", "null")
 
 
 class Crowds:
@@ -39,8 +40,10 @@ class Crowds:
     """
 
     def __init__(self, content: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]]) -> None:
+        categories = content.get("categories")
         self._marks_codes = _written(_DATUMARO, content) and not any(
-            isinstance(one, Mapping) and one.get("supercategory") for one in content.get("categories") or ()
+            isinstance(one, Mapping) and one.get("supercategory")
+            for one in (categories if isinstance(categories, list) else ())
         )
         self._marks_codes |= _written(_SUPERVISION, content) or _only_marks_codes(content, annotations)
 
@@ -66,7 +69,8 @@ def _only_marks_codes(content: Mapping[str, Any], annotations: Sequence[Mapping[
 
 
 def _is_marked(annotation: Mapping[str, Any]) -> bool:
-    return bool(annotation.get("iscrowd"))
+    marked = annotation.get("iscrowd")
+    return marked.strip().lower() not in _UNMARKED if isinstance(marked, str) else bool(marked)
 
 
 def _is_code(annotation: Mapping[str, Any]) -> bool:

@@ -70,10 +70,7 @@ class Dataset:
             if photo.path is None:
                 self.left_out.add("photos that were not found", photo.missing)
             elif photo.name in self._drawn:
-                raise DataError(
-                    f"{self._place}: several images are {photo.name}; keep one annotation of every photo, or "
-                    "give the photos different names."
-                )
+                self.left_out.add("further annotations of a photo", photo.name)
             else:
                 self._drawn[photo.name] = photo
 

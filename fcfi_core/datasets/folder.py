@@ -12,6 +12,7 @@ A mask is decoded once. What stays is its runs, some kilobytes, under one cap.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -281,4 +282,4 @@ def _manifest_name(root: Path) -> str:
             raise DataError(f"{manifest} is not valid JSON ({error}); repair or remove it.") from None
         if isinstance(content, dict) and isinstance(content.get("name"), str) and content["name"]:
             return str(content["name"])
-    return root.resolve().name
+    return Path(os.path.realpath(root)).name

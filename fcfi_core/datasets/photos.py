@@ -67,7 +67,7 @@ class Photos:
         """
         if images is not None:
             return cls([images], [images], subset)
-        beside = annotations.resolve()
+        beside = Path(os.path.realpath(annotations))
         beside = beside if beside.is_dir() else beside.parent
         near = [folder / name for folder in (beside, beside.parent) for name in _NAMES_OF_FOLDERS]
         above = [beside.parent / subset] if subset else []

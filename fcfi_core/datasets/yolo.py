@@ -11,6 +11,7 @@ in ``data.yaml`` (or another YAML file with ``names``), ``obj.names`` or ``class
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def read(annotations: Annotations) -> Dataset | None:
         file_name = f"{name.removesuffix(Path(name).name)}{path.name}" if isinstance(path, Path) else name
         photos.append(AnnotatedPhoto(name, file_name, *located(path), annotated=objects, source=str(file)))
     return Dataset(
-        root.resolve().name,
+        Path(os.path.realpath(root)).name,
         photos,
         place=annotations.path,
         left_out=left_out,

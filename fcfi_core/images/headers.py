@@ -42,6 +42,7 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"<html", "a web page"),
     (b"PK\x03\x04", "an archive"),
     (b"\x1f\x8b", "an archive"),
+    (b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS (fetch the file: git lfs pull)"),
 )
 """What people have instead of a picture, told so that they know what to convert."""
 

@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fcfi_core.errors import ImageError
+
 _BLOCK_PIXELS = 1 << 18  # stays in the processor's cache
 
 
@@ -43,6 +45,9 @@ def to_rgb(
             RGBA; unsigned, signed or floating numbers. May be returned itself where nothing is to do.
         ignore_alpha: drop the alpha channel instead of composing on white.
         nodata: value of pixels without data, which become black; of no meaning for samples of 8 bits.
+
+    Raises:
+        ImageError: if no pixel has a value.
 
     >>> pixels, notes = to_rgb(np.array([[0, 1000]], np.uint16))
     >>> pixels[0].tolist(), notes
@@ -82,7 +87,11 @@ def _stretched(values: NDArray[Any], nodata: float | None) -> tuple[NDArray[np.u
     """
     is_float = values.dtype.kind == "f"
     valid, missing = _valid(values, nodata)
-    lowest, highest = (valid.min().item(), valid.max().item()) if valid.size else (0, 0)
+    if not valid.size:
+        raise ImageError(
+            "the image has no value at all: every pixel is without data or no number; give another picture."
+        )
+    lowest, highest = valid.min().item(), valid.max().item()
     low, high = _without_strays(valid, lowest, highest)
     result = np.empty(values.shape, np.uint8)
     if is_float or values.dtype.itemsize > 2:

@@ -99,7 +99,9 @@ def _to_text(runs: NDArray[np.int64]) -> str:
 
 def _from_text(text: str | bytes) -> NDArray[np.int64]:
     """Return the run lengths in compressed text."""
-    encoded = text.encode("ascii", "replace") if isinstance(text, str) else text
+    if isinstance(text, str) and not text.isascii():
+        raise DataError("COCO counts hold characters that no run length has; the text is damaged.")
+    encoded = text.encode("ascii") if isinstance(text, str) else text
     characters = np.frombuffer(encoded, np.uint8).astype(np.int64) - 48
     last = (characters & 32) == 0
     if characters.size == 0 or characters.min() < 0 or characters.max() > 63 or not last[-1]:

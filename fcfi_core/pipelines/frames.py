@@ -81,7 +81,7 @@ def _in_order(path: Path) -> list[tuple[bool, int | str]]:
 
 def _of_video(source: Path, folder: Path) -> Frames:
     done = folder / "complete.txt"
-    stamp = f"{source.resolve()} {source.stat().st_size} {source.stat().st_mtime_ns}"
+    stamp = f"{os.path.realpath(source)} {source.stat().st_size} {source.stat().st_mtime_ns}"
     with quiet():
         video = cv2.VideoCapture(str(source))
     try:

@@ -86,9 +86,21 @@ class Journal:
         self._offsets[index] = self._write({"index": index, **entry})
 
     def get(self, index: int) -> dict[str, Any]:
-        """Return what became of image ``index``."""
+        """Return what became of image ``index``.
+
+        Raises:
+            SettingsError: if its line was damaged after it was written.
+        """
         self._file.seek(self._offsets[index])
-        entry: dict[str, Any] = json.loads(self._file.readline())
+        try:
+            entry = json.loads(self._file.readline())
+        except (ValueError, RecursionError):
+            entry = None
+        if not isinstance(entry, dict):
+            raise SettingsError(
+                f"{self._path} is damaged where it tells of image {index}; delete that line, and the same "
+                "command makes the image again."
+            )
         return entry
 
     def entries(self) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def _check_type(entry: dataclasses.Field[Any], value: object, name: str) -> None
 
 def _with_absolute_paths(configuration: TrainingConfiguration, base: Path) -> TrainingConfiguration:
     def absolute(text: str) -> str:
-        return str((base / Path(text).expanduser()).resolve())
+        return os.path.realpath(base / Path(text).expanduser())
 
     start = configuration.start
     if start is not None and start.endswith(".safetensors"):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,14 @@ _SAMPLE = 24
 """Photos of a source that are encoded to tell how large a pack becomes."""
 _AT_ONCE = 64
 _SPARE = 0.98
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, cv2.error),
+    *(
+        RuntimeError,
+        zlib.error,
+        zipfile.BadZipFile,
+    ),  # what ZIP archives cannot be: encrypted, of a later kind
+)
 _PER_FILE = 125
 """Bytes that the archive needs for one file's name and place, both of them twice."""
 
@@ -132,7 +141,7 @@ def read_pack(path: Path, sources: Sequence[SourceConfiguration], longest_side: 
                     )
     except DataError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise DataError(f"pack {path} cannot be read ({error}); write it again with `fcfi pack`.") from None
     return [photo for photo in photos if photo.regions.size]
 

@@ -81,7 +81,10 @@ def test_without_an_address(table, label_studio, capsys):
     assert "--url" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", ["", "image,need\na.jpg,0.5\n", HEAD + "1,a.jpg,,much,1,0.5,\n", HEAD])
+@pytest.mark.parametrize(
+    "content",
+    ["", "image,need\na.jpg,0.5\n", HEAD + "1,a.jpg,,much,1,0.5,\n", HEAD + "1,a.jpg,,nan,1,0.5,\n", HEAD],
+)
 def test_another_table_is_refused(tmp_path, content):
     path = tmp_path / "table.csv"
     path.write_text(content)

@@ -338,7 +338,8 @@ def _sentence(complaint: str, body: bytes) -> str:
         found = msgspec.json.decode(body)
         for name, number in steps:
             found = found[int(number) if number else name]
-    except (LookupError, TypeError, RecursionError, msgspec.DecodeError):  # [...] stands for any key
+    except (LookupError, TypeError, RecursionError, UnicodeDecodeError, msgspec.DecodeError):
+        # [...] stands for any key; and what comes after the first thing that does not fit may be no JSON
         found = None
     where = "".join(f".{name}" if name else f"[{number}]" for name, number in steps).lstrip(".")
     return f"{where or 'it'} is {shown(found)}: {what[0].lower()}{what[1:]}."

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 from pycocotools import mask as oracle
 
 from fcfi_core.datasets.coco import CocoDataset, decode_segmentation
@@ -191,13 +192,46 @@ def test_claimed_sizes_are_compared_before_anything_is_drawn(make_coco, size) ->
     assert {one.image_name for one in choose(dataset)} == {"photo1"}
 
 
-def test_two_entries_of_one_photo_are_refused(make_coco) -> None:
-    path = make_coco()
-    content = json.loads(path.read_text())
-    content["images"][1]["file_name"] = "photo0.jpg"
-    path.write_text(json.dumps(content))
-    with pytest.raises(DataError, match=r"several images are photo0\.jpg"):
-        CocoDataset(path)
+def entries(*images):
+    return {
+        "images": [{"id": key, "file_name": name, "width": 80, "height": 60} for key, name in images],
+        "categories": [{"id": 1, "name": "a"}],
+        "annotations": [
+            {"id": number, "image_id": key, "category_id": 1, "segmentation": [[0, 0, 9, 0, 9, 9, 0, 9]]}
+            for number, (key, _) in enumerate(images)
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("images", "objects", "said"),
+    [
+        ([(1, "a.png"), (2, "a.png")], {"a": 2}, "further entries of a photo, taken with the first (1"),
+        ([(1, "a.png"), (1, "a.png"), (2, "b.png")], {"a": 2, "b": 1}, "taken with the first"),
+        ([(1, "a.png"), ("1", "b.png"), (2, "c.png")], {"c": 1}, "images whose id others have (1; the first"),
+        ([(1, "a.png"), (2, "b.png"), (2, "a.png")], {"a": 1}, "images whose id others have"),
+        ([(1, "a.png"), (2, "a.png"), (2, "b.png")], {"a": 1}, "images whose id others have"),
+    ],
+)
+def test_entries_that_are_there_twice_cost_no_more_than_themselves(tmp_path, images, objects, said) -> None:
+    for _, name in images:
+        Image.new("RGB", (80, 60)).save(tmp_path / name)
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(entries(*images)))
+    dataset = CocoDataset(path)
+    assert {photo.name: len(photo.objects) for photo in dataset.photos} == objects
+    assert said in str(dataset.left_out)
+    assert {name: len(dataset.areas(name)) for name in dataset.image_names} == objects
+
+
+def test_a_second_entry_of_another_size_is_left_out(tmp_path) -> None:
+    Image.new("RGB", (80, 60)).save(tmp_path / "a.png")
+    content = entries((1, "a.png"), (2, "a.png"))
+    content["images"][1]["width"] = 160
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    dataset = CocoDataset(tmp_path / "c.json")
+    assert len(dataset.areas("a")) == 1
+    assert "further entries of a photo, of another size (1; the first: a.png" in str(dataset.left_out)
 
 
 def test_masks_of_cvat_are_objects(make_coco) -> None:

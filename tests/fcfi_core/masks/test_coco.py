@@ -61,6 +61,10 @@ def test_any_run_lengths(runs):
         {"size": [2, 3], "counts": [1, 2, 1]},
         {"size": [2, 2], "counts": ""},
         {"size": [2, 2], "counts": "1\u00e4"},
+        {
+            "size": [2, 15],
+            "counts": "?\u20ac",
+        },  # 15, and what a question mark in its place would make 15, too
         {"size": [2, 2], "counts": "1S"},
         {"size": [2, 2], "counts": "o" * 40 + "0"},
         {"size": [2, 2], "counts": []},

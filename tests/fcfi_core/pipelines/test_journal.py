@@ -64,6 +64,18 @@ def test_a_line_that_is_no_entry_ends_the_journal(tmp_path, line) -> None:
     assert (tmp_path / "j").read_bytes() == whole
 
 
+def test_a_line_damaged_within_is_told(tmp_path) -> None:
+    with Journal(tmp_path / "j", RUN) as journal:
+        journal.append(0, {"image": "a"})
+    whole = (tmp_path / "j").read_bytes()
+    (tmp_path / "j").write_bytes(whole + b'{"index":1,"image":\xff}\n')
+    with (
+        Journal(tmp_path / "j", RUN) as journal,
+        pytest.raises(SettingsError, match=r"damaged where .* image 1"),
+    ):
+        list(journal.entries())
+
+
 def test_the_disk_is_waited_for_each_second_and_at_the_end(tmp_path, monkeypatch) -> None:
     synced: list[int] = []
     now = [100.0]

@@ -11,7 +11,7 @@ import pytest
 
 from fcfi_core.errors import DataError, SettingsError
 from fcfi_core.training.configuration import PhaseConfiguration, SourceConfiguration, TrainingConfiguration
-from fcfi_core.training.pack import read_pack, write_pack
+from fcfi_core.training.pack import read_pack, source_name, write_pack
 from fcfi_core.training.photos import IGNORED, read_photos
 from fcfi_core.training.run import prepare
 
@@ -117,13 +117,19 @@ def test_what_a_pack_cannot_be(configuration, tmp_path):
     packed(configuration, tmp_path / "a.zip")
     with pytest.raises(DataError, match=r"holds no source 'other', only .*, many; pack it again"):
         read_pack(tmp_path / "a.zip", (SourceConfiguration("other"),), 512)
-    for content in (b"", b"no archive", (tmp_path / "a.zip").read_bytes()[:-2000]):
+    whole = (tmp_path / "a.zip").read_bytes()
+    entry = whole.index(b"PK\x01\x02")  # of the first file in the table at the end
+    later = whole[: entry + 6] + b"\xe7" + whole[entry + 7 :]
+    locked = whole[: entry + 8] + b"\x01" + whole[entry + 9 :]
+    for content in (b"", b"no archive", whole[:-2000], later, locked):
         (tmp_path / "b.zip").write_bytes(content)
         with pytest.raises(DataError, match=r"cannot be read .*write it again with `fcfi pack`"):
             read_pack(tmp_path / "b.zip", configuration.sources, 512)
     with pytest.raises(DataError, match="cannot be read"):
         read_pack(tmp_path / "none.zip", configuration.sources, 512)
-    for index in ("[]", "{}", json.dumps({"format": 1})):
+    sources = {source_name(source): 3 for source in configuration.sources}
+    many = json.dumps({"format": 1, "sources": sources})
+    for index in ("[]", "{}", json.dumps({"format": 1}), many, "[" * 100_000):
         with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
             archive.writestr("index.json", index)
         with pytest.raises(DataError, match="cannot be read"):

@@ -231,6 +231,9 @@ def test_what_is_no_json_or_no_form(client, photo):
     refused(client.post("/api/v1/segment", content=b"{", headers=json_kind), 400, "JSON")
     refused(client.post("/api/v1/segment", content=b"[" * 100_000, headers=json_kind), 400)
     refused(client.post("/api/v1/segment", content=b"\xff\xfe", headers=json_kind), 400)
+    half = b'{"image": 3, "prompt": "\xff"}'  # does not fit, and is no JSON further on
+    refused(client.post("/api/v1/segment", content=half, headers=json_kind), 400, "image")
+    refused(client.post("/api/v1/propagate", content=half, headers=json_kind), 400, "image")
     refused(client.post("/api/v1/segment", content=b"a=1", headers={"content-type": "text/plain"}), 415)
     refused(client.post("/api/v1/segment", files={"photo": photo}, data={"request": "{}"}), 400, "'photo'")
     refused(client.post("/api/v1/segment", files={"image": photo}), 400, "JSON")
