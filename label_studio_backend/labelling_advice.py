@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fcfi_core.errors import DataError
-from label_studio_backend.controls import Control, same_word
+from label_studio_backend.controls import SPELLING, Control, same_word
 from label_studio_backend.labelling_config import LabellingConfig
 from label_studio_backend.labelling_templates import labelling_config
 
@@ -19,6 +19,7 @@ _PROMPTS = {
     "brush": "strokes to refine",
     "bitmask": "strokes to refine",
 }
+_HAND_TOOLS = ("brushlabels", "bitmasklabels", "polygonlabels", "rectanglelabels", "ellipselabels")
 _MEANS_NOT_THIS = ("background", "negative", "bg", "not", "exclude", "remove", "minus", "-")
 
 
@@ -56,10 +57,34 @@ def examine(text: str, background: str = "background") -> tuple[list[Remark], st
         return [what], labelling_config(labels or ["object"])
     remarks = _remarks(config)
     if all(remark.good for remark in remarks):
-        return remarks, None
+        return [*remarks, *_second_rows(text)], None
     corrected = _Correction(text, background).text()
     works = all(remark.good for remark in _remarks(LabellingConfig.parse(corrected, background)))
-    return remarks, corrected if works else None
+    return ([*remarks, *_second_rows(corrected)], corrected) if works else (remarks, None)
+
+
+def _second_rows(text: str) -> Iterator[Remark]:
+    """Say which keys take a hand tool: those of rows that are shown beside the one of ``Labels``."""
+    root = ElementTree.fromstring(text.lstrip("\ufeff \t\r\n"))
+    hidden = {
+        element
+        for view in root.iter()
+        if "display:none" in view.get("style", "").replace(" ", "").lower()
+        for element in view.iter()
+    }
+    shown = [element for element in root.iter() if element.tag.lower() in SPELLING and element not in hidden]
+    rows = {label for one in shown if one.tag.lower() == "labels" for label in _labels(one)}
+    for one in shown:
+        twice = [label for label in _labels(one) if label in rows]
+        if one.tag.lower() in _HAND_TOOLS and twice:
+            yield Remark(
+                f"{', '.join(map(repr, twice))} stand in two rows: press the keys of <Labels>; those of "
+                f"<{one.tag}> take the hand tool, whose clicks ask nobody"
+            )
+
+
+def _labels(element: ElementTree.Element) -> list[str]:
+    return [one.get("value", "") for one in element.iter() if one.tag.lower() == "label"]
 
 
 def _remarks(config: LabellingConfig) -> list[Remark]:

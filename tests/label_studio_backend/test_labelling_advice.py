@@ -178,3 +178,22 @@ def test_a_config_without_images_is_not_replaced_by_another():
     assert "<Video name='v'>" in remark.text
     assert "clicks work on an <Image> only" in remark.text
     assert corrected is None
+
+
+def test_keys_of_a_second_row_are_told():
+    """A corrected config keeps the row of its masks: whoever presses its keys draws by hand."""
+    text = '<View><Image name="image" value="$image"/>{}</View>'
+    masks = '<BrushLabels name="mask" toName="image"><Label value="cell"/><Label value="dirt"/></BrushLabels>'
+    remarks, corrected = examine(text.format(masks))
+    told = [remark.text for remark in remarks if "two rows" in remark.text]
+    assert told == [
+        "'cell', 'dirt' stand in two rows: press the keys of <Labels>; those of <BrushLabels> take the hand "
+        "tool, whose clicks ask nobody"
+    ]
+    again, none = examine(corrected)
+    assert [remark.text for remark in again if "two rows" in remark.text] == told
+    assert none is None
+    hidden = corrected.replace("<BrushLabels", '<View style="display: none"><BrushLabels').replace(
+        "</BrushLabels>", "</BrushLabels></View>"
+    )
+    assert not [remark for remark in examine(hidden)[0] if "two rows" in remark.text]
