@@ -18,7 +18,7 @@ from fcfi_core.datasets.annotations import Annotations
 from fcfi_core.datasets.dataset import Dataset
 from fcfi_core.datasets.left_out import LeftOut, Note
 from fcfi_core.datasets.objects import UNNAMED, AnnotatedObject, AnnotatedPhoto, located
-from fcfi_core.datasets.photos import Photos, is_photo
+from fcfi_core.datasets.photos import Photo, Photos, is_photo
 from fcfi_core.datasets.shapes import whole_number
 from fcfi_core.errors import DataError
 from fcfi_core.prompt import Prompt
@@ -141,7 +141,7 @@ def newest_results(task: Mapping[str, Any]) -> list[Any]:
     return list(max(annotations, key=lambda one: str(one.get("updated_at", ""))).get("result", []))
 
 
-def _photo(task: _Task, found: Path | DataError, export: Path) -> AnnotatedPhoto:
+def _photo(task: _Task, found: Photo | DataError, export: Path) -> AnnotatedPhoto:
     path, missing = located(found)
     return AnnotatedPhoto(
         f"task-{task.id}",
@@ -228,7 +228,7 @@ def _references(task: Mapping[str, Any], regions: Sequence[Region], photos: Phot
     )
 
 
-def _there(path: PurePosixPath, photos: Photos) -> Path | None:
+def _there(path: PurePosixPath, photos: Photos) -> Photo | None:
     try:
         return photos.find(str(path))
     except DataError:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "heap", "stopwatch"),
     ("allowance", "axes", "clicks", "memo", "outputs", "plugins"),
-    ("logits", "protocol", "regions", "workers"),
+    ("logits", "protocol", "regions", "stores", "workers"),
     ("geometry",),
     ("masks", "images", "appearance"),
     ("edges", "prompt", "settings", "suggestions"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fcfi_core import outputs
 from fcfi_core.cli._common import core_settings, load_predictor
 from fcfi_core.errors import SettingsError, WeightsError
+from fcfi_core.stores import Stored
 
 if TYPE_CHECKING:
     from fcfi_core.click_log import Entry
@@ -33,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(
             "a log is told and replayed here, by one process; leave out --workers and --cluster."
         )
+    if isinstance(arguments.images, Stored):
+        raise SettingsError("--images is an address; give a folder of this machine for --log.")
     inputs = [
         arguments.log,
         arguments.images,

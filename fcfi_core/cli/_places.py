@@ -45,9 +45,13 @@ def whole_paths(arguments: argparse.Namespace, *names: str) -> None:
     for name in names:
         value = getattr(arguments, name)
         if isinstance(value, list):
-            setattr(arguments, name, [path.absolute() for path in value])
-        elif value is not None:
-            setattr(arguments, name, value.absolute())
+            setattr(arguments, name, [_whole(path) for path in value])
+        else:
+            setattr(arguments, name, _whole(value))
+
+
+def _whole(path: object) -> object:
+    return path.absolute() if isinstance(path, Path) else path
 
 
 def runs_on_processor(values: Mapping[str, Any]) -> bool:

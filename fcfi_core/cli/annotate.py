@@ -14,6 +14,7 @@ from fcfi_core.cli._places import add_place_arguments, for_workers, place_of, pr
 from fcfi_core.errors import SettingsError
 from fcfi_core.masks.finish import RAW
 from fcfi_core.settings import MEGABYTE, finish_of
+from fcfi_core.stores import Stored, named
 
 if TYPE_CHECKING:
     from fcfi_core.pipelines.annotate import Options
@@ -25,6 +26,7 @@ _EPILOG = """examples:
   fcfi annotate boxes.json --images photos --out masks
   fcfi annotate clicks.csv --out masks --format polygon --png
   fcfi annotate VOC/Annotations --out masks --workers 4
+  fcfi annotate boxes.json --images s3://bucket/photos --out masks
   fcfi annotate boxes.json --images /shared/photos --out masks --cluster ray://head:10001
 
 SOURCE is COCO JSON (bbox, polygons, run-length codes, keypoints, clicks), CSV (image, x, y, positive,
@@ -40,11 +42,14 @@ interruption. Exit code 1: done, but something failed; see report.json."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi annotate``."""
     parser.epilog = _EPILOG.format(exports=exports())
-    parser.add_argument("source", metavar="SOURCE", type=Path, help="prompts, see below")
+    parser.add_argument("source", metavar="SOURCE", type=named, help="prompts, see below")
     parser.add_argument(
-        "--images", metavar="DIR", type=Path, help="folder of the images (default: beside SOURCE)"
+        "--images",
+        metavar="DIR",
+        type=named,
+        help="folder of the images, here or in a store, s3://... (default: beside SOURCE)",
     )
-    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--out", metavar="DIR", type=named, required=True, help="folder for the results")
     parser.add_argument(
         "--use",
         choices=("auto", "clicks", "box", "mask"),
@@ -145,6 +150,13 @@ def _require_own_folder(arguments: argparse.Namespace) -> None:
     from fcfi_core.pipelines.outputs import WRITTEN
 
     out, source = arguments.out, arguments.source
+    if isinstance(out, Stored):
+        raise SettingsError(
+            f"--out is {str(out)!r}; give a folder of this machine, where the journal can grow, and copy it "
+            "into the store when the run is done."
+        )
+    if isinstance(source, Stored):
+        return
     if source.is_dir() and outputs.real(out).is_relative_to(outputs.real(source)):
         raise SettingsError(
             f"--out is {str(out)!r}, which lies in SOURCE ({str(source)!r}), where results would become "

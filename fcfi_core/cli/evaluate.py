@@ -15,6 +15,7 @@ from fcfi_core.cli import _click_log
 from fcfi_core.cli._common import add_model_arguments, core_settings, exports
 from fcfi_core.cli._places import add_place_arguments, for_workers, place_of, predictor_maker, whole_paths
 from fcfi_core.errors import SettingsError
+from fcfi_core.stores import named
 
 if TYPE_CHECKING:
     from fcfi_core.evaluation.benchmark import Rules, Segmenter
@@ -42,10 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi evaluate``."""
     parser.epilog = _EPILOG.format(exports=exports())
     parser.add_argument(
-        "datasets", metavar="DIR", nargs="*", type=Path, help="data set: a folder, COCO JSON, or export"
+        "datasets", metavar="DIR", nargs="*", type=named, help="data set: a folder, COCO JSON, or export"
     )
     parser.add_argument(
-        "--images", metavar="DIR", type=Path, help="where the photos of a COCO file, export or log are"
+        "--images", metavar="DIR", type=named, help="where the photos of a COCO file, export or log are"
     )
     parser.add_argument(
         "--log",
@@ -168,10 +169,11 @@ def run(arguments: argparse.Namespace) -> int:
     from fcfi_core.predictor import Predictor
 
     whole_paths(arguments, "datasets", "images")
-    inputs = [*arguments.datasets, arguments.images, arguments.model and Path(arguments.model)]
+    given = [*arguments.datasets, arguments.images, arguments.model and Path(arguments.model)]
+    inputs = [path for path in given if isinstance(path, Path)]
     outputs.require_writable(arguments.json, "--json", outputs.JSON, inputs)
     # No reader takes a web page for part of a data set, so a report in its folder may be renewed.
-    files = [path for path in inputs if path and path.is_file()]
+    files = [path for path in inputs if path.is_file()]
     outputs.require_writable(arguments.html, "--html", outputs.HTML, [*files, arguments.json])
     rules = _rules(arguments)
     selections = [

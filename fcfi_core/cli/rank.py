@@ -17,6 +17,7 @@ from fcfi_core.cli._common import add_model_arguments, core_settings
 from fcfi_core.cli._places import add_place_arguments, for_workers, place_of, predictor_maker, whole_paths
 from fcfi_core.errors import DataError, SettingsError
 from fcfi_core.settings import MEGABYTE
+from fcfi_core.stores import Stored, named
 
 if TYPE_CHECKING:
     from fcfi_core.pipelines.prompts import PromptSource
@@ -45,9 +46,12 @@ _COLUMNS = ("rank", "image", "id", "need", "objects", "least", "error")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi rank``."""
     parser.epilog = _EPILOG
-    parser.add_argument("source", metavar="SOURCE", type=Path, help="photos, or prompts on them")
+    parser.add_argument("source", metavar="SOURCE", type=named, help="photos, or prompts on them")
     parser.add_argument(
-        "--images", metavar="DIR", type=Path, help="folder of the images (default: beside SOURCE)"
+        "--images",
+        metavar="DIR",
+        type=named,
+        help="folder of the images, here or in a store, s3://... (default: beside SOURCE)",
     )
     parser.add_argument("--out", metavar="FILE.csv", type=Path, required=True, help="the table")
     parser.add_argument("--json", metavar="F", type=Path, help="also as JSON; - for standard output")
@@ -71,8 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(f"--batch is {arguments.batch}; give 1 or more images.")
     whole_paths(arguments, "source", "images")
     inputs = [arguments.source, arguments.images]
-    outputs.require_writable(arguments.out, "--out", (".csv",), inputs)
-    outputs.require_writable(arguments.json, "--json", outputs.JSON, [*inputs, arguments.out])
+    here = [path for path in inputs if isinstance(path, Path)]
+    outputs.require_writable(arguments.out, "--out", (".csv",), here)
+    outputs.require_writable(arguments.json, "--json", outputs.JSON, [*here, arguments.out])
     values = for_workers(core_settings(arguments))
     source = _source(arguments, values)
     if not source.categories:
@@ -117,12 +122,15 @@ def _source(arguments: argparse.Namespace, values: Mapping[str, Any]) -> PromptS
     from fcfi_core.pipelines.sources import open_source
 
     most = int(values["FCFI_MAX_MEGAPIXELS"] * MEGABYTE)
+    source: Path | Stored = arguments.source
+    if isinstance(source, Stored) and not source.suffix:
+        return photos_without_prompts(source, most)
     try:
-        return open_source(arguments.source, arguments.images, most)
+        return open_source(source, arguments.images, most)
     except DataError:
-        if not arguments.source.is_dir() or arguments.images is not None:
+        if arguments.images is not None or isinstance(source, Stored) or not source.is_dir():
             raise
-    return photos_without_prompts(arguments.source, most)
+    return photos_without_prompts(source, most)
 
 
 def _row(rank: int, one: Need) -> dict[str, object]:

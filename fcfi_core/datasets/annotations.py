@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 from fcfi_core.datasets.photos import Photos
 from fcfi_core.errors import DataError
+from fcfi_core.stores import Stored
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -33,12 +34,14 @@ class Annotations:
 
     Args:
         path: of the file or folder.
-        images: folder of the photos; None: look beside ``path``.
+        images: folder of the photos; None: look beside ``path``, or in ``store``.
+        store: folder of a store that holds the photos.
     """
 
-    def __init__(self, path: Path, images: Path | None = None) -> None:
+    def __init__(self, path: Path, images: Path | None = None, store: Stored | None = None) -> None:
         self.path = path
         self.images = images
+        self.store = store
         self._photos: dict[str, Photos] = {}
 
     @property
@@ -59,7 +62,7 @@ class Annotations:
     def photos(self, subset: str = "") -> Photos:
         """Return the photos that may be meant; see :meth:`Photos.of`."""
         if subset not in self._photos:
-            self._photos[subset] = Photos.of(self.path, self.images, subset)
+            self._photos[subset] = Photos.of(self.path, self.store or self.images, subset)
         return self._photos[subset]
 
     @cached_property

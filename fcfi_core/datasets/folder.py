@@ -30,6 +30,7 @@ from fcfi_core.datasets.photos import Photos
 from fcfi_core.errors import DataError
 from fcfi_core.memo import Memo
 from fcfi_core.prompt import Prompt
+from fcfi_core.stores import Stored
 
 _BITS_OF_MODE = {"1": 8, "L": 8, "P": 8, "I;16": 16, "I;16B": 16, "I": 16}
 DAMAGE = (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError)
@@ -41,7 +42,7 @@ def read(annotations: Annotations) -> Dataset | None:
     root = annotations.path
     if not any((root / "masks").rglob("*.png")):
         return None
-    return Folder(root, annotations.images)
+    return Folder(root, annotations.store or annotations.images)
 
 
 class Folder(Dataset):
@@ -55,10 +56,12 @@ class Folder(Dataset):
         DataError: if the folder has no masks.
     """
 
-    def __init__(self, path: str | Path, images: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path, images: str | Path | Stored | None = None) -> None:
         root = Path(path)
         beside = root / "images"
-        shown = beside if images is None or beside.is_dir() else Path(images)
+        shown: Path | Stored = beside
+        if images is not None and not beside.is_dir():
+            shown = images if isinstance(images, Stored) else Path(images)
         files = [file for file in sorted((root / "masks").rglob("*.png")) if not file.name.startswith(".")]
         if not files:
             raise DataError(
@@ -69,8 +72,8 @@ class Folder(Dataset):
         store = Decoded()
         photos = []
         for file, name, photo in zip(files, names, found, strict=True):
-            if isinstance(photo, Path):
-                file_name = photo.relative_to(shown).as_posix()
+            if not isinstance(photo, DataError):
+                file_name = _below(photo, shown)
                 missing = ""
             else:
                 file_name = name
@@ -270,6 +273,14 @@ def read_ids(path: Path) -> tuple[NDArray[np.uint16], int]:
             f"mask {path} is not one channel of ids (its mode is {image.mode}); save it as a grey PNG."
         )
     return ids.astype(np.uint16), 255 if bits == 8 else 65535
+
+
+def _below(photo: Path | Stored, folder: Path | Stored) -> str:
+    if isinstance(photo, Stored) and isinstance(folder, Stored):
+        return photo.relative_to(folder).as_posix()
+    assert isinstance(photo, Path)
+    assert isinstance(folder, Path)
+    return photo.relative_to(folder).as_posix()
 
 
 def _manifest_name(root: Path) -> str:

@@ -22,6 +22,7 @@ from fcfi_core.datasets.left_out import Note
 from fcfi_core.errors import DataError
 from fcfi_core.images.sizes import size_of
 from fcfi_core.prompt import Prompt
+from fcfi_core.stores import Stored
 
 BoolMask = NDArray[np.bool_]
 
@@ -113,7 +114,7 @@ class AnnotatedPhoto:
 
     name: str
     file_name: str
-    path: Path | None
+    path: Path | Stored | None
     missing: str = ""
     size: tuple[int, int] | None = None
     annotated: tuple[AnnotatedObject, ...] = ()
@@ -148,17 +149,28 @@ class AnnotatedPhoto:
             DataError: if it was not found, or is not of the size that the source says.
             ImageError: if it cannot be decoded.
         """
-        loaded = images.load(self._found(), max_pixels=max_pixels)
+        found = self._found()
+        if isinstance(found, Stored):
+            loaded = images.load(found.read(), max_pixels=max_pixels, name=f"image {str(found)!r}")
+        else:
+            loaded = images.load(found, max_pixels=max_pixels)
         self._require_size(loaded.width, loaded.height)
         return loaded
 
     def measured(self) -> tuple[int, int]:
-        """Return (width, height) of the upright photo, from its header; errors as of :meth:`load`."""
-        width, height = size_of(self._found())
+        """Return (width, height) of the upright photo, from its header; errors as of :meth:`load`.
+
+        A photo in a store is fetched for it.
+        """
+        found = self._found()
+        if isinstance(found, Stored):
+            loaded = self.load()
+            return loaded.width, loaded.height
+        width, height = size_of(found)
         self._require_size(width, height)
         return width, height
 
-    def _found(self) -> Path:
+    def _found(self) -> Path | Stored:
         if self.path is None:
             raise DataError(self.missing)
         return self.path
@@ -171,6 +183,6 @@ class AnnotatedPhoto:
             )
 
 
-def located(path: Path | DataError) -> tuple[Path | None, str]:
+def located(path: Path | Stored | DataError) -> tuple[Path | Stored | None, str]:
     """Return a photo's path and, if it was not found, why."""
-    return (path, "") if isinstance(path, Path) else (None, str(path))
+    return (None, str(path)) if isinstance(path, DataError) else (path, "")

@@ -8,6 +8,9 @@ of the earlier entry-point group ``fcfi.datasets``, functions ``(path, images)``
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +18,8 @@ from fcfi_core import plugins
 from fcfi_core.datasets import coco, datumaro, earlier, folder, foreign, labelme, tables, voc, voc_masks, yolo
 from fcfi_core.datasets.annotations import Annotations
 from fcfi_core.datasets.dataset import Dataset
-from fcfi_core.errors import DataError
+from fcfi_core.errors import DataError, FcfiError
+from fcfi_core.stores import Stored
 
 Reader = Callable[[Annotations], Dataset | None]
 
@@ -33,11 +37,12 @@ READERS: tuple[Reader, ...] = (
 """Ours, in the order in which they are asked."""
 
 
-def open_dataset(path: str | Path, images: str | Path | None = None) -> Dataset:
+def open_dataset(path: str | Path | Stored, images: str | Path | Stored | None = None) -> Dataset:
     """Return the data set at ``path``, which holds masks.
 
     Args:
-        path: of a file or folder in one of the formats of this package, or of an installed platform package.
+        path: of a file or folder in one of the formats of this package, or of an installed platform package;
+            or of one file in a store.
         images: folder of the photos that a file refers to; by default they are looked for beside it.
 
     Raises:
@@ -51,26 +56,48 @@ def open_dataset(path: str | Path, images: str | Path | None = None) -> Dataset:
     return dataset
 
 
-def open_annotations(path: str | Path, images: str | Path | None = None) -> Dataset:
+def open_annotations(path: str | Path | Stored, images: str | Path | Stored | None = None) -> Dataset:
     """Return the data set at ``path``, whether it holds masks, boxes or clicks; see :func:`open_dataset`."""
     dataset = _opened(path, images)
     dataset.require_photos()
     return dataset
 
 
-def _opened(path: str | Path, images: str | Path | None) -> Dataset:
-    path, images = Path(path), None if images is None else Path(images)
+def _opened(path: str | Path | Stored, images: str | Path | Stored | None) -> Dataset:
+    if isinstance(path, Stored):
+        return _fetched(path, images)
+    path = Path(path)
+    store = images if isinstance(images, Stored) else None
+    folder = None if images is None or isinstance(images, Stored) else Path(images)
     if not path.exists():
         raise DataError(f"data set {path} does not exist; check the path.")
-    if images is not None and not images.is_dir():
-        raise DataError(f"the folder of photos {images} does not exist; check the path.")
-    annotations = Annotations(path, images)
+    if folder is not None and not folder.is_dir():
+        raise DataError(f"the folder of photos {folder} does not exist; check the path.")
+    annotations = Annotations(path, folder, store)
     foreign.require_known(annotations)
     for reader in (*_announced(), *READERS):
         dataset = reader(annotations)
         if dataset is not None:
             return dataset
     raise foreign.refusal(annotations)
+
+
+def _fetched(path: Stored, images: str | Path | Stored | None) -> Dataset:
+    """Return the data set of one file in a store, whose photos lie beside it, or in ``images``.
+
+    A copy of the file lies here as long as the data set is in use.
+    """
+    content = path.read()
+    folder = tempfile.mkdtemp(prefix="fcfi-")
+    local = Path(folder, path.name)
+    try:
+        local.write_bytes(content)
+        dataset = _opened(local, path.parent if images is None else images)
+    except FcfiError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise type(error)(str(error).replace(str(local), str(path))) from None
+    weakref.finalize(dataset, shutil.rmtree, folder, ignore_errors=True)
+    return dataset
 
 
 def _announced() -> Iterator[Reader]:

@@ -10,6 +10,8 @@ count as slashes, drives and the addresses of stores are taken off, percent sign
 eight hexadecimal digits, which stores put before the names of uploads, may be missing in the folder.
 Accents may be composed or not. Hidden files (``._a.jpg`` of macOS) are no photos.
 
+A folder of a store (:mod:`fcfi_core.stores`) is listed once, and searched in the same way.
+
 Unless a folder of photos is given they are looked for beside the annotations, in ``images`` and
 ``JPEGImages`` there, and in the same places one folder up.
 """
@@ -21,7 +23,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
@@ -29,17 +31,26 @@ from urllib.parse import unquote, urlsplit
 
 from fcfi_core.errors import DataError
 from fcfi_core.images import READABLE_SUFFIXES
+from fcfi_core.stores import Stored
 
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """What stores put before the name of an uploaded photo; the annotator's own folder is without it."""
 
 _NAMES_OF_FOLDERS = ("images", "JPEGImages")
+_HIDDEN = (".", "__MACOSX")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
-def is_photo(path: Path | PurePosixPath) -> bool:
+def is_photo(path: Path | PurePosixPath | Stored) -> bool:
     """Return whether ``path`` is called like a picture that can be read."""
     return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".")
+
+
+Folder = Path | Stored
+"""Where photos lie: in a folder of this machine, or of a store."""
+
+Photo = Path | Stored
+"""The file of a photo."""
 
 
 class Photos:
@@ -51,14 +62,14 @@ class Photos:
         subset: folder that the paths of the source leave out, as far as it is there.
     """
 
-    def __init__(self, folders: Iterable[Path], roots: Iterable[Path], subset: str = "") -> None:
+    def __init__(self, folders: Iterable[Folder], roots: Iterable[Folder], subset: str = "") -> None:
         self._folders = tuple(dict.fromkeys(folders))
         self._roots = tuple(dict.fromkeys(roots))
         self._subset = subset
-        self._indexes: dict[Path, _Index] = {}
+        self._indexes: dict[Folder, _Index] = {}
 
     @classmethod
-    def of(cls, annotations: Path, images: Path | None = None, subset: str = "") -> Photos:
+    def of(cls, annotations: Path, images: Folder | None = None, subset: str = "") -> Photos:
         """Return the photos of the file (or folder) ``annotations``.
 
         Args:
@@ -73,7 +84,7 @@ class Photos:
         above = [beside.parent / subset] if subset else []
         return cls([beside, *near[:2], beside.parent, *near[2:]], [*near, beside, *above], subset)
 
-    def find(self, *references: str) -> Path:
+    def find(self, *references: str) -> Photo:
         """Return the photo that one of the ``references`` (names, paths or addresses, likeliest first) means.
 
         Raises:
@@ -85,27 +96,27 @@ class Photos:
             raise self._missing(written)
         return path
 
-    def find_all(self, wanted: Sequence[Sequence[str]]) -> list[Path | DataError]:
+    def find_all(self, wanted: Sequence[Sequence[str]]) -> list[Photo | DataError]:
         """Return what :meth:`find` gives for each list of references, or why there is no such photo.
 
         A photo found by its name alone is not given to two different references.
         """
-        found: list[Path | DataError] = []
+        found: list[Photo | DataError] = []
         by_name: list[bool] = []
-        users: dict[Path, tuple[tuple[str, ...], ...]] = {}
+        users: dict[Photo, tuple[tuple[str, ...], ...]] = {}
         for references in wanted:
             written = _spellings(references)
-            path: Path | DataError | None = self._exact(written)
+            path: Photo | DataError | None = self._exact(written)
             by_name.append(path is None)
             try:
                 path = path or self._by_name(written) or self._missing(written)
             except DataError as error:
                 path = error
             found.append(path)
-            if isinstance(path, Path) and written not in (known := users.get(path, ())):
+            if not isinstance(path, DataError) and written not in (known := users.get(path, ())):
                 users[path] = (*known, written)
         for index, (path, references) in enumerate(zip(found, wanted, strict=True)):
-            if isinstance(path, Path) and by_name[index] and len(users[path]) > 1:
+            if not isinstance(path, DataError) and by_name[index] and len(users[path]) > 1:
                 others = [one[0] for one in users[path] if one != _spellings(references)]
                 found[index] = DataError(
                     f"photos {references[0]!r} and {others[0]!r} would both be {path}; name a folder that "
@@ -113,12 +124,18 @@ class Photos:
                 )
         return found
 
-    def _exact(self, written: Sequence[str]) -> Path | None:
-        paths = (os.path.join(folder, reference) for reference in written for folder in self._folders)
-        # Not Path.is_file, which raises for names that are too long.
-        return next((Path(path) for path in paths if os.path.isfile(path)), None)
+    def _exact(self, written: Sequence[str]) -> Photo | None:
+        for reference in written:
+            for folder in self._folders:
+                if isinstance(folder, Stored):
+                    if (stored := folder / reference) in self._index(folder):
+                        return stored
+                # Not Path.is_file, which raises for names that are too long.
+                elif os.path.isfile(path := os.path.join(folder, reference)):
+                    return Path(path)
+        return None
 
-    def _by_name(self, written: Sequence[str]) -> Path | None:
+    def _by_name(self, written: Sequence[str]) -> Photo | None:
         for reference in written:
             wanted = PurePosixPath(self._subset, reference.lstrip("/"))
             for root in self._roots:
@@ -127,14 +144,14 @@ class Photos:
         bare = [PurePosixPath(reference).name for reference in written]
         return self._exact([name for name in bare if name])
 
-    def _index(self, root: Path) -> _Index:
+    def _index(self, root: Folder) -> _Index:
         if root not in self._indexes:
             self._indexes[root] = _Index(root)
         return self._indexes[root]
 
     def _missing(self, written: Sequence[str]) -> DataError:
         names = dict.fromkeys(PurePosixPath(reference).name for reference in written)
-        places = [str(root) for root in self._roots if root.is_dir()]
+        places = [str(root) for root in self._roots if isinstance(root, Stored) or root.is_dir()]
         return DataError(
             f"photo {' or '.join(map(repr, names))} is not in {' or '.join(places) or self._roots[0]}, "
             "nor below; name the folder of the photos (--images)."
@@ -144,29 +161,35 @@ class Photos:
 class _Index:
     """The photos in a folder and below, by all the names that may mean them."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Folder) -> None:
         self._root = root
 
+    def __contains__(self, stored: Stored) -> bool:
+        """Whether the store has this file."""
+        return stored in self._stored
+
     @cached_property
-    def _by_key(self) -> dict[str, list[Path]]:
-        found: dict[str, list[Path]] = defaultdict(list)
-        for folder, folders, names in os.walk(self._root):
-            folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-            for name in sorted(names):
-                path = Path(folder, name)
-                if is_photo(path):
-                    for key in {_folded(name), _folded(_cleaned(name)), _folded(path.stem)}:
-                        found[key].append(path)
+    def _stored(self) -> frozenset[Stored]:
+        below = photos_below(self._root) if isinstance(self._root, Stored) else ()
+        return frozenset(photo for photo in below if isinstance(photo, Stored))
+
+    @cached_property
+    def _by_key(self) -> dict[str, list[Photo]]:
+        found: dict[str, list[Photo]] = defaultdict(list)
+        below = sorted(self._stored) if isinstance(self._root, Stored) else photos_below(self._root)
+        for path in below:
+            for key in {_folded(path.name), _folded(_cleaned(path.name)), _folded(path.stem)}:
+                found[key].append(path)
         return found
 
-    def find(self, wanted: PurePosixPath) -> Path | None:
+    def find(self, wanted: PurePosixPath) -> Photo | None:
         """Return the photo that agrees best with ``wanted``, or None if there is none.
 
         Raises:
             DataError: if several different ones agree equally well.
         """
         candidates = self._by_key.get(_folded(wanted.name), []) if wanted.name else []
-        ways: tuple[Callable[[Path], bool], ...] = (
+        ways: tuple[Callable[[Photo], bool], ...] = (
             lambda path: _plain(path.name) == _plain(wanted.name),
             lambda path: _folded(path.name) == _folded(wanted.name),
             lambda path: _folded(_cleaned(path.name)) == _folded(wanted.name),
@@ -182,11 +205,38 @@ class _Index:
         return None
 
 
-def _only(wanted: str, paths: Sequence[Path]) -> Path:
+def photos_below(root: Folder) -> Iterator[Photo]:
+    """Yield the photos in a folder and below, each folder's by name; hidden folders are passed over.
+
+    Raises:
+        DataError: if a store does not tell what it holds.
+    """
+    if isinstance(root, Stored):
+        for stored in root.files():
+            folders = stored.relative_to(root).parts[:-1]
+            if is_photo(stored) and not any(name.startswith(_HIDDEN) for name in folders):
+                yield stored
+        return
+    for folder, folders_below, names in os.walk(root):
+        folders_below[:] = sorted(name for name in folders_below if not name.startswith(_HIDDEN))
+        for name in sorted(names):
+            if is_photo(path := Path(folder, name)):
+                yield path
+
+
+def _equal(one: Photo, other: Photo) -> bool:
+    """Return whether two files hold the same."""
+    if isinstance(one, Path) and isinstance(other, Path):
+        return filecmp.cmp(one, other, shallow=False)
+    contents = [file.read() if isinstance(file, Stored) else file.read_bytes() for file in (one, other)]
+    return contents[0] == contents[1]
+
+
+def _only(wanted: str, paths: Sequence[Photo]) -> Photo:
     """Return the first of ``paths`` if the others are copies of it."""
     first, *others = paths
     for other in others:
-        if not filecmp.cmp(first, other, shallow=False):
+        if not _equal(first, other):
             raise DataError(
                 f"photo {wanted!r} may be {first} or {other}; name the folder of the right one (--images), "
                 "or give the photos different names."

@@ -20,7 +20,7 @@ from fcfi_core.datasets.objects import (
     Marks,
     located,
 )
-from fcfi_core.datasets.photos import is_photo
+from fcfi_core.datasets.photos import Photo, is_photo
 from fcfi_core.datasets.shapes import whole_number
 from fcfi_core.errors import DataError, PromptError
 from fcfi_core.prompt import Prompt
@@ -108,7 +108,7 @@ def _written(file: Path, root: ElementTree.Element) -> str:
     return (root.findtext("filename") or root.findtext("path") or "").strip() or file.stem
 
 
-def _file_name(written: str, path: Path | None) -> str:
+def _file_name(written: str, path: Photo | None) -> str:
     """Return what to call the photo: a whole path by its end, a name without a suffix as in the folder."""
     name = written.replace("\\", "/")
     if name.startswith("/") or name[1:2] == ":":

@@ -52,7 +52,7 @@ def read(annotations: Annotations) -> Dataset | None:
     files = _label_files(root)
     names = _class_names(settings, root)
     left_out = LeftOut()
-    folder = annotations.images or root
+    folder = annotations.store or annotations.images or root
     written = [_reference(file, root) for file in files]
     found = Photos([folder, folder / "images"], [folder]).find_all([[name] for name in written])
     photos = []
@@ -65,7 +65,9 @@ def read(annotations: Annotations) -> Dataset | None:
             left_out.add("files that cannot be read", f"{file}: {error}")
             continue
         digest.update(f"{name}\n".encode("utf-8", "surrogateescape") + content)
-        file_name = f"{name.removesuffix(Path(name).name)}{path.name}" if isinstance(path, Path) else name
+        file_name = (
+            f"{name.removesuffix(Path(name).name)}{path.name}" if not isinstance(path, DataError) else name
+        )
         photos.append(AnnotatedPhoto(name, file_name, *located(path), annotated=objects, source=str(file)))
     return Dataset(
         Path(os.path.realpath(root)).name,

@@ -138,7 +138,12 @@ Source = (
 
 
 def load(
-    source: Source, *, max_pixels: int | None = None, ignore_alpha: bool = False, digest: str = ""
+    source: Source,
+    *,
+    max_pixels: int | None = None,
+    ignore_alpha: bool = False,
+    digest: str = "",
+    name: str = "",
 ) -> LoadedImage:
     """Return the picture in ``source``, upright, as RGB of 8 bits.
 
@@ -153,6 +158,7 @@ def load(
         ignore_alpha: show transparent parts in the colours they hide instead of on white, as browsers
             show them.
         digest: of encoded bytes, where :func:`digest_of` was asked already; they are not hashed again.
+        name: how messages call encoded bytes; "": the image.
 
     Raises:
         ImageError: if the source is missing, empty, damaged, of another format or too large.
@@ -175,8 +181,8 @@ def load(
             pixels, notes = _guarded(from_pillow, source, ignore_alpha, name="the image")
         digest = _digest(pixels)
     else:
-        encoded, name = _read(source)
-        pixels, notes = _from_encoded(encoded, name, limit, ignore_alpha)
+        encoded, own_name = _read(source)
+        pixels, notes = _from_encoded(encoded, name or own_name, limit, ignore_alpha)
         digest = digest or digest_of(encoded, ignore_alpha=ignore_alpha)
     pixels = np.ascontiguousarray(pixels)
     pixels.setflags(write=False)

@@ -14,15 +14,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fcfi_core import images
 from fcfi_core.clicks import Click
 from fcfi_core.datasets.left_out import nothing_noted
-from fcfi_core.datasets.photos import is_photo
+from fcfi_core.datasets.objects import AnnotatedPhoto
+from fcfi_core.datasets.photos import photos_below
 from fcfi_core.errors import DataError, FcfiError
 from fcfi_core.images import LoadedImage
 from fcfi_core.pipelines.prompts import ImagePrompts, OpenedImage, PromptSource
 from fcfi_core.predictor import Predictor
 from fcfi_core.prompt import Prompt
+from fcfi_core.stores import Stored
 from fcfi_core.workers import Job, Lost, Place, Threads, finished, suited
 
 _PLACES = 3
@@ -128,24 +129,25 @@ def batches(found: Sequence[Need], size: int) -> list[Batch]:
     return sorted(made, key=lambda one: -one.need if one.need == one.need else 1.0)
 
 
-def photos_without_prompts(folder: Path, max_pixels: int | None = None) -> PromptSource:
+def photos_without_prompts(folder: Path | Stored, max_pixels: int | None = None) -> PromptSource:
     """Return the photos in ``folder`` and the folders below, by name.
 
     Raises:
         DataError: if there is none.
     """
-    paths = sorted(path for path in folder.rglob("*") if is_photo(path) and path.is_file())
+    paths = sorted(photos_below(folder), key=str)
     if not paths:
         raise DataError(f"{str(folder)!r} holds no photo; give a folder with photos, or a source of prompts.")
     found = [
-        ImagePrompts(path.relative_to(folder).as_posix(), partial(_opened, path, max_pixels))
+        ImagePrompts(str(path)[len(str(folder)) :].lstrip("/"), partial(_opened, path, max_pixels))
         for path in paths
     ]
     return PromptSource(folder.name, "", found, {})
 
 
-def _opened(path: Path, max_pixels: int | None) -> OpenedImage:
-    return OpenedImage(images.load(path, max_pixels=max_pixels), ())
+def _opened(path: Path | Stored, max_pixels: int | None) -> OpenedImage:
+    photo = AnnotatedPhoto(path.name, path.name, path)
+    return OpenedImage(photo.load(max_pixels), ())
 
 
 def _need(predictor: Predictor, image: ImagePrompts) -> Need:

@@ -33,29 +33,29 @@ from fcfi_core.datasets.objects import UNNAMED, AnnotatedPhoto
 from fcfi_core.datasets.opening import open_annotations
 from fcfi_core.datasets.shapes import numbered
 from fcfi_core.pipelines.prompts import ImagePrompts, PromptSource, opened
+from fcfi_core.stores import Stored
 
 
 def open_source(
-    path: str | Path, images: str | Path | None = None, max_pixels: int | None = None
+    path: str | Path | Stored, images: str | Path | Stored | None = None, max_pixels: int | None = None
 ) -> PromptSource:
     """Return the prompts at ``path``.
 
     Args:
-        path: see the module's text.
-        images: folder of the images; None: beside the source.
+        path: see the module's text; also one file in a store.
+        images: folder of the images, here or in a store; None: beside the source.
         max_pixels: most pixels of an image, None for 200 million.
 
     Raises:
         DataError: if ``path`` or ``images`` does not exist, nothing can read the source, or no image of it
             was found.
     """
-    path, folder = Path(path), None if images is None else Path(images)
-    if path.exists():
+    if not isinstance(path, Stored) and not isinstance(images, Stored) and Path(path).exists():
         for read in plugins.loaded("prompts"):
-            source: PromptSource | None = read(path, folder)
+            source: PromptSource | None = read(Path(path), None if images is None else Path(images))
             if source is not None:
                 return source
-    return from_dataset(open_annotations(path, folder), max_pixels)
+    return from_dataset(open_annotations(path, images), max_pixels)
 
 
 def from_dataset(dataset: Dataset, max_pixels: int | None = None) -> PromptSource:
