@@ -103,12 +103,13 @@ class _Playground:
         return Json(await computed(request, self._service, partial(self._shapes, image, fields)))
 
     async def hover(self, request: Request) -> Response:
-        """What a click would select, roughly; null where anybody waits for an answer."""
+        """What a click would select, roughly; nothing while anybody waits for an answer."""
         image = self._image(request)
         fields = await self._fields(request)
         if self._service.scheduler.waiting or self._service.scheduler.running:
-            return Json(None)
-        return Json(await computed(request, self._service, partial(self._glimpse, image, fields)))
+            return Json({"busy": True})
+        glimpse = await computed(request, self._service, partial(self._glimpse, image, fields))
+        return Json({"busy": False, "glimpse": glimpse})
 
     async def candidates(self, request: Request) -> Response:
         image = self._image(request)

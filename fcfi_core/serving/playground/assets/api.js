@@ -61,7 +61,7 @@ export class Photo {
     return (await this.#post("mask", prompt, signal)).json();
   }
 
-  // What a click would select, roughly; null while the server has better things to do.
+  // What a click would select, roughly: {busy, glimpse}; a busy server has better things to do.
   async hover(prompt, signal) {
     return (await this.#post("hover", prompt, signal)).json();
   }

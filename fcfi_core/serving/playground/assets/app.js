@@ -187,15 +187,19 @@ let glancing = new AbortController();
 
 function glance(x, y, positive) {
   lookAway();
-  const { clicks } = scene.prompt;
-  if (!part("preview-shown").checked || part("stage").getAttribute("aria-busy") === "true") return;
-  if (!positive && scene.isEmpty) return;
+  if (!part("preview-shown").checked || (!positive && scene.isEmpty)) return;
   const { signal } = glancing;
-  setTimeout(async () => {
+  const ask = async () => {
     if (signal.aborted) return;
-    const glimpse = await photo.hover({ ...scene.prompt, clicks: [...clicks, { x, y, positive }] }, signal).catch(() => null);
-    if (!signal.aborted) stage.drawing.drawGlimpse(glimpse, colourOf(scene.active.id));
-  }, REST);
+    const answered = part("stage").getAttribute("aria-busy") === "false";
+    const clicks = [...scene.prompt.clicks, { x, y, positive }];
+    const { busy, glimpse } = answered ? await photo.hover({ ...scene.prompt, clicks }, signal) : { busy: true };
+    if (signal.aborted) return;
+    if (busy) setTimeout(quietly, 2 * REST);
+    else stage.drawing.drawGlimpse(glimpse, colourOf(scene.active.id));
+  };
+  const quietly = () => ask().catch(() => {});
+  setTimeout(quietly, REST);
 }
 
 function lookAway() {

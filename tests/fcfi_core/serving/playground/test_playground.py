@@ -210,7 +210,9 @@ def test_what_a_click_would_select_is_told_roughly_and_not_written_down(
         digest = client.post("/playground/images", content=encoded).json()["image"]
 
         def hover(clicks):
-            return client.post(f"/playground/images/{digest}/hover", json={"clicks": clicks}).json()
+            answer = client.post(f"/playground/images/{digest}/hover", json={"clicks": clicks}).json()
+            assert answer["busy"] is False
+            return answer["glimpse"]
 
         result = predictor.segment(photo, [Click(70, 40)])
         glimpse = hover(CLICKS[:1])
@@ -233,11 +235,12 @@ def test_whoever_waits_comes_before_a_preview(make_service, predictor, encoded):
         job = service.scheduler.submit(ended.wait)
         try:
             answer = client.post(f"/playground/images/{digest}/hover", json={"clicks": CLICKS[:1]})
-            assert answer.json() is None
+            assert answer.json() == {"busy": True}
         finally:
             ended.set()
         job.result.result(timeout=30)
-        assert client.post(f"/playground/images/{digest}/hover", json={"clicks": CLICKS[:1]}).json()
+        answer = client.post(f"/playground/images/{digest}/hover", json={"clicks": CLICKS[:1]})
+        assert answer.json()["glimpse"]
 
 
 def test_photo_the_browser_cannot_show(client, photo):
