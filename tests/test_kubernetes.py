@@ -1,9 +1,15 @@
-"""The manifests in docker/kubernetes: the cluster's own schema, complete, no rights, of this version."""
+"""The manifests in docker/kubernetes: the cluster's own schema, complete, no rights, of this version.
+
+What operators add to a cluster (KEDA, KubeRay, nuclio) has schemas of ours, in ``kubernetes_schemas``.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -43,6 +49,9 @@ def built(folder):
     for entry in plan.get("patches", ()):
         patch = read(folder / entry["path"])
         assert patch["metadata"]["name"] == found[patch["kind"]]["metadata"]["name"]
+        if patch.pop("$patch", "") == "delete":
+            del found[patch["kind"]]
+            continue
         found[patch["kind"]] = merged(found[patch["kind"]], patch)
     return found
 
@@ -53,10 +62,45 @@ RESOURCES = [
 ]
 
 
+OURS = {path.stem: path for path in (Path(__file__).parent / "kubernetes_schemas").glob("*.json")}
+"""Schemas of what operators add, by kind."""
+
+
+def pods(resource):
+    """Yield the specs of all pods that a resource makes."""
+    spec = resource.get("spec", {})
+    cluster = spec.get("rayClusterSpec", {})
+    groups = [spec, *([cluster["headGroupSpec"], *cluster["workerGroupSpecs"]] if cluster else [])]
+    for group in groups:
+        if "template" in group:
+            yield group["template"]["spec"]
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(("folder", "kind"), RESOURCES)
 def test_the_clusters_schema_knows_it(folder, kind, version):
-    kubernetes_validate.validate(built(folder)[kind], version, strict=True)
+    resource = built(folder)[kind]
+    if kind not in OURS:
+        kubernetes_validate.validate(resource, version, strict=True)
+        return
+    jsonschema.Draft202012Validator(json.loads(OURS[kind].read_text(encoding="utf-8"))).validate(resource)
+    for spec in pods(resource):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "any"}, "spec": spec}
+        kubernetes_validate.validate(pod, version, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "wrong"),
+    [
+        ("keda", "ScaledObject", {"maxReplicas": 3}),
+        ("ray", "RayJob", {"rayClusterSpec": {"workerGroups": []}}),
+        ("cvat", "NuclioFunction", {"targetCPU": "75"}),
+    ],
+)
+def test_our_schemas_notice_what_is_mistyped(folder, kind, wrong):
+    schema = json.loads(OURS[kind].read_text(encoding="utf-8"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(merged(built(FOLDER / folder)[kind], {"spec": wrong}), schema)
 
 
 def test_a_mistyped_entry_would_be_noticed():
@@ -73,15 +117,15 @@ def test_every_file_is_named(folder):
     assert {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"} == {
         name for name in named if "/" not in name
     }
-    for image in plan["images"]:
+    for image in plan.get("images", ()):
         assert image["newTag"].startswith(f"{fcfi_core.__version__}-")
 
 
 PODS = [
-    pytest.param(pod["spec"]["template"]["spec"], id=folder.name)
+    pytest.param(spec, id=f"{folder.name}-{spec['containers'][0]['name']}")
     for folder in FOLDERS
-    for pod in built(folder).values()
-    if "template" in pod.get("spec", {})
+    for resource in built(folder).values()
+    for spec in pods(resource)
 ]
 
 
@@ -119,6 +163,49 @@ def test_the_autoscaler_asks_for_a_metric_that_there_is(make_service, colour_mod
     text = make_service(Predictor(colour_model)).metrics.text().decode()
     (metric,) = [entry["pods"]["metric"]["name"] for entry in autoscaling() if "pods" in entry]
     assert f"\n{metric} " in text
+
+
+def test_keda_asks_for_a_metric_that_there_is_and_alone(make_service, colour_model):
+    from fcfi_core.predictor import Predictor
+
+    found = built(FOLDER / "keda")
+    assert "HorizontalPodAutoscaler" not in found
+    assert found["ScaledObject"]["spec"]["scaleTargetRef"]["name"] == found["Deployment"]["metadata"]["name"]
+    text = make_service(Predictor(colour_model)).metrics.text().decode()
+    (trigger,) = found["ScaledObject"]["spec"]["triggers"]
+    (metric,) = re.findall(r"fcfi_\w+", trigger["metadata"]["query"])
+    assert f"\n{metric} " in text
+
+
+def test_the_job_on_ray_is_a_command_that_there_is():
+    program, *words = built(FOLDER / "ray")["RayJob"]["spec"]["entrypoint"].split()
+    assert program == "fcfi"
+    arguments = build_parser().parse_args(words)
+    assert arguments.cluster == "auto"
+    assert str(arguments.images) == "s3://photos"
+
+
+def test_the_versions_of_ray_are_one():
+    pinned = re.search(r"^ray==(\S+)$", (FOLDER.parents[1] / "constraints.txt").read_text(), re.MULTILINE)
+    assert built(FOLDER / "ray")["RayJob"]["spec"]["rayClusterSpec"]["rayVersion"] == pinned[1]
+
+
+def test_nuclio_is_told_the_same_as_by_nuctl():
+    manifest = built(FOLDER / "cvat")["NuclioFunction"]
+    given = read(FOLDER.parents[1] / "cvat_function" / "function.yaml")
+    for key, value in given["metadata"]["annotations"].items():
+        told = "" if value is None else str(value)
+        assert manifest["metadata"]["annotations"][key] == " ".join(told.split())
+    for key in (
+        "description",
+        "runtime",
+        "handler",
+        "eventTimeout",
+        "readinessTimeoutSeconds",
+        "env",
+        "triggers",
+    ):
+        assert manifest["spec"][key] == given["spec"][key]
 
 
 def autoscaling():
