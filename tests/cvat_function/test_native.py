@@ -84,7 +84,7 @@ def test_a_region_is_its_own_picture(interactor, disc):
 
 
 def test_an_empty_mask_is_no_shape(interactor, disc, monkeypatch):
-    monkeypatch.setattr(native.Finish, "applied", lambda _, mask, keep: np.zeros_like(mask))
+    monkeypatch.setattr(native.Finish, "applied", lambda _, mask, *__: np.zeros_like(mask))
     assert interactor.detect(None, interactor.preprocess_image(None, disc[0]), prompts([(1, 1)])) == []
 
 

@@ -136,7 +136,7 @@ def backend(label_studio, tmp_path):
         words = [sys.executable, "-c", program, "serve", "--port", str(port)]
         process = Process(words, environment, tmp_path / "serve.txt")
         started.append(process)
-        LabelStudio(f"http://127.0.0.1:{port}", "").wait_until_up(60)
+        LabelStudio(f"http://127.0.0.1:{port}", "").wait_until_up(180)
         return process
 
     start.started = started
@@ -434,6 +434,39 @@ def test_a_label_key_pressed_twice_loses_no_mask(label_studio, open_editor, proj
     masks = [entry for entry in saved if entry["type"] == "brush"]
     assert len(masks) == 1
     assert [entry["value"]["labels"] for entry in saved if entry["type"] == "labels"] == [["disk"]]
+
+
+@pytest.fixture
+def exclusive(monkeypatch):
+    """Let backends started from now on keep finished regions apart."""
+    monkeypatch.setenv("FCFI_LABEL_STUDIO_EXCLUSIVE", "1")
+
+
+def test_finished_regions_keep_their_pixels(label_studio, exclusive, open_editor, project, tmp_path):
+    """Alone, the click on the square takes in the disk, too."""
+    number = project("--output", "brush")
+    pictures = Path(os.environ.get("FCFI_SCREENSHOTS") or tmp_path)
+    with open_editor(label_studio.url) as editor:
+        editor.log_in("annotator@example.com", "a-long-password-1")
+        editor.label_all(number)
+        editor.switch()
+        editor.press("m")
+        editor.press("1")
+        editor.click(180 / 640, 240 / 480)
+        editor.click(470 / 640, 250 / 480, negative=True)
+        editor.tick()
+        time.sleep(6)  # until the editor has saved the draft
+        editor.press("2")
+        editor.click(470 / 640, 250 / 480)
+        editor.shot(pictures / "exclusive.png")
+        editor.tick()
+        saved = editor.submit()
+    disk, square = (
+        code.decode(entry["value"]["rle"], 640, 480) for entry in saved if entry["type"] == "brush"
+    )
+    assert disk.any()
+    assert square[250, 470]
+    assert not (disk & square).any()
 
 
 def objects_in(kind, content):
