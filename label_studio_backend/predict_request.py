@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from fcfi_core.allowance import checkpoint
 from fcfi_core.errors import PromptError
+from fcfi_core.serving.bodies import read_json
 from fcfi_core.serving.scheduler import Turn
 from label_studio_backend.prompts import DrawnObject, Region, from_context, unusable
 from label_studio_backend.settings import as_list, as_mapping
@@ -138,6 +138,6 @@ def _all(prompt: DrawnObject) -> list[Region]:
 
 def _decoded(body: bytes) -> object:
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return read_json(body)
+    except ValueError:
         raise PromptError("the request is not valid JSON.") from None

@@ -9,7 +9,8 @@ server's queue, never in the event loop. A request whose page went on to the nex
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,16 @@ from fcfi_core.images import LoadedImage
 from fcfi_core.prompt import Prompt
 from fcfi_core.results import Result
 from fcfi_core.scene import SceneObject, apart
-from fcfi_core.serving.http import Json, Refused, answered, body_of, computed, require_json, require_picture
+from fcfi_core.serving.http import (
+    Json,
+    Refused,
+    answered,
+    body_of,
+    computed,
+    parsed,
+    require_json,
+    require_picture,
+)
 from fcfi_core.serving.playground import answers, files
 from fcfi_core.serving.playground.parsing import parse_object
 from fcfi_core.serving.playground.scene import Found, objects_of
@@ -93,39 +103,44 @@ class _Playground:
 
     async def mask(self, request: Request) -> Response:
         image = self._image(request)
-        fields = await self._fields(request)
-        return Json(await computed(request, self._service, partial(self._drawn, image, fields)))
+        async with self._fields(request) as fields:
+            return Json(await computed(request, self._service, partial(self._drawn, image, fields)))
 
     async def scene(self, request: Request) -> Response:
         """All objects of the photo, so that none overlaps another."""
         image = self._image(request)
-        fields = await self._fields(request)
-        return Json(await computed(request, self._service, partial(self._shapes, image, fields)))
+        async with self._fields(request) as fields:
+            return Json(await computed(request, self._service, partial(self._shapes, image, fields)))
 
     async def hover(self, request: Request) -> Response:
         """What a click would select, roughly; nothing while anybody waits for an answer."""
         image = self._image(request)
-        fields = await self._fields(request)
-        if self._service.scheduler.waiting or self._service.scheduler.running:
-            return Json({"busy": True})
-        glimpse = await computed(request, self._service, partial(self._glimpse, image, fields))
-        return Json({"busy": False, "glimpse": glimpse})
+        async with self._fields(request) as fields:
+            if self._service.scheduler.waiting or self._service.scheduler.running:
+                return Json({"busy": True})
+            glimpse = await computed(request, self._service, partial(self._glimpse, image, fields))
+            return Json({"busy": False, "glimpse": glimpse})
 
     async def candidates(self, request: Request) -> Response:
         image = self._image(request)
-        fields = await self._fields(request)
-        return Json(await computed(request, self._service, partial(self._choice, image, fields)))
+        async with self._fields(request) as fields:
+            return Json(await computed(request, self._service, partial(self._choice, image, fields)))
 
     async def file(self, request: Request) -> Response:
         image = self._image(request)
-        fields = await self._fields(request)
-        content, media_type = await computed(request, self._service, partial(self._file, image, fields))
-        return Response(content, media_type=media_type)
+        async with self._fields(request) as fields:
+            content, media_type = await computed(request, self._service, partial(self._file, image, fields))
+            return Response(content, media_type=media_type)
 
-    async def _fields(self, request: Request) -> dict[str, Any]:
+    @asynccontextmanager
+    async def _fields(self, request: Request) -> AsyncIterator[dict[str, Any]]:
+        """Give what is asked within the block; read in a thread, and counted as memory in use."""
         require_json(request)
         async with body_of(request, self._service, _PROMPT_BYTES) as body:
-            return parse_object(body)
+            parsing = parsed(self._service, body, parse_object)
+            del body
+            async with parsing as fields:
+                yield fields
 
     def _image(self, request: Request) -> LoadedImage:
         image = self._service.images.image(request.path_params["digest"])
