@@ -114,7 +114,7 @@ class Part:
         try:
             return _import(self.place)
         except Exception as error:  # whatever a foreign package does while it is imported
-            raise PluginError(_reason(error, f"{self.kind} {self.name!r}", self.package)) from error
+            raise PluginError(_reason(error, f"part {self.name!r} ({self.kind})", self.package)) from error
 
 
 def parts(kind: str) -> list[Part]:

@@ -13,7 +13,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -25,7 +25,7 @@ from fcfi_core.errors import FcfiError, SettingsError, plain
 
 HELP = "tell what is installed and whether a real click works; exit code 1 if something is wrong"
 
-_SERVING = ("starlette", "uvicorn", "prometheus_client")
+_SERVING = ("starlette", "uvicorn", "prometheus_client", "msgspec", "python_multipart")
 _PACKAGES = ("torch", "openvino", "numpy", "opencv-python-headless", "pillow", "safetensors")
 
 
@@ -37,11 +37,18 @@ class Finding:
         topic: what was looked at.
         text: what was found.
         good: False if it keeps something from working.
+        absent: what an extra would bring, and nobody asked for: no fault, but it does not work either.
     """
 
     topic: str
     text: str
     good: bool = True
+    absent: bool = False
+
+    @property
+    def mark(self) -> str:
+        """What stands before the line."""
+        return "--" if self.absent else "ok" if self.good else "BAD"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,9 +79,17 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for finding in findings:
             lines = [plain(line) for line in finding.text.splitlines()]
-            print(f"{'ok ' if finding.good else 'BAD'}  {plain(finding.topic):<28} {chr(10).join(lines)}")
-        print("Everything works." if good else "Something is wrong; see the lines marked BAD.")
+            print(f"{finding.mark:<3}  {plain(finding.topic):<28} {chr(10).join(lines)}")
+        print(_conclusion(findings))
     return 0 if good else 1
+
+
+def _conclusion(findings: Sequence[Finding]) -> str:
+    if not all(finding.good for finding in findings):
+        return "Something is wrong; see the lines marked BAD."
+    if any(finding.absent for finding in findings):
+        return "What is installed works; the lines marked -- say what is not installed."
+    return "Everything works."
 
 
 def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
@@ -105,16 +120,15 @@ def _extensions() -> Iterator[Finding]:
                 part.load()
                 yield Finding(topic, "ready")
             except plugins.PluginError as error:
-                # What an extra would bring, and nobody asked for, is no fault; what is broken is one.
                 absent = isinstance(error.__cause__, ModuleNotFoundError)
-                yield Finding(topic, str(error), good=absent)
+                yield Finding(topic, str(error), good=absent, absent=absent)
     for complaint in plugins.complaints():
         yield Finding("plugin", complaint, good=False)
     for module in _SERVING:
         try:
             importlib.import_module(module)
         except ImportError as error:
-            yield Finding("fcfi serve", plugins.missing(error, "`fcfi serve`"))
+            yield Finding("fcfi serve", plugins.missing(error, "`fcfi serve`"), absent=True)
             return
     yield Finding("fcfi serve", "ready")
 

@@ -113,7 +113,10 @@ sys.exit(main({words!r}))
 """
 
 
-@pytest.mark.parametrize("names", [("starlette",), ("uvicorn", "h11"), ("prometheus_client",)])
+SERVING = [("starlette",), ("uvicorn", "h11"), ("prometheus_client",), ("msgspec",), ("python_multipart",)]
+
+
+@pytest.mark.parametrize("names", SERVING)
 def test_serving_without_its_extra_says_which_one(names):
     def run(*words):
         code = BLOCKED.format(names=names, words=list(words))
@@ -129,6 +132,7 @@ def test_serving_without_its_extra_says_which_one(names):
     assert "Traceback" not in told.stderr
     (line,) = [one for one in json.loads(told.stdout)["findings"] if one["topic"] == "fcfi serve"]
     assert "pip install 'fcfi[serve]'" in line["text"]
+    assert line["absent"]
     assert "fcfi[serve]" in run("--help").stdout.replace("\n", " ")
 
 

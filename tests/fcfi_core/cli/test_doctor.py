@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -35,6 +36,16 @@ def test_wrong_weights_are_bad(doctor, tmp_path):
     assert not good
     assert not findings["model"]["good"]
     assert "a click" not in findings
+
+
+def test_what_is_not_installed_is_neither_good_nor_bad(checkpoint, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "msgspec", None)
+    assert main(["doctor", "--model", str(checkpoint), "--threads", "1"]) == 0
+    *lines, conclusion = capsys.readouterr().out.splitlines()
+    (served,) = [line for line in lines if "fcfi serve  " in line]
+    assert served.startswith("--   fcfi serve ")
+    assert "pip install 'fcfi[serve]'" in served
+    assert conclusion == "What is installed works; the lines marked -- say what is not installed."
 
 
 def test_a_bad_variable_is_named(doctor, monkeypatch):
