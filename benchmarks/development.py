@@ -22,11 +22,12 @@ from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_check
 from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.datasets.samples import Sample
 from fcfi_core.datasets.split import is_held_out
+from fcfi_core.model import load_model
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.registry import build
 from fcfi_core.protocol import Protocol
 from fcfi_core.training.configuration_file import load_configuration
-from fcfi_core.training.development import clicks_needed, development_samples
+from fcfi_core.training.development import clicks_needed, clicks_with, development_samples
 from fcfi_core.training.photos import read_photos
 
 FIGURES = ("noc@80", "noc@85", "noc@90", "missed@90", "iou@1", "iou@2", "iou@3", "iou@5")
@@ -96,21 +97,27 @@ def network_of(checkpoint: Checkpoint) -> InteractiveNetwork:
 def main() -> None:
     parser = parser_of(__doc__, objects=260)
     parser.add_argument("--write", type=Path, help="keep the last weights here")
+    parser.add_argument("--engine", help="runs single weights (default: torch, which means need too)")
     arguments = parser.parse_args()
+    if arguments.engine and (arguments.write or any("+" in text for text in arguments.weights)):
+        parser.error("--engine takes single names or files, and writes nothing")
     samples = samples_for(arguments)
     print(f"{len(samples)} objects of {len({(one.dataset, one.image_name) for one in samples})} photos")
     print(" | ".join(("weights", *FIGURES, "processor seconds")), flush=True)
     for text in arguments.weights:
-        checkpoint = mean_of(text)
         began = time.process_time()
-        figures = clicks_needed(
-            network_of(checkpoint),
-            samples,
-            variant=checkpoint.variant,
-            protocol=Protocol.from_dict(dict(checkpoint.protocol)),
-            device="cpu",
-            threads=1,
-        )
+        if arguments.engine:
+            figures = clicks_with(load_model(text, engine=arguments.engine, device="cpu", threads=1), samples)
+        else:
+            checkpoint = mean_of(text)
+            figures = clicks_needed(
+                network_of(checkpoint),
+                samples,
+                variant=checkpoint.variant,
+                protocol=Protocol.from_dict(dict(checkpoint.protocol)),
+                device="cpu",
+                threads=1,
+            )
         row = (f"{figures[name]:.3f}" for name in FIGURES)
         print(" | ".join((text, *row, f"{time.process_time() - began:.0f}")), flush=True)
     if arguments.write:

@@ -45,7 +45,7 @@ def create(
         boxes: whether the interactor takes boxes; CVAT then begins with one unless its user turns that off.
         model: name of a catalogued model, path of a checkpoint, or ``chosen`` (by ``fcfi models use``).
         device: auto, cpu, cuda or cuda:N.
-        engine: auto, openvino or torch.
+        engine: auto, openvino, openvino-bf16 or torch.
         threads: CPU threads of the network; 0 follows the container's share.
         max_megapixels: largest frame accepted.
         min_area: drop mask parts below this many pixels without a positive click; 0 keeps all; -1: a

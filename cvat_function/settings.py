@@ -58,7 +58,7 @@ class Settings:
     Attributes:
         model: name of a catalogued model, path of a checkpoint, or ``chosen``.
         device: auto, cpu, cuda or cuda:N.
-        engine: auto, openvino or torch.
+        engine: auto, openvino, openvino-bf16 or torch.
         threads: CPU threads of the network; None follows the container's share.
         max_pixels: largest image accepted.
         memo_bytes: memory for remembered click prefixes.

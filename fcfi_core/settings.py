@@ -145,7 +145,10 @@ CORE_VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("FCFI_DEVICE", "auto", "auto, cpu, cuda or cuda:N."),
     Variable(
-        "FCFI_ENGINE", "auto", "auto, openvino or torch; auto is OpenVINO on x86 CPUs where it is installed."
+        "FCFI_ENGINE",
+        "auto",
+        "auto, openvino, openvino-bf16 (quicker, on CPUs with bfloat16) or torch; auto is OpenVINO on x86 "
+        "CPUs where it is installed.",
     ),
     Variable("FCFI_THREADS", 0, "CPU threads of the network; 0 follows the container's share.", natural),
     Variable("FCFI_MAX_MEGAPIXELS", 200.0, "Largest image accepted, in millions of pixels.", positive),

@@ -176,7 +176,7 @@ def _model_of(subject: _Subject, engine: str, protocol: Protocol, device: str, t
     """Return the model that runs the subject's network."""
     from fcfi_core.model import Model
 
-    if engine != "openvino":
+    if not engine.startswith("openvino"):
         return Model.from_network(subject.network, protocol=protocol, device=device, threads=threads)
     from fcfi_core.engines import graphs
     from fcfi_core.engines.openvino_engine import OpenVinoEngine
@@ -184,7 +184,7 @@ def _model_of(subject: _Subject, engine: str, protocol: Protocol, device: str, t
     graph = graphs.read(subject.variant)
     assert graph is not None, "every variant has graphs"
     weights = {name: tensor.numpy() for name, tensor in subject.network.state_dict().items()}
-    opened = OpenVinoEngine(graph, weights, {}, threads)
+    opened = OpenVinoEngine(graph, weights, {}, threads, bfloat16=engine == "openvino-bf16")
     return Model(subject.name, "", subject.variant, opened, protocol, digest="")
 
 

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--port", help=f"port to listen on (FCFI_PORT, {defaults['FCFI_PORT']})")
     parser.add_argument("--model", help="name or path of the model (FCFI_MODEL, default)")
-    parser.add_argument("--engine", help="auto, openvino or torch (FCFI_ENGINE, auto)")
+    parser.add_argument("--engine", help="auto, openvino, openvino-bf16 or torch (FCFI_ENGINE, auto)")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (FCFI_DEVICE, auto)")
     parser.add_argument(
         "--basic-auth",

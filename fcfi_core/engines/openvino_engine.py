@@ -42,15 +42,17 @@ def obstacle(description: Description, device: str) -> str | None:
     return None
 
 
-def open_engine(description: Description, device: str, threads: int | None) -> OpenVinoEngine:
-    """Return the engine that runs the checkpoint; ``device`` is the CPU."""
+def open_engine(
+    description: Description, device: str, threads: int | None, *, bfloat16: bool = False
+) -> OpenVinoEngine:
+    """Return the engine that runs the checkpoint; ``device`` is the CPU, ``bfloat16`` the precision."""
     graph = graphs.read(description.variant)
     assert graph is not None, "an obstacle"
-    return OpenVinoEngine(graph, description.weights(), description.arguments, threads)
+    return OpenVinoEngine(graph, description.weights(), description.arguments, threads, bfloat16=bfloat16)
 
 
 class OpenVinoEngine:
-    """Runs a network with OpenVINO, in float32.
+    """Runs a network with OpenVINO.
 
     Passes are made one after the other, from one thread, image by image: the bits of an image's answer do
     not depend on what stands beside it, and not on the number of threads either.
@@ -60,12 +62,12 @@ class OpenVinoEngine:
         weights: the network's ``state_dict`` as arrays.
         arguments: constructor arguments of the network.
         threads: CPU threads; None: the container's share.
+        bfloat16: calculate with that, where the CPU can, instead of float32.
 
     Raises:
         WeightsError: if the weights do not fit the graph.
     """
 
-    name = "openvino"
     device = "cpu"
 
     def __init__(
@@ -74,7 +76,10 @@ class OpenVinoEngine:
         weights: Mapping[str, NDArray[Any]],
         arguments: Mapping[str, Any],
         threads: int | None = None,
+        *,
+        bfloat16: bool = False,
     ) -> None:
+        self.name = "openvino-bf16" if bfloat16 else "openvino"
         whole = {**graph.arguments, **arguments}
         self.version = version("openvino")
         self.threads = threads or container_share()
@@ -89,17 +94,19 @@ class OpenVinoEngine:
         asked = ["feedback", "disks", *click_maps.Focus._fields, "gate", *self._encodings]
 
         def part(
-            name: str, inputs: list[str], outputs: list[str], weights: Mapping[str, NDArray[Any]] = folded
+            name: str, inputs: list[str], outputs: list[str], weights: Mapping[str, NDArray[Any]]
         ) -> _Part:
-            return _Part(graph.variant, name, inputs, outputs, weights, self.threads)
+            return _Part(graph.variant, name, inputs, outputs, weights, self.threads, bfloat16)
 
-        self._encoder = self._thread.call(lambda: part("encoder", ["image"], self._encodings))
-        self._decoder = self._thread.call(lambda: part("decoder", asked, [*_OUTPUTS]))
-        # Compiled when somebody wants to choose; until then the weights wait, those of the encoder left out.
+        self._encoder = self._thread.call(lambda: part("encoder", ["image"], self._encodings, folded))
+        self._decoder = self._thread.call(lambda: part("decoder", asked, [*_OUTPUTS], folded))
+        # Compiled when somebody wants to choose; until then the weights wait, those of the encoder left out,
+        # and none at all where the network has no further answers.
         asked_otherwise = [name for name in asked if name not in ("feedback", "gate")]
         kept = {name: array for name, array in folded.items() if name not in self._encoder.weights}
+        kept = kept if self.other_answers else {}
         self._make_others: Callable[[], _Part] = lambda: part(
-            graphs.OTHERS, asked_otherwise, ["logits"], kept if self.other_answers else {}
+            graphs.OTHERS, asked_otherwise, ["logits"], kept
         )
         self._others: _Part | None = None
 
@@ -170,6 +177,7 @@ class _Part:
         outputs: what it returns, by name.
         weights: by name; what the graph does not need is left.
         threads: CPU threads.
+        bfloat16: the precision, instead of float32.
     """
 
     def __init__(
@@ -180,6 +188,7 @@ class _Part:
         outputs: list[str],
         weights: Mapping[str, NDArray[Any]],
         threads: int,
+        bfloat16: bool,
     ) -> None:
         import openvino
 
@@ -197,7 +206,7 @@ class _Part:
             model,
             "CPU",
             {
-                "INFERENCE_PRECISION_HINT": "f32",
+                "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
                 "INFERENCE_NUM_THREADS": threads,
                 "NUM_STREAMS": 1,
                 "PERFORMANCE_HINT": "LATENCY",

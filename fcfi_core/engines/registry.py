@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 ENGINES: Mapping[str, str] = {
     "openvino": "fcfi_core.engines.openvino_engine",
+    "openvino-bf16": "fcfi_core.engines.openvino_bf16_engine",
     "torch": "fcfi_core.engines.torch_engine",
 }
 """Name and module of each engine of ours, best first; those of plugins are used where they are named."""
 
 AUTO = "auto"
+_ON_REQUEST = ("openvino-bf16",)
+"""Not taken by themselves: the same weights would give other masks on another CPU."""
 
 
 class EngineModule(Protocol):
@@ -87,7 +90,7 @@ def require(name: str) -> None:
 def _automatic() -> list[str]:
     """Return the names of the engines to try, best first."""
     measured = platform.machine().lower() in ("x86_64", "amd64")  # elsewhere nobody has compared them yet
-    return [name for name in ENGINES if measured or name != "openvino"]
+    return [name for name in ENGINES if name not in _ON_REQUEST and (measured or name != "openvino")]
 
 
 def _module(name: str) -> tuple[EngineModule | None, str | None]:

@@ -61,4 +61,9 @@ def clicks_needed(
     The names are those of :func:`fcfi_core.evaluation.metrics.evaluate` (``noc@85`` and so on).
     """
     model = Model.from_network(network, variant=variant, protocol=protocol, device=device, threads=threads)
+    return clicks_with(model, samples)
+
+
+def clicks_with(model: Model, samples: Sequence[Sample]) -> dict[str, float]:
+    """Return the same of a model, by whichever engine it runs."""
     return noc(Predictor(model, memo_bytes=64 * 2**20), samples, TARGETS, _MAX_CLICKS)

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
+from fcfi_core.checkpoints import resolve
 from fcfi_core.cli import _machine, _timings, bench, main
 from fcfi_core.cli._footprint import Footprint
-from fcfi_core.engines import registry
 
 
 @pytest.fixture
@@ -33,7 +33,8 @@ def test_all_paths_in_one_run(command, capsys, monkeypatch):
     monkeypatch.setattr(_timings, "_MOST_SPREAD", 1e9)
     assert main([*command, "--json", "--busy", "0", "1"]) == 0
     report = json.loads(capsys.readouterr().out)
-    engines = [name for name in registry.ENGINES if importlib.util.find_spec(name)]
+    engines = [*bench._engines(resolve("default"), "auto", "cpu")]
+    assert {name for name in ("openvino", "torch") if importlib.util.find_spec(name)} <= {*engines}
     rows = report["rows"]
     assert [(row["busy"], row["path"]) for row in rows] == [
         (busy, path) for busy in (0, 1) for path in (*engines, "plain")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import torch
 from fcfi_core import load_model
 from fcfi_core.checkpoints import resolve
 from fcfi_core.checkpoints.files import describe
-from fcfi_core.engines import graphs, openvino_engine
+from fcfi_core.engines import graphs, openvino_bf16_engine, openvino_engine
 from fcfi_core.engines.openvino_engine import OpenVinoEngine
 from fcfi_core.engines.torch_engine import TorchEngine
 from fcfi_core.errors import SettingsError, WeightsError
@@ -170,15 +171,21 @@ def bits(engine):
             digest.update(found.tobytes())
     return digest.hexdigest()
 
-def engine_of(threads):
-    return load_model("default", engine="openvino", threads=threads).engine
+def engine_of(name, threads):
+    return load_model("default", engine=name, threads=threads).engine
 """
 
+needs_bf16 = pytest.mark.skipif(
+    not openvino_bf16_engine.has_bf16(), reason="this CPU does not calculate with bfloat16"
+)
+PRECISIONS = ["openvino", pytest.param("openvino-bf16", marks=needs_bf16)]
 
-def test_bits_are_equal_over_repeats_threads_and_processes():
+
+@pytest.mark.parametrize("name", PRECISIONS)
+def test_bits_are_equal_over_repeats_threads_and_processes(name):
     space = {}
     exec(BITS, space)
-    bits, engine = space["bits"], space["engine_of"](1)
+    bits, engine = space["bits"], space["engine_of"](name, 1)
     first = bits(engine)
     found = []
     callers = [threading.Thread(target=lambda: found.append(bits(engine))) for _ in range(3)]
@@ -187,10 +194,10 @@ def test_bits_are_equal_over_repeats_threads_and_processes():
     for caller in callers:
         caller.join()
     assert found == [first] * 3
-    assert bits(space["engine_of"](2)) == first
+    assert bits(space["engine_of"](name, 2)) == first
     for threads in (1, 2):
         done = subprocess.run(
-            [sys.executable, "-c", f"{BITS}\nprint(bits(engine_of({threads})))"],
+            [sys.executable, "-c", f"{BITS}\nprint(bits(engine_of({name!r}, {threads})))"],
             capture_output=True,
             text=True,
             check=True,
@@ -285,3 +292,20 @@ def test_exporting_again_gives_the_same_graph(tmp_path, monkeypatch, default):
     after = again.decode(again.encode(images), *rest)
     for name in ("logits", "corrected", "fused"):
         np.testing.assert_array_equal(getattr(after, name), getattr(before[1], name))
+
+
+@needs_bf16
+def test_bfloat16_answers_nearly_as_float32_does_and_has_a_name_of_its_own(default):
+    short = load_model("default", engine="openvino-bf16", threads=1)
+    assert short.key != load_model("default", engine="openvino", threads=1).key
+    images, rest = asked((96, 128), 3)
+    one, other = (engine.decode(engine.encode(images), *rest).logits for engine in (default, short.engine))
+    assert 0 < np.abs(one - other).max() < 0.1 * np.abs(one).max()
+    assert pickle.loads(pickle.dumps(short)).engine.name == "openvino-bf16"
+
+
+def test_a_cpu_without_bfloat16_is_told(monkeypatch):
+    monkeypatch.setattr(openvino_bf16_engine, "has_bf16", lambda: False)
+    with pytest.raises(SettingsError, match="does not calculate with bfloat16"):
+        load_model("default", engine="openvino-bf16", device="cpu")
+    assert load_model("default", device="cpu", threads=1).engine.name == "openvino"
