@@ -102,6 +102,8 @@ def test_masks_are_those_of_the_same_photos_here(stored, capsys):
 
 def test_worker_processes_open_the_store_by_themselves(stored, monkeypatch, capsys):
     monkeypatch.setattr(local, "_FEWEST", 1)
+    # A fork server keeps the environment of whichever test began it, without the keys of this one.
+    monkeypatch.setattr(local.multiprocessing, "get_all_start_methods", lambda: ["spawn"])
     hired = []
     hire = local.Processes.hire
     monkeypatch.setattr(local.Processes, "hire", lambda self, job: hired.append(job) or hire(self, job))

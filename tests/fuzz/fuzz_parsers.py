@@ -7,7 +7,6 @@ come of it.
 from __future__ import annotations
 
 import base64
-import functools
 import io
 import json
 import tempfile
@@ -22,7 +21,7 @@ from fuzz_sources import FOLDER, HEIGHT, PHOTO, SOURCES, WIDTH
 from PIL import Image
 
 from cvat_function import request, tracker, tracking
-from fcfi_core import Predictor, click_log, images, plugins, propagation
+from fcfi_core import Predictor, click_log, images, propagation
 from fcfi_core.allowance import MEGABYTE, Allowance, Memory, granted
 from fcfi_core.checkpoints import files
 from fcfi_core.datasets.left_out import nothing_noted
@@ -49,8 +48,6 @@ from fcfi_core.training.pack import read_pack
 from label_studio_backend import priorities
 from label_studio_backend.labelling_config import LabellingConfig
 from label_studio_backend.predict_request import PredictRequest
-
-plugins.entry_points = functools.cache(plugins.entry_points)  # which packages are there is no parsing
 
 BUDGET = 300 * MEGABYTE
 EYE = np.eye(9, 7, dtype=bool)

@@ -5,6 +5,7 @@ Everything is imported, and prepared for the guide, once; each parser is then da
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import tempfile
@@ -17,6 +18,10 @@ WATCHED = ["fcfi_core", "label_studio_backend", "cvat_function", "PIL", "tifffil
 
 with atheris.instrument_imports(include=WATCHED):
     import fuzz_parsers as parsers
+
+    from fcfi_core import plugins
+
+plugins.entry_points = functools.cache(plugins.entry_points)  # which packages are there is no parsing
 
 
 def damage(name: str, options: list[str]) -> None:
