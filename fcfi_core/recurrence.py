@@ -150,6 +150,22 @@ class Recurrence:
             results.append(self._answer(image, chosen, state, Stopwatch()))
         return tuple(results), (given + len(repeated)) % len(states)
 
+    def choice(self, image: LoadedImage, prompt: Prompt, index: int) -> Prompt:
+        """Return ``prompt`` with the clicks that ask for one of its :meth:`candidates`.
+
+        Args:
+            index: the largest mask first.
+
+        Raises:
+            PromptError: if there is no such answer.
+        """
+        answers, _ = self.candidates(image, prompt)
+        if not 0 <= index < len(answers):
+            raise PromptError(
+                f"answer {index} cannot be chosen; there are {len(answers)} for these clicks, from 0."
+            )
+        return prompt.with_clicks(answers[index].clicks)
+
     def _is_ambiguous(self, prompt: Prompt) -> bool:
         """Return whether ``prompt`` is a first positive click and nothing more."""
         if self.protocol.official or prompt.starts or not prompt.clicks:

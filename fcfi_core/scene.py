@@ -146,12 +146,8 @@ class Scene:
     def choose(self, number: int, index: int) -> Result:
         """Take another of the answers to an object's first click, see :meth:`fcfi_core.Session.choose`."""
         with self._lock:
-            answers, _ = self._recurrence.candidates(self._image, self._object(number).prompt)
-            if not 0 <= index < len(answers):
-                raise PromptError(
-                    f"answer {index} cannot be chosen; there are {len(answers)} for these clicks, from 0."
-                )
-            return self.ask(number, self._object(number).prompt.with_clicks(answers[index].clicks))
+            prompt = self._object(number).prompt
+            return self.ask(number, self._recurrence.choice(self._image, prompt, index))
 
     def ask(self, number: int, prompt: Prompt) -> Result:
         """Give an object another prompt, for example with a click moved, and return what is shown of it then.

@@ -90,12 +90,7 @@ class Session:
             PromptError: if there is no such answer; the session then stays as it was.
         """
         with self._lock:
-            answers, _ = self._recurrence.candidates(self._image, self._prompt)
-            if not 0 <= index < len(answers):
-                raise PromptError(
-                    f"answer {index} cannot be chosen; there are {len(answers)} for these clicks, from 0."
-                )
-            prompt = self._prompt.with_clicks(answers[index].clicks)
+            prompt = self._recurrence.choice(self._image, self._prompt, index)
             result = self._result(prompt)
             self._prompt = prompt
             return result

@@ -26,7 +26,7 @@ from fcfi_core.datasets.annotations import Annotations
 from fcfi_core.datasets.dataset import Dataset
 from fcfi_core.datasets.left_out import Note
 from fcfi_core.datasets.objects import AnnotatedObject, AnnotatedPhoto, BoolMask, located
-from fcfi_core.datasets.photos import Photos
+from fcfi_core.datasets.photos import Photos, path_below
 from fcfi_core.errors import DataError
 from fcfi_core.memo import Memo
 from fcfi_core.prompt import Prompt
@@ -73,7 +73,7 @@ class Folder(Dataset):
         photos = []
         for file, name, photo in zip(files, names, found, strict=True):
             if not isinstance(photo, DataError):
-                file_name = _below(photo, shown)
+                file_name = path_below(photo, shown)
                 missing = ""
             else:
                 file_name = name
@@ -273,14 +273,6 @@ def read_ids(path: Path) -> tuple[NDArray[np.uint16], int]:
             f"mask {path} is not one channel of ids (its mode is {image.mode}); save it as a grey PNG."
         )
     return ids.astype(np.uint16), 255 if bits == 8 else 65535
-
-
-def _below(photo: Path | Stored, folder: Path | Stored) -> str:
-    if isinstance(photo, Stored) and isinstance(folder, Stored):
-        return photo.relative_to(folder).as_posix()
-    assert isinstance(photo, Path)
-    assert isinstance(folder, Path)
-    return photo.relative_to(folder).as_posix()
 
 
 def _manifest_name(root: Path) -> str:

@@ -205,6 +205,15 @@ class _Index:
         return None
 
 
+def path_below(photo: Photo, folder: Folder) -> str:
+    """Return the path of ``photo`` below ``folder``, with slashes; both here, or both in one store."""
+    if isinstance(photo, Stored) and isinstance(folder, Stored):
+        return photo.relative_to(folder).as_posix()
+    assert isinstance(photo, Path)
+    assert isinstance(folder, Path)
+    return photo.relative_to(folder).as_posix()
+
+
 def photos_below(root: Folder) -> Iterator[Photo]:
     """Yield the photos in a folder and below, each folder's by name; hidden folders are passed over.
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from fcfi_core.clicks import Click
 from fcfi_core.datasets.left_out import nothing_noted
 from fcfi_core.datasets.objects import AnnotatedPhoto
-from fcfi_core.datasets.photos import photos_below
+from fcfi_core.datasets.photos import path_below, photos_below
 from fcfi_core.errors import DataError, FcfiError
 from fcfi_core.images import LoadedImage
 from fcfi_core.pipelines.prompts import ImagePrompts, OpenedImage, PromptSource
@@ -138,10 +138,7 @@ def photos_without_prompts(folder: Path | Stored, max_pixels: int | None = None)
     paths = sorted(photos_below(folder), key=str)
     if not paths:
         raise DataError(f"{str(folder)!r} holds no photo; give a folder with photos, or a source of prompts.")
-    found = [
-        ImagePrompts(str(path)[len(str(folder)) :].lstrip("/"), partial(_opened, path, max_pixels))
-        for path in paths
-    ]
+    found = [ImagePrompts(path_below(path, folder), partial(_opened, path, max_pixels)) for path in paths]
     return PromptSource(folder.name, "", found, {})
 
 
