@@ -7,8 +7,8 @@
 #   --network none --build-arg PIP_NO_INDEX=1 --build-arg PIP_FIND_LINKS=/wheelhouse
 #
 # nuclio adds its processor and the function's folder while it builds, as root, and copies them where only root
-# writes: no USER here. The function itself needs no rights; docs/cvat.md says how it is run without them. nuclio's
-# Python wheels go up to 3.11.
+# writes: no USER here. The function itself needs no rights, and is run without them: securityContext in its file.
+# nuclio's Python wheels go up to 3.11.
 
 # The tag moves with Debian's and Python's security updates. For builds that are equal byte by byte, give a digest:
 #   docker build --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:... (docker images --digests tells it)

@@ -140,10 +140,13 @@ PYTHON
 
 try_cvat() {
   build cvat fcfi-cvat:steps
-  # nuclio puts the function's folder into /opt/nuclio and imports main from there.
-  in_container --workingdir /opt/nuclio --volume "$root/cvat_function:/opt/nuclio:ro" \
+  # nuclio puts the function's folder into /opt/nuclio and imports main from there, as the user that its file names.
+  user=$(sed -n 's/^ *runAsUser: *\([0-9]*\).*/\1/p' cvat_function/function.yaml)
+  group=$(sed -n 's/^ *runAsGroup: *\([0-9]*\).*/\1/p' cvat_function/function.yaml)
+  in_container --user "$user:$group" --workingdir /opt/nuclio --volume "$root/cvat_function:/opt/nuclio:ro" \
     --volume "$root/fcfi_core/serving/playground/assets/samples:/samples:ro" "$container" -- python - <<'PYTHON'
-import base64, json, pathlib, types
+import base64, json, os, pathlib, types
+assert os.getuid() != 0 and not os.access("/opt", os.W_OK), "it runs as root"
 import main
 quiet = types.SimpleNamespace(**{name: lambda *words, **fields: None for name in ("info_with", "warn_with", "error_with", "warn", "error", "info")})
 context = types.SimpleNamespace(user_data=types.SimpleNamespace(), logger=quiet, Response=types.SimpleNamespace)  # nuclio brings its own
@@ -152,7 +155,7 @@ photo = base64.b64encode(pathlib.Path("/samples/coffee.jpg").read_bytes()).decod
 body = json.dumps({"image": photo, "pos_points": [[300, 150]], "neg_points": []}).encode()
 answer = main.handler(context, types.SimpleNamespace(body=body))
 assert answer.status_code == 200, answer.body
-print("the function answers a click with", len(answer.body), "bytes")
+print("the function answers a click with", len(answer.body), "bytes, as user", os.getuid())
 PYTHON
   storage rm "$container" > /dev/null
   container=

@@ -203,6 +203,7 @@ def test_nuclio_is_told_the_same_as_by_nuctl():
         "eventTimeout",
         "readinessTimeoutSeconds",
         "env",
+        "securityContext",
         "triggers",
     ):
         assert manifest["spec"][key] == given["spec"][key]

@@ -63,6 +63,11 @@ def test_the_base_image_is_built_by_the_dockerfile(function):
     assert re.search(rf"^FROM \S+ AS {target}$", dockerfile, re.MULTILINE)
 
 
+def test_it_runs_without_rights(function):
+    """nuclio builds as root, so the image names no user; the function is run as one that is not root."""
+    assert function["spec"]["securityContext"] == {"runAsUser": 10001, "runAsGroup": 10001}
+
+
 def annotations(file):
     return yaml.safe_load((FOLDER / file).read_text())["metadata"]["annotations"]
 
