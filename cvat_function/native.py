@@ -17,13 +17,13 @@ from PIL import Image
 from cvat_function import request, response, tracking
 from cvat_function.main import DOOR
 from cvat_function.settings import Settings
+from fcfi_core.allowance import MEGABYTE
 from fcfi_core.clicks import Box
 from fcfi_core.errors import FcfiError, SettingsError
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks.finish import Finish
 from fcfi_core.ordering import ordered
 from fcfi_core.prompt import Prompt
-from fcfi_core.settings import MEGABYTE
 
 
 def create(

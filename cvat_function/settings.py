@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fcfi_core import images
+from fcfi_core.allowance import MEGABYTE
 from fcfi_core.click_log import ClickLog
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks.finish import USUAL, Finish
 from fcfi_core.model import load_model
 from fcfi_core.predictor import Predictor
-from fcfi_core.settings import CORE_VARIABLES, MEGABYTE, Variable, area, finish_of, read
+from fcfi_core.settings import CORE_VARIABLES, Variable, area, finish_of, read
 
 FORMS = ("shapes", "crop", "mask")
 

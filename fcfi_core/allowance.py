@@ -28,6 +28,8 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 MEGABYTE = 1_000_000
+"""Bytes; and pixels of a megapixel."""
+
 MOST_OF_A_SERVER = 3000 * MEGABYTE
 """Bytes that a server reserves at most if the operator names no number."""
 

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_MEGABYTE = 1 << 20
+_MIB = 1 << 20
 # Numbers of glibc's mallopt: one arena, large blocks straight from the system, the rest in large steps.
-_MALLOC = {-8: 1, -3: 8 * _MEGABYTE, -1: 256 * _MEGABYTE, -2: 64 * _MEGABYTE}
+_MALLOC = {-8: 1, -3: 8 * _MIB, -1: 256 * _MIB, -2: 64 * _MIB}
 _CACHES = {"LRU_CACHE_CAPACITY": "16", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
 _SMALL = 128 * 1024
-_BLOCK = 4 * _MEGABYTE
+_BLOCK = 4 * _MIB
 
 
 def keep_flat() -> None:
@@ -49,8 +49,8 @@ def keep_compiled(primitives: int) -> None:
         os.environ[name] = str(primitives)
 
 
-def fill_heap(megabytes: int = 128) -> None:
-    """Take ``megabytes`` of heap and give them back, so that clicks find them there.
+def fill_heap(mebibytes: int = 128) -> None:
+    """Take ``mebibytes`` of heap and give them back, so that clicks find them there.
 
     A pass of the default model takes about 60 MB at its largest; over thousands of them, with what lies
     between them for longer, no more than 120 MB were ever touched.
@@ -63,7 +63,7 @@ def fill_heap(megabytes: int = 128) -> None:
     library.malloc.restype = ctypes.c_void_p
     library.malloc.argtypes = [ctypes.c_size_t]
     library.free.argtypes = [ctypes.c_void_p]
-    blocks = [library.malloc(_BLOCK) for _ in range(megabytes * _MEGABYTE // _BLOCK)]
+    blocks = [library.malloc(_BLOCK) for _ in range(mebibytes * _MIB // _BLOCK)]
     for block in filter(None, blocks):
         ctypes.memset(block, 0, _BLOCK)
     for block in blocks:

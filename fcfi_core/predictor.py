@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcfi_core import images
+from fcfi_core.allowance import MEGABYTE
 from fcfi_core.errors import FcfiError, SettingsError
 from fcfi_core.images import LoadedImage
 from fcfi_core.masks import RAW, Finish
@@ -25,7 +26,6 @@ from fcfi_core.recurrence import Recurrence
 from fcfi_core.results import Result
 from fcfi_core.scene import Scene
 from fcfi_core.session import Session
-from fcfi_core.settings import MEGABYTE
 
 _MISSING: Any = object()
 

@@ -18,9 +18,6 @@ from fcfi_core import plugins
 from fcfi_core.errors import SettingsError, without_passwords
 from fcfi_core.masks.finish import Finish
 
-MEGABYTE = 1_000_000
-"""Bytes; and pixels of a megapixel."""
-
 SHORTEST_TOKEN = 16
 """Letters of a token."""
 
@@ -222,7 +219,12 @@ SERVING_VARIABLES: tuple[Variable, ...] = (
         "Comma-separated hosts and networks (10.0.0.0/8) whose private addresses images may come from.",
         hosts_and_networks,
     ),
-    Variable("FCFI_IMAGE_MEGABYTES", 100.0, "Largest image file accepted.", positive),
+    Variable(
+        "FCFI_IMAGE_MEGABYTES",
+        100.0,
+        "Largest image file, or other answer of a platform, accepted.",
+        positive,
+    ),
     Variable("FCFI_IMAGE_SECONDS", 30.0, "Longest time to fetch an image.", positive),
     Variable(
         "FCFI_IMAGE_FRESH_SECONDS",

@@ -72,7 +72,7 @@ class Backend:
         self._settings = settings
         self._service = service
         self._metrics = service.metrics
-        self._background = BackgroundClicks()
+        self._background = BackgroundClicks(settings.background_bytes)
         self.resolver = ImageResolver(settings, service.images)
 
     @property

@@ -15,11 +15,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
+from fcfi_core.allowance import MEGABYTE
 from fcfi_core.errors import PromptError
 from label_studio_backend.prompts import DrawnObject, Region, from_context
 
 _MOST_TASKS = 2048
-_MOST_BYTES = 8_000_000
 _OBJECTS_OF_A_TASK = 4
 _SECONDS = 3600.0
 
@@ -62,10 +62,12 @@ class BackgroundClicks:
     """Completes click lists of configs with a background label; thread-safe and bounded.
 
     Args:
+        most_bytes: what may be remembered, roughly; the tasks touched longest ago go first.
         clock: seconds, monotonic.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most_bytes: int = 8 * MEGABYTE, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most_bytes = most_bytes
         self._clock = clock
         self._lock = threading.Lock()
         self._tasks: OrderedDict[str, list[_Object]] = OrderedDict()
@@ -106,7 +108,7 @@ class BackgroundClicks:
                 known.wanted = prompt
             merged = known.merged()
             self._sizes[key] = sum(one.size for one in objects)
-            while self.size > _MOST_BYTES:
+            while self.size > self._most_bytes:
                 self._forget(next(iter(self._tasks)))
         return merged or replace(
             prompt, clicks=tuple(replace(click, positive=False) for click in prompt.clicks)

@@ -57,7 +57,9 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
         yield Finding("Label Studio", "no address; give --url or set LABEL_STUDIO_URL", good=False)
         return
     try:
-        server = LabelStudio(url, arguments.token or settings.label_studio_token)
+        server = LabelStudio(
+            url, arguments.token or settings.label_studio_token, most_bytes=settings.image_bytes
+        )
         release = server.get("/api/version").get("release", "of unknown version")
         yield Finding("Label Studio", f"{release} at {server.url}")
         yield Finding("token", f"{server.token_kind}, of {server.who_am_i()}")

@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import quote
 
+from fcfi_core.allowance import MEGABYTE
 from fcfi_core.errors import DataError, ImageError, SettingsError
 from fcfi_core.serving.transport import AddressGuard, Answer, exchange, parse_url
 from label_studio_backend.image_resolver import ImageResolver
 from label_studio_backend.settings import Settings, as_list, as_mapping, label_studio_origin
 from label_studio_backend.tokens import Kind
-
-_MOST_BYTES = 100_000_000
 
 
 class LabelStudio:
@@ -26,12 +25,14 @@ class LabelStudio:
         url: its address, with http:// or https://.
         token: legacy or personal access token.
         seconds: time for one request.
+        most_bytes: of one answer.
     """
 
-    def __init__(self, url: str, token: str, seconds: float = 60.0) -> None:
+    def __init__(self, url: str, token: str, seconds: float = 60.0, most_bytes: int = 100 * MEGABYTE) -> None:
         label_studio_origin(url)
         self.url = url.rstrip("/")
         self._seconds = seconds
+        self._most_bytes = most_bytes
         self._guard = AddressGuard()
         # The resolver knows how tokens are exchanged and renewed.
         self._token = ImageResolver(Settings(label_studio_url=self.url, label_studio_token=token)).token
@@ -39,7 +40,7 @@ class LabelStudio:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Return the server that the settings name."""
-        return cls(settings.label_studio_url, settings.label_studio_token)
+        return cls(settings.label_studio_url, settings.label_studio_token, most_bytes=settings.image_bytes)
 
     @property
     def token_kind(self) -> Kind:
@@ -116,7 +117,7 @@ class LabelStudio:
                 method=method,
                 headers={**(headers or {}), **self._token.headers()},
                 body=body,
-                most_bytes=_MOST_BYTES,
+                most_bytes=self._most_bytes,
                 seconds=self._seconds,
             )
         except ImageError as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 
+from fcfi_core.allowance import MEGABYTE
 from fcfi_core.errors import SettingsError
 from fcfi_core.serving.settings import ServingSettings
 from fcfi_core.settings import (
@@ -64,6 +65,9 @@ VARIABLES: tuple[Variable, ...] = (
         "Clicks with this label are negative, unless masks can carry it.",
     ),
     Variable(
+        "FCFI_BACKGROUND_MEGABYTES", 8.0, "Memory for the clicks that a background label completes.", positive
+    ),
+    Variable(
         "FCFI_POLYGON_TOLERANCE",
         1.0,
         "Largest distance between a polygon and the mask's edge, in pixels.",
@@ -105,6 +109,7 @@ class Settings(ServingSettings):
     label_studio_names: tuple[str, ...] = ()
     output: str = "auto"
     background_label: str = "background"
+    background_bytes: int = 8 * MEGABYTE
     polygon_tolerance: float = 1.0
     polygon_points: int = 200
     exclusive: bool = False
@@ -125,6 +130,7 @@ class Settings(ServingSettings):
             "label_studio_names": values["FCFI_LABEL_STUDIO_NAMES"],
             "output": values["FCFI_OUTPUT"],
             "background_label": values["FCFI_BACKGROUND_LABEL"],
+            "background_bytes": int(values["FCFI_BACKGROUND_MEGABYTES"] * MEGABYTE),
             "polygon_tolerance": values["FCFI_POLYGON_TOLERANCE"],
             "polygon_points": values["FCFI_POLYGON_POINTS"],
             "finish": finish_of(values, "FCFI_LABEL_STUDIO_"),

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcfi_core import outputs
+from fcfi_core.allowance import MEGABYTE
 from fcfi_core.cli._common import add_model_arguments, core_settings, exports, print_json
 from fcfi_core.cli._places import add_place_arguments, for_workers, place_of, predictor_maker, whole_paths
 from fcfi_core.errors import SettingsError
 from fcfi_core.masks.finish import RAW
-from fcfi_core.settings import MEGABYTE, finish_of
+from fcfi_core.settings import finish_of
 from fcfi_core.stores import Stored, named
 
 if TYPE_CHECKING:

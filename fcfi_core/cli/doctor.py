@@ -154,7 +154,7 @@ def _processor() -> Iterator[Finding]:
     with suppress(SettingsError):  # its own line says what is wrong with the variable
         megabytes = settings.read(settings.CORE_VARIABLES, os.environ)["FCFI_MEMORY_MEGABYTES"]
         aside = [allowance.capacity_of(megabytes, most) for most in (math.inf, allowance.MOST_OF_A_SERVER)]
-        here, served = (f"{size / settings.MEGABYTE:,.0f} MB" for size in aside)
+        here, served = (f"{size / allowance.MEGABYTE:,.0f} MB" for size in aside)
         yield Finding("memory", f"{here} set aside for reading and drawing, in servers {served}")
     waiting = os.environ.get("OMP_WAIT_POLICY", "")
     yield Finding("openmp", f"OMP_WAIT_POLICY is {waiting or 'not set'}")

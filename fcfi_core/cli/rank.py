@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcfi_core import outputs
+from fcfi_core.allowance import MEGABYTE
 from fcfi_core.cli._common import add_model_arguments, core_settings
 from fcfi_core.cli._places import add_place_arguments, for_workers, place_of, predictor_maker, whole_paths
 from fcfi_core.errors import DataError, SettingsError
-from fcfi_core.settings import MEGABYTE
 from fcfi_core.stores import Stored, named
 
 if TYPE_CHECKING:

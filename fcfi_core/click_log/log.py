@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcfi_core.allowance import MEGABYTE
 from fcfi_core.click_log.entry import Entry, mask_digest
 from fcfi_core.click_log.file import append
 from fcfi_core.errors import SettingsError
@@ -26,7 +27,6 @@ from fcfi_core.images import LoadedImage
 from fcfi_core.masks.finish import Finish
 from fcfi_core.prompt import Prompt
 from fcfi_core.results import Result
-from fcfi_core.settings import MEGABYTE
 
 if TYPE_CHECKING:
     from fcfi_core.model import Model

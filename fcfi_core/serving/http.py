@@ -33,7 +33,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fcfi_core.allowance import Allowance, granted
+from fcfi_core.allowance import MEGABYTE, Allowance, granted
 from fcfi_core.errors import (
     BusyError,
     FcfiError,
@@ -45,7 +45,6 @@ from fcfi_core.errors import (
 )
 from fcfi_core.serving.scheduler import Turn
 from fcfi_core.serving.service import Service
-from fcfi_core.settings import MEGABYTE
 
 logger = logging.getLogger("fcfi.serving")
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from fcfi_core.allowance import MOST_OF_A_SERVER, capacity_of
+from fcfi_core.allowance import MEGABYTE, MOST_OF_A_SERVER, capacity_of
 from fcfi_core.errors import SettingsError
 from fcfi_core.masks.finish import USUAL, Finish
-from fcfi_core.settings import CORE_VARIABLES, MEGABYTE, SERVING_VARIABLES, Variable, finish_of, read
+from fcfi_core.settings import CORE_VARIABLES, SERVING_VARIABLES, Variable, finish_of, read
 
 
 @dataclass(frozen=True)

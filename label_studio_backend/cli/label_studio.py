@@ -104,7 +104,7 @@ def _setup(arguments: argparse.Namespace) -> int:
     if not arguments.unchecked:
         found = health(arguments.backend, arguments.basic_auth or "")
         print(f"backend {found.version} answers at {arguments.backend}")
-    server = LabelStudio(url, arguments.token or settings.label_studio_token)
+    server = LabelStudio(url, arguments.token or settings.label_studio_token, most_bytes=settings.image_bytes)
     print(f"Label Studio at {server.url} knows us as {server.who_am_i()}")
     project, new = projects.find_or_create(server, arguments.title, config)
     print(f"project {project}: {arguments.title}" + ("" if new else " (is there already)"))
@@ -123,7 +123,7 @@ def _priorities(arguments: argparse.Namespace) -> int:
     if not url:
         raise SettingsError("Label Studio's address is missing; give --url or set LABEL_STUDIO_URL.")
     ranked = priority_scores.read(arguments.table)
-    server = LabelStudio(url, arguments.token or settings.label_studio_token)
+    server = LabelStudio(url, arguments.token or settings.label_studio_token, most_bytes=settings.image_bytes)
     server.who_am_i()
     sent = priority_scores.send(server, arguments.project, ranked)
     print(

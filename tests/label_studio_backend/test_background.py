@@ -22,7 +22,7 @@ def clock():
 
 @pytest.fixture
 def memory(clock):
-    return BackgroundClicks(clock)
+    return BackgroundClicks(clock=clock)
 
 
 @pytest.fixture
@@ -87,3 +87,11 @@ def test_what_is_remembered_is_bounded_in_bytes_too(memory, ask, click):
     assert memory.size <= 8_000_000
     assert ask("a", task="new") == ("cell", [("a", True)])
     assert ask("n", label="background", task="new") == ("cell", [("a", True), ("n", False)])
+
+
+def test_the_operator_says_how_many_bytes(clock, click):
+    memory = BackgroundClicks(most_bytes=5000, clock=clock)
+    for task in range(20):
+        (prompt,) = from_context([click(1, 1)])
+        memory.complete(task, prompt, background=False, drafts=())
+    assert 0 < memory.size <= 5000

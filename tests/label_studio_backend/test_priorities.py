@@ -92,3 +92,10 @@ def test_another_table_is_refused(tmp_path, content):
         read(path)
     with pytest.raises(DataError, match="cannot read"):
         read(tmp_path / "missing.csv")
+
+
+def test_a_larger_answer_than_the_operator_allows_is_refused(label_studio, table, capsys, monkeypatch):
+    monkeypatch.setenv("FCFI_IMAGE_MEGABYTES", "0.0001")
+    words = ["--project", "7", "--url", label_studio.url, "--token", TOKEN]
+    assert main(["label-studio", "priorities", str(table), *words]) == 2
+    assert "FCFI_IMAGE_MEGABYTES" in capsys.readouterr().err

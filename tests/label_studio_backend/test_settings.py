@@ -25,8 +25,10 @@ def test_values_are_read():
             "FCFI_OUTPUT": "Polygon",
             "FCFI_IMAGE_MEGABYTES": "1.5",
             "FCFI_MAX_MEGAPIXELS": "2",
+            "FCFI_BACKGROUND_MEGABYTES": "0.5",
         }
     )
+    assert found.background_bytes == 500_000
     assert found.label_studio_url == "http://ls:8080/sub"
     assert (found.user, found.password) == ("u", "p")
     assert found.allowed_hosts == ("minio", "10.0.0.0/8")

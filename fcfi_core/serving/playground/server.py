@@ -39,13 +39,11 @@ from fcfi_core.serving.playground import answers, files
 from fcfi_core.serving.playground.parsing import parse_object
 from fcfi_core.serving.playground.scene import Found, objects_of
 from fcfi_core.serving.service import Service, working_bytes
-from fcfi_core.settings import MEGABYTE
 
 DOOR = "playground"
 """How click logs call this way in."""
 
 _ASSETS = Path(__file__).parent / "assets"
-_PROMPT_BYTES = 16 * MEGABYTE
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self' blob: data: http: https:; "  # a picture whose address was dropped on the page
@@ -136,7 +134,8 @@ class _Playground:
     async def _fields(self, request: Request) -> AsyncIterator[dict[str, Any]]:
         """Give what is asked within the block; read in a thread, and counted as memory in use."""
         require_json(request)
-        async with body_of(request, self._service, _PROMPT_BYTES) as body:
+        most = self._service.settings.body_bytes
+        async with body_of(request, self._service, most, "FCFI_BODY_MEGABYTES") as body:
             parsing = parsed(self._service, body, parse_object)
             del body
             async with parsing as fields:

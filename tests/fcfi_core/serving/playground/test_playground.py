@@ -318,6 +318,10 @@ def test_limits(predictor, encoded, make_service):
         answer = client.post("/playground/images", content=encoded)
         assert answer.status_code == 400
         assert "120 x 90" in answer.json()["error"]
+    with TestClient(Starlette(routes=routes(make_service(predictor, body_bytes=100)))) as client:
+        digest = client.post("/playground/images", content=encoded).json()["image"]
+        answer = client.post(f"/playground/images/{digest}/mask", json={"clicks": [[5, 5, True]] * 50})
+        assert (answer.status_code, "FCFI_BODY_MEGABYTES" in answer.json()["error"]) == (413, True)
 
 
 def test_without_a_model_the_reason_is_told(make_service):
