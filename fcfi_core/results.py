@@ -352,10 +352,10 @@ class Result:
 
 
 def exclusive(results: Sequence[Result]) -> tuple[Result, ...]:
-    """Return results of one image with masks that do not overlap: a disputed pixel goes to the likeliest.
+    """Return results of one image with masks that do not overlap.
 
-    See :func:`fcfi_core.masks.partition.partition`. Probabilities and confidences stay the network's. One
-    result alone stays as it is.
+    Who gets a disputed pixel: :func:`fcfi_core.masks.partition.partition`. Probabilities and confidences
+    stay the network's. One result alone stays as it is.
     """
     if len(results) < 2:
         return tuple(results)

@@ -3,13 +3,13 @@
 A scene is a list of objects, each a label and a prompt; every edit leaves a whole list behind, so undo and
 redo are exact, whichever object was edited. The mask of an object alone stays a function of the image and its
 prompt; what a scene shows of it is a function of the image and all its prompts: a pixel that several masks
-cover belongs to one of them (:func:`apart`).
+cover belongs to one of them (:func:`fcfi_core.results.exclusive`).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -17,22 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcfi_core.axes import Map
-from fcfi_core.clicks import Box, Click, Number
+from fcfi_core.clicks import Click, Number
 from fcfi_core.errors import PromptError
 from fcfi_core.images import LoadedImage
-from fcfi_core.masks.extent import Mask, box_of, crop
 from fcfi_core.masks.finish import Finish
-from fcfi_core.masks.partition import partition
 from fcfi_core.prompt import Clicks, Prompt, Rectangle
 from fcfi_core.recurrence import Recurrence
-from fcfi_core.results import Result
+from fcfi_core.results import Result, exclusive
 
 UNNAMED = "object"
 """The label of objects that nobody named."""
-
-_WITHIN = 0.8
-"""Share of a mask that lies in another one, from which it lies in front of it."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +204,7 @@ class Scene:
             asked = {n: one.prompt for n, one in self._present.items() if not one.prompt.is_empty}
             answers = {number: self._answer(number, prompt) for number, prompt in asked.items()}
             self._answers = {number: (asked[number], answer) for number, answer in answers.items()}
-            return dict(zip(answers, apart(list(answers.values())), strict=True))
+            return dict(zip(answers, exclusive(list(answers.values())), strict=True))
 
     def __getitem__(self, number: int) -> Result:
         """Return what the scene shows of an object.
@@ -245,31 +239,3 @@ class Scene:
     def _push(self, objects: Objects) -> None:
         self._steps[self._position + 1 :] = [objects]
         self._position += 1
-
-
-def apart(results: Sequence[Result]) -> tuple[Result, ...]:
-    """Return results of one image with masks that do not overlap.
-
-    A disputed pixel goes to the likeliest object; but what lies nearly all within another object lies in
-    front of it, as a spoon on a plate: whoever clicks on it does so to set it apart.
-    """
-    if len(results) < 2:
-        return tuple(results)
-    masks = [result.mask for result in results]
-    depths = [sum(_lies_in(mask, other) for other in masks) for mask in masks]
-
-    def likelihood(number: int, part: Box) -> Map:
-        return results[number].probability_in(part) + np.float32(depths[number])
-
-    parts = partition(masks, likelihood)
-    return tuple(replace(result, cleaned_mask=part) for result, part in zip(results, parts, strict=True))
-
-
-def _lies_in(mask: Mask, other: Mask) -> bool:
-    """Return whether ``mask`` is smaller than ``other`` and lies nearly all within it."""
-    box = box_of(mask)
-    if mask is other or box is None:
-        return False
-    area = int(np.count_nonzero(mask))
-    shared = int(np.count_nonzero(crop(mask, box) & crop(other, box)))
-    return shared >= _WITHIN * area and int(np.count_nonzero(other)) > area

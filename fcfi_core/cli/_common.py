@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fcfi_core import allowance, plugins, settings
 from fcfi_core.engines import registry
 from fcfi_core.errors import SettingsError
+from fcfi_core.stores import named
 
 if TYPE_CHECKING:
     from fcfi_core.predictor import Predictor
@@ -37,6 +38,30 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--refine",
         action=argparse.BooleanOptionalAction,
         help="make each answer by one more pass in a finer frame (default: FCFI_REFINE, else no)",
+    )
+
+
+def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--tolerance``, ``--max-points`` and ``--raw``: how masks are written."""
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=1.0,
+        help="for polygons: pixels off the edge (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-points", type=int, default=200, help="for polygons: points per object (default: %(default)s)"
+    )
+    parser.add_argument("--raw", action="store_true", help="keep specks and pinholes")
+
+
+def add_images_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--images``: where the photos of a source are."""
+    parser.add_argument(
+        "--images",
+        metavar="DIR",
+        type=named,
+        help="folder of the images, here or in a store, s3://... (default: beside SOURCE)",
     )
 
 

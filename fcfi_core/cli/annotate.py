@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from fcfi_core import outputs
 from fcfi_core.allowance import MEGABYTE
-from fcfi_core.cli._common import add_model_arguments, core_settings, exports, print_json
+from fcfi_core.cli._common import (
+    add_images_argument,
+    add_mask_arguments,
+    add_model_arguments,
+    core_settings,
+    exports,
+    print_json,
+)
 from fcfi_core.cli._places import add_place_arguments, for_workers, place_of, predictor_maker, whole_paths
 from fcfi_core.errors import SettingsError
 from fcfi_core.masks.finish import RAW
@@ -44,12 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi annotate``."""
     parser.epilog = _EPILOG.format(exports=exports())
     parser.add_argument("source", metavar="SOURCE", type=named, help="prompts, see below")
-    parser.add_argument(
-        "--images",
-        metavar="DIR",
-        type=named,
-        help="folder of the images, here or in a store, s3://... (default: beside SOURCE)",
-    )
+    add_images_argument(parser)
     parser.add_argument("--out", metavar="DIR", type=named, required=True, help="folder for the results")
     parser.add_argument(
         "--use",
@@ -63,21 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="rle",
         help="of masks in the COCO file (default: %(default)s)",
     )
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=1.0,
-        help="for polygons: pixels off the edge (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--max-points", type=int, default=200, help="for polygons: points per object (default: %(default)s)"
-    )
-    parser.add_argument("--raw", action="store_true", help="keep specks and pinholes")
+    add_mask_arguments(parser)
     parser.add_argument("--png", action="store_true", help="also write masks/NAME.png with object numbers")
     parser.add_argument(
         "--exclusive",
         action="store_true",
-        help="objects of an image do not overlap: a disputed pixel goes to the likeliest",
+        help="objects of an image do not overlap: a disputed pixel goes to the likeliest, or to "
+        "what lies within another",
     )
     parser.add_argument(
         "--panoptic",

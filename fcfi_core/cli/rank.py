@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fcfi_core import outputs
 from fcfi_core.allowance import MEGABYTE
-from fcfi_core.cli._common import add_model_arguments, core_settings
+from fcfi_core.cli._common import add_images_argument, add_model_arguments, core_settings
 from fcfi_core.cli._places import add_place_arguments, for_workers, place_of, predictor_maker, whole_paths
 from fcfi_core.errors import DataError, SettingsError
 from fcfi_core.stores import Stored, named
@@ -47,12 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi rank``."""
     parser.epilog = _EPILOG
     parser.add_argument("source", metavar="SOURCE", type=named, help="photos, or prompts on them")
-    parser.add_argument(
-        "--images",
-        metavar="DIR",
-        type=named,
-        help="folder of the images, here or in a store, s3://... (default: beside SOURCE)",
-    )
+    add_images_argument(parser)
     parser.add_argument("--out", metavar="FILE.csv", type=Path, required=True, help="the table")
     parser.add_argument("--json", metavar="F", type=Path, help="also as JSON; - for standard output")
     parser.add_argument(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fcfi_core import outputs, plugins
 from fcfi_core.cli._common import (
+    add_mask_arguments,
     add_model_arguments,
     core_settings,
     load_predictor,
@@ -79,16 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="png: 0 and 255; cutout: the object on a transparent ground, with soft edges;\n"
         f"polygon: rings with holes; {codes}: run-length codes (default: %(default)s)",
     )
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=1.0,
-        help="for polygons: pixels off the edge (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--max-points", type=int, default=200, help="for polygons: points in all (default: %(default)s)"
-    )
-    parser.add_argument("--raw", action="store_true", help="keep specks and pinholes")
+    add_mask_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON, with the mask in it")
     add_model_arguments(parser)
 

@@ -18,11 +18,15 @@ from fcfi_core.masks.extent import Mask, box_of, crop
 Likelihood = Callable[[int, Box], NDArray[np.float32]]
 """(number of the object, part of the image) -> how likely each pixel of the part belongs to it, 0..1."""
 
+_WITHIN = 0.8
+"""Share of a mask that lies in a larger one, from which it lies in front of it."""
+
 
 def partition(masks: Sequence[Mask], likelihood: Likelihood) -> tuple[Mask, ...]:
     """Return ``masks`` without overlaps: a disputed pixel goes to the likeliest object.
 
-    At equal likelihood it goes to the object in front.
+    But what lies nearly all within a larger object lies in front of it, as a spoon on a plate: whoever asks
+    for it does so to set it apart. At equal likelihood a pixel goes to the smaller object.
 
     Args:
         masks: (H, W) bool each, of one size.
@@ -35,6 +39,7 @@ def partition(masks: Sequence[Mask], likelihood: Likelihood) -> tuple[Mask, ...]
     """
     boxes = [box_of(mask) for mask in masks]
     areas = [int(np.count_nonzero(mask)) for mask in masks]
+    depths = _depths(masks, boxes, areas)
     parts = list(masks)
     for one in range(len(masks)):
         for other in range(one + 1, len(masks)):
@@ -44,7 +49,8 @@ def partition(masks: Sequence[Mask], likelihood: Likelihood) -> tuple[Mask, ...]
             disputed = crop(masks[one], shared) & crop(masks[other], shared)
             if not disputed.any():
                 continue
-            mine, theirs = likelihood(one, shared), likelihood(other, shared)
+            mine = likelihood(one, shared) + np.float32(depths[one])
+            theirs = likelihood(other, shared) + np.float32(depths[other])
             other_wins = (theirs > mine) | ((theirs == mine) & (areas[other] < areas[one]))
             for number, lost in ((one, disputed & other_wins), (other, disputed & ~other_wins)):
                 if parts[number] is masks[number]:
@@ -121,6 +127,18 @@ class Overlaid:
             part = crop(self.numbers, box)
             part[crop(mask, box) & (np.array(self._areas)[part] > area)] = len(self._areas)
         self._areas.append(area)
+
+
+def _depths(masks: Sequence[Mask], boxes: Sequence[Box | None], areas: Sequence[int]) -> list[int]:
+    """Return of each mask within how many larger ones it nearly all lies."""
+    depths = [0] * len(masks)
+    for inner, (mask, box) in enumerate(zip(masks, boxes, strict=True)):
+        for outer, other in enumerate(masks):
+            shared = _shared(box, boxes[outer]) if areas[outer] > areas[inner] else None
+            if shared is not None:
+                within = int(np.count_nonzero(crop(mask, shared) & crop(other, shared)))
+                depths[inner] += within >= _WITHIN * areas[inner]
+    return depths
 
 
 def _shared(one: Box | None, other: Box | None) -> Box | None:

@@ -14,7 +14,8 @@ from fcfi_core.errors import ImageError, PromptError
 from fcfi_core.masks import USUAL
 from fcfi_core.predictor import Predictor
 from fcfi_core.prompt import Prompt
-from fcfi_core.scene import UNNAMED, apart
+from fcfi_core.results import exclusive
+from fcfi_core.scene import UNNAMED
 
 
 @pytest.fixture(scope="module")
@@ -186,8 +187,8 @@ def test_what_lies_within_another_object_lies_in_front(colour_model):
     whole = predictor.segment(pixels, [(64, 48)])
     within = replace(whole, cleaned_mask=far < 8, view=whole.view * np.float32(0.7))
     aside = replace(whole, cleaned_mask=columns > 90, view=whole.view * np.float32(0.7))
-    outer, inner, other = apart([whole, within, aside])
+    outer, inner, other = exclusive([whole, within, aside])
     np.testing.assert_array_equal(inner.mask, far < 8)
     assert not (outer.mask & inner.mask).any()
     np.testing.assert_array_equal(other.mask, (columns > 90) & ~whole.mask)
-    assert apart([whole])[0] is whole
+    assert exclusive([whole])[0] is whole

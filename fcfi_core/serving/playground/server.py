@@ -23,8 +23,8 @@ from starlette.staticfiles import StaticFiles
 from fcfi_core.allowance import reserved
 from fcfi_core.images import LoadedImage
 from fcfi_core.prompt import Prompt
-from fcfi_core.results import Result
-from fcfi_core.scene import SceneObject, apart
+from fcfi_core.results import Result, exclusive
+from fcfi_core.scene import SceneObject
 from fcfi_core.serving.http import (
     Json,
     Refused,
@@ -194,7 +194,7 @@ class _Playground:
 
     def _found(self, image: LoadedImage, objects: Sequence[SceneObject]) -> list[Found]:
         """Return the masks of all objects, none over another."""
-        results = apart([self._service.answer(image, one.prompt) for one in objects])
+        results = exclusive([self._service.answer(image, one.prompt) for one in objects])
         return [Found(one.label, result) for one, result in zip(objects, results, strict=True)]
 
     @staticmethod
