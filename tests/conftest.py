@@ -74,6 +74,21 @@ class Site:
         return [headers.get("Authorization") for _, _, headers, _ in self.asked]
 
 
+class Clock:
+    """Seconds that a test sets."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    """A clock that stands until a test moves its ``now``."""
+    return Clock()
+
+
 @pytest.fixture
 def site():
     made = Site()

@@ -7,13 +7,6 @@ import threading
 from fcfi_core.memo import Memo
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
 def test_the_cap_drops_the_least_recently_used():
     memo = Memo(100)
     memo.put("a", 1, 40)
@@ -49,8 +42,7 @@ def test_replacing_counts_bytes_once():
     assert memo.statistics()["bytes"] == 60
 
 
-def test_time_forgets_what_is_not_used():
-    clock = Clock()
+def test_time_forgets_what_is_not_used(clock):
     memo = Memo(100, seconds=10, clock=clock)
     memo.put("a", 1, 1)
     memo.put("b", 2, 1)

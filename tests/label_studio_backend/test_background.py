@@ -8,18 +8,6 @@ from label_studio_backend.background import BackgroundClicks
 from label_studio_backend.prompts import from_context
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def memory(clock):
     return BackgroundClicks(clock=clock)

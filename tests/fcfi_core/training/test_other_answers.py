@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
+from fcfi_core.model import load_model
 from fcfi_core.networks.mobilenet import MobileNetFeedbackNetwork
+from fcfi_core.predictor import Predictor
+from fcfi_core.training import other_answers
 from fcfi_core.training.configuration import SourceConfiguration, TrainingConfiguration
 from fcfi_core.training.crops import CropSampler
 from fcfi_core.training.other_answers import least_loss, teach
@@ -52,3 +56,22 @@ def test_teaching_changes_the_further_answers_alone(configuration, sampler):
     changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
     assert "others.change.weight" in changed
     assert all(name.startswith("others.") for name in changed)
+
+
+def test_the_command_writes_a_checkpoint_that_answers_several_ways(photo_folder, tmp_path, monkeypatch):
+    """The network that was given stays as it is; the new one knows other answers, too."""
+    small = {"width": 32, "decoder_width": 16, "middle_channels": 8}
+    given, out, configuration = tmp_path / "a.safetensors", tmp_path / "b.safetensors", tmp_path / "run.toml"
+    network = MobileNetFeedbackNetwork(**small)
+    write_checkpoint(given, network.state_dict(), {"variant": "mobilenetv2", "arguments": small}, "float32")
+    configuration.write_text(f'out = "unused"\nsteps = 1\n[[sources]]\npath = "{photo_folder}"\n')
+    words = [str(configuration), str(given), str(out), "--steps", "2", "--size", "64"]
+    monkeypatch.setattr("sys.argv", ["other_answers", *words])
+    other_answers.main()
+    before, after = read_checkpoint(given), read_checkpoint(out)
+    assert after.arguments == {**before.arguments, "other_answers": other_answers.COUNT}
+    for name, tensor in before.state.items():
+        assert torch.equal(after.state[name], tensor.half().float()), name
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    model = load_model(str(out), engine="torch", device="cpu")
+    assert len(Predictor(model).segment(pixels, [(40, 30)]).candidates) >= 1
