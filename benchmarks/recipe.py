@@ -29,6 +29,7 @@ from fcfi_core.datasets.samples import Sample
 from fcfi_core.evaluation.ablations import bypassed
 from fcfi_core.networks.base import NetworkOutput
 from fcfi_core.networks.click_maps import disk_maps
+from fcfi_core.networks.efficientnet import EfficientNetLite0FeedbackNetwork, EfficientNetLite2FeedbackNetwork
 from fcfi_core.networks.mobilenet import MobileNetEncoding, MobileNetFeedbackNetwork
 from fcfi_core.protocol import product
 from fcfi_core.training.configuration import PhaseConfiguration, TrainingConfiguration
@@ -112,6 +113,7 @@ class Experiment:
         changes: entries of the configuration, ``section.entry`` or ``entry``.
         network: builds the architecture.
         steps: factor of the number of steps.
+        encoder: whose published weights the backbone begins with.
     """
 
     question: str
@@ -119,11 +121,26 @@ class Experiment:
     changes: dict[str, Any] = field(default_factory=dict)
     network: Callable[[], MobileNetFeedbackNetwork] = MobileNetFeedbackNetwork
     steps: float = 1.0
+    encoder: str = "mobilenetv2"
 
+
+_LITE0, _LITE2 = OTHER_ENCODERS = ("efficientnet_lite0", "efficientnet_lite2")
 
 UNCHANGED = "the recipe"
 EXPERIMENTS = (
     Experiment(UNCHANGED, "seed 0"),
+    Experiment(
+        "encoder",
+        "EfficientNet-Lite2",
+        network=EfficientNetLite2FeedbackNetwork,
+        encoder="efficientnet_lite2",
+    ),
+    Experiment(
+        "encoder",
+        "EfficientNet-Lite0",
+        network=EfficientNetLite0FeedbackNetwork,
+        encoder="efficientnet_lite0",
+    ),
     Experiment("where clicks enter", "stem (and stride 4)", network=only_at_stem),
     Experiment("FCFI modules", "trained without FFCM", network=lambda: without(correction=True)),
     Experiment(
@@ -186,18 +203,18 @@ def run(
     base: TrainingConfiguration,
     photos: Sequence[Photo],
     samples: Sequence[Sample],
+    initialisation: Path,
 ) -> dict[str, float]:
     """Train and measure one experiment."""
     steps = round(base.steps * experiment.steps)
     configuration = configured(replace(base, steps=steps), experiment.changes)
     torch.manual_seed(configuration.seed)
     network = experiment.network()
-    assert configuration.initialisation is not None
-    network.backbone.load_state_dict(load_file(configuration.initialisation), strict=False)
+    network.backbone.load_state_dict(network.backbone.published(load_file(initialisation)))
     sampler = CropSampler(photos, configuration.sources, configuration.sampling, configuration.seed)
     trainer = Trainer(network, sampler, configuration, torch.device("cpu"))
     started = time.process_time()
-    trainer.run(lambda _trainer, _figures: None)
+    trainer.run(lambda _trainer, _figures: True)
     seconds = time.process_time() - started
     network.load_state_dict(trainer.average.weights)
     protocol = replace(product(), first_side=FRAME, target_size=FRAME)
@@ -227,6 +244,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sets", type=Path, help="folder that holds the training sets by their names")
     parser.add_argument("--initialisation", type=Path, required=True, help="backbone weights")
+    for name in OTHER_ENCODERS:
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=Path,
+            metavar="BACKBONE.safetensors",
+            help="for its experiments",
+        )
     parser.add_argument("--out", type=Path, required=True, help="folder for results.json")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--size", type=int, default=160, help="side of the crops")
@@ -240,7 +264,6 @@ def main() -> None:
         out=str(arguments.out),
         steps=arguments.steps,
         seed=0,
-        initialisation=str(arguments.initialisation),
         sources=tuple(
             replace(source, path=str(arguments.sets / Path(source.path).name)) for source in base.sources
         ),
@@ -259,10 +282,15 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     kept = arguments.out / "results.json"
     results = json.loads(kept.read_text()) if kept.is_file() else {}
+    backbones = {
+        "mobilenetv2": arguments.initialisation,
+        **{name: getattr(arguments, name) for name in OTHER_ENCODERS},
+    }
     for experiment in EXPERIMENTS:
         name = experiment.question + ": " + experiment.name
-        if name not in results:
-            results[name] = run(experiment, base, training, samples)
+        backbone = backbones[experiment.encoder]
+        if name not in results and backbone is not None:
+            results[name] = run(experiment, base, training, samples, backbone)
             kept.write_text(json.dumps(results, indent=2))
             print(name, {key: round(value, 3) for key, value in results[name].items()}, flush=True)
     print(f"\n{table(results)}")

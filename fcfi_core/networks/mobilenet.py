@@ -8,7 +8,7 @@ redraws its outline at stride 2, where thin parts and edges still exist.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from fcfi_core.networks.base import InteractiveNetwork, NetworkOutput, normalise
 from fcfi_core.networks.feedback_correction import FeedbackCorrection
 from fcfi_core.networks.feedback_fusion import FeedbackFusion
 from fcfi_core.networks.mobilenet_backbone import MobileNetBackbone
+from fcfi_core.networks.pyramid import Encoder
 
 _STRIDE = 16
 _DILATIONS = (1, 2, 4, 1, 2, 1)
@@ -140,6 +141,7 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
     """
 
     size_multiple = _STRIDE
+    encoder: ClassVar[type[Encoder]] = MobileNetBackbone
     feature_names = ("context", "embedding", "lateral", "detail")
 
     def __init__(
@@ -152,12 +154,13 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
     ) -> None:
         super().__init__()
         self.other_answers = other_answers
-        self.backbone = MobileNetBackbone()
-        self.context_projection = _projection(256 + 96, width)
-        self.embedding_projection = nn.Conv2d(256 + 96, 64, 1)
-        self.lateral_projection = _projection(32, 32)
-        self.detail_projection = _projection(24, 32)
-        self.edge_projection = _projection(16, 16)
+        self.backbone = self.encoder()
+        widths = self.encoder.widths
+        self.context_projection = _projection(widths.context + widths.stride16, width)
+        self.embedding_projection = nn.Conv2d(widths.context + widths.stride16, 64, 1)
+        self.lateral_projection = _projection(widths.stride8, 32)
+        self.detail_projection = _projection(widths.stride4, 32)
+        self.edge_projection = _projection(widths.stride2, 16)
         # Feedback, disks of both signs, and similarity to the clicked cells of both signs.
         self.click_injection = nn.Sequential(
             _projection(5, 32, 3), nn.Conv2d(32, width, 3, padding=2, dilation=2)

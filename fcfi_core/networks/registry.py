@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _HRNET = "fcfi_core.networks.hrnet:HRNetFeedbackNetwork"
 _DEEPLAB = "fcfi_core.networks.deeplab:DeepLabFeedbackNetwork"
 _MOBILENET = "fcfi_core.networks.mobilenet:MobileNetFeedbackNetwork"
+_EFFICIENTNET = "fcfi_core.networks.efficientnet:EfficientNetLite{}FeedbackNetwork"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ VARIANTS: Mapping[str, VariantDescription] = {
     "mobilenetv2": VariantDescription(
         _MOBILENET,
         "Light: a MobileNetV2 encoder that sees only the image; the embedded default.",
+    ),
+    "efficientnet_lite0": VariantDescription(
+        _EFFICIENTNET.format(0), "The light network on an EfficientNet-Lite0 encoder."
+    ),
+    "efficientnet_lite2": VariantDescription(
+        _EFFICIENTNET.format(2), "The light network on an EfficientNet-Lite2 encoder."
     ),
 }
 

@@ -129,7 +129,7 @@ class OptimizerConfiguration:
     Args:
         learning_rate: of everything trained from scratch.
         encoder_factor: multiplies it for the pretrained image encoder.
-        frozen_blocks: leading blocks of a MobileNetV2 encoder that are not trained.
+        frozen_blocks: leading blocks of a light network's encoder that are not trained.
         weight_decay: decoupled weight decay.
         warmup: steps of linear warm-up.
         floor: learning rate at the end, as a share of the start.

@@ -23,6 +23,7 @@ from fcfi_core.engines.layout import points_of
 from fcfi_core.errors import WeightsError
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.feedback_correction import FeedbackCorrection
+from fcfi_core.networks.pyramid import Encoder
 from fcfi_core.training.average import AveragedWeights
 from fcfi_core.training.configuration import TrainingConfiguration
 from fcfi_core.training.crops import CropSampler
@@ -226,8 +227,8 @@ def parameter_groups(
     settings = configuration.optimizer
     backbone = getattr(network, "backbone", None) or getattr(network, "feature_extractor", None)
     frozen: list[nn.Module] = []
-    if configuration.variant == "mobilenetv2" and backbone is not None:
-        frozen = list(backbone.features[: settings.frozen_blocks])
+    if isinstance(backbone, Encoder):
+        frozen = list(backbone.features)[: settings.frozen_blocks]
     for module in frozen:
         module.requires_grad_(False)
     pretrained = {id(parameter) for parameter in backbone.parameters()} if backbone is not None else set()

@@ -36,6 +36,7 @@ from fcfi_core.engines.torch_engine import choose_device
 from fcfi_core.errors import DataError, SettingsError, WeightsError
 from fcfi_core.model import protocol_of
 from fcfi_core.networks.base import InteractiveNetwork
+from fcfi_core.networks.pyramid import Encoder
 from fcfi_core.networks.registry import build
 from fcfi_core.protocol import Protocol, product
 from fcfi_core.training.configuration import SourceConfiguration, TrainingConfiguration
@@ -189,7 +190,7 @@ def prepare(
         report(f"{len(photos)} photos to train on, {len(development)} kept for choosing the best weights")
     folder = Path(configuration.out)
     outputs.require_apart((folder / name for name in WRITTEN), _read_files(configuration))
-    network, header = _network(configuration)
+    network, header = starting_network(configuration)
     fingerprint = fingerprint_of(configuration, photos)
     sampler = CropSampler(photos, configuration.sources, configuration.sampling, configuration.seed)
     trainer = Trainer(network, sampler, configuration, device)
@@ -260,7 +261,7 @@ def read_training_photos(configuration: TrainingConfiguration, report: Callable[
     return _read_sources(configuration, report)[0]
 
 
-def _network(configuration: TrainingConfiguration) -> tuple[InteractiveNetwork, dict[str, Any]]:
+def starting_network(configuration: TrainingConfiguration) -> tuple[InteractiveNetwork, dict[str, Any]]:
     """Return the network to train, and the header of its checkpoints."""
     header: dict[str, Any] = {
         "variant": configuration.variant,
@@ -300,17 +301,19 @@ def _initialise(network: InteractiveNetwork, path: Path) -> None:
     if not path.is_file():
         raise WeightsError(f"initialisation {path} does not exist; give a .safetensors file of the backbone.")
     backbone = getattr(network, "backbone", None)
-    if backbone is None:
-        raise WeightsError("only the mobilenetv2 variant takes an initialisation; leave it out.")
+    if not isinstance(backbone, Encoder):
+        raise WeightsError("only variants of the light network take an initialisation; leave it out.")
     try:
-        state = load_file(path)
+        backbone.load_state_dict(backbone.published(load_file(path)))
     except (OSError, SafetensorError) as error:
         raise WeightsError(
             f"initialisation {path} cannot be read ({error}); give a .safetensors file."
         ) from None
-    report = backbone.load_state_dict(state, strict=False)
-    if report.missing_keys:
-        raise WeightsError(f"initialisation {path} lacks {report.missing_keys[0]!r} of the backbone.")
+    except KeyError as error:
+        raise WeightsError(f"initialisation {path} lacks {error} of the backbone.") from None
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise WeightsError(f"initialisation {path} does not fit the backbone: {reason}") from None
 
 
 def _line(row: dict[str, float], steps: int) -> str:
