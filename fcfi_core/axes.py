@@ -9,11 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Map = NDArray[np.float32]
 Positions = NDArray[np.float64]
+
+_STRIP = 256
+"""Pixels in a row where single ones are sampled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,23 @@ def sample_at(view: Map, rows: Positions, columns: Positions) -> Map:
     above = _between(view.take(here), view.take(here + beside), right)
     here += below
     return _between(above, _between(view.take(here), view.take(here + beside), right), down)
+
+
+def sampled(view: Map, down: Map, across: Map) -> tuple[Map, ...]:
+    """Return the channels of ``view`` at fractional places, bilinear to 1/32 of a pixel, (N,) float32 each.
+
+    Args:
+        view: (h, w, c) float32, c at most 4.
+        down, across: (N,) float32.
+    """
+    if not len(down):
+        return tuple(np.zeros((view.shape[2], 0), np.float32))
+    # As many rows as needed of a picture: OpenCV's sides are limited.
+    grid = np.zeros((2, -(-len(down) // _STRIP), _STRIP), np.float32)
+    for places, on_grid in zip((down, across), grid, strict=True):
+        on_grid.reshape(-1)[: len(down)] = places
+    found = cv2.split(cv2.remap(view, grid[1], grid[0], cv2.INTER_LINEAR))
+    return tuple(np.asarray(channel, np.float32).reshape(-1)[: len(down)] for channel in found)
 
 
 def _between(start: Map, end: Map, weight: Map) -> Map:

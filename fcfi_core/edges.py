@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcfi_core.axes import Map
+from fcfi_core.axes import Map, extremes, sampled
 from fcfi_core.geometry import Frame
 from fcfi_core.images import LoadedImage
 
@@ -40,6 +40,9 @@ STRONGEST = 4.0
 _CHUNK = 1 << 14
 """Pixels judged at a time: as many as stay in the processor's cache."""
 
+_ROUNDING = 1e-6
+"""More than what rounding may move a probability between its neighbours."""
+
 _GREY = np.arange(256, dtype=np.float32) / np.float32(255)
 
 
@@ -55,28 +58,43 @@ def sharpened(image: LoadedImage, frame: Frame, view: Map, threshold: float) -> 
     Returns:
         (H, W) bool.
     """
-    mask = frame.above(view, threshold)
     band = _band(view, threshold)
     if not band.any():
-        return mask
+        return frame.above(view, threshold)
+    # Under the band the edge is found here, once, unless the threshold is so far off that what is not in
+    # doubt may lie on either side of it.
+    usual = 2 * DOUBT < threshold < 1 - 2 * DOUBT
+    mask = frame.above(view, threshold, but=band if usual else None)
     squares_and_probability, rest = _around(band, image.seen(frame), view, _reach(frame))
     flat, samples, width = mask.reshape(-1), image.pixels.reshape(-1), mask.shape[1]
     limit = np.log(threshold / (1 - threshold))
-    for y, x in frame.pixels_under(band, _CHUNK):
-        known = frame.sampled(squares_and_probability, y, x)
+    row_places, column_places = frame.places(view.shape)
+    for y, x in frame.pixels_under(band, _CHUNK, cells=_doubtful_cells(view)):
+        down, across = row_places.take(y), column_places.take(x)
+        y *= width
+        y += x
+        known = sampled(squares_and_probability, down, across)
+        if usual:
+            flat[y] = known[3] > threshold
         doubtful = np.flatnonzero((known[3] > DOUBT) & (known[3] < 1 - DOUBT))
         *factors, probability = (channel.take(doubtful) for channel in known)
-        y, x = y.take(doubtful), x.take(doubtful)
-        *others, constant = frame.sampled(rest, y, x)
-        places = y * width + x
-        log_ratio = np.zeros_like(probability)
-        for channel, (square, linear) in enumerate(zip(factors, others, strict=True)):
-            colour = _GREY.take(samples.take(3 * places + channel))
+        *others, constant = sampled(rest, down.take(doubtful), across.take(doubtful))
+        places = y.take(doubtful)
+        log_ratio, at = np.zeros_like(probability), 3 * places
+        for square, linear in zip(factors, others, strict=True):
+            colour = _GREY.take(samples.take(at))
             log_ratio += (square * colour + linear) * colour
+            at += 1
         log_ratio += constant
         evidence = np.log(probability / (1 - probability)) + np.clip(log_ratio, -STRONGEST, STRONGEST)
         flat[places] = evidence > limit
     return mask
+
+
+def _doubtful_cells(view: Map) -> NDArray[np.bool_]:
+    """Return the squares between four pixels of the frame in which the enlarged map may be in doubt."""
+    low, high = extremes(view)
+    return (high > DOUBT - _ROUNDING) & (low < 1 - DOUBT + _ROUNDING)
 
 
 def _band(view: Map, threshold: float) -> NDArray[np.bool_]:

@@ -39,9 +39,6 @@ REDUCTION = 4
 COARSE = 2 * REDUCTION
 """Image pixels along a pixel of a frame from which the reduced copy shows as much."""
 
-_STRIP = 256
-"""Pixels in a row where single ones are sampled."""
-
 _MOST_PIXELS = 1 << 18
 """Pixels that are up-sampled at a time."""
 
@@ -185,40 +182,47 @@ class Frame:
         """
         return sample(view, *self._grid(view, part or self.region))
 
-    def sampled(self, view: Map, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> tuple[Map, ...]:
-        """Return the channels of ``view`` at single pixels of the image, (N,) float32 each.
+    def places(self, size: tuple[int, int]) -> tuple[Map, Map]:
+        """Return where the image's rows and its columns lie in maps of ``size`` (h, w), this frame's content.
 
-        Bilinear to 1/32 of a frame pixel.
-
-        Args:
-            view: (h, w, c) float32, c at most 4: this frame's content at any network size.
-            rows, columns: (N,) pixels of the image; must lie inside the frame's region.
+        Returns:
+            float32, one number for each row and each column of the image up to the end of the frame's region.
         """
-        if not len(rows):
-            return tuple(np.zeros((view.shape[2], 0), np.float32))
-        # As many rows as needed of a picture: OpenCV's sides are limited.
-        grid = np.zeros((2, -(-len(rows) // _STRIP), _STRIP), np.float32)
-        for places, axis, size, on_grid in zip((rows, columns), self._axes(), view.shape, grid, strict=False):
-            along = axis.within(np.arange(axis.end), size).astype(np.float32)
-            along.take(places, out=on_grid.reshape(-1)[: len(rows)])
-        down, across = grid
-        found = cv2.split(cv2.remap(view, across, down, cv2.INTER_LINEAR))
-        return tuple(np.asarray(channel, np.float32).reshape(-1)[: len(rows)] for channel in found)
+        rows, columns = (
+            axis.within(np.arange(axis.end), count).astype(np.float32)
+            for axis, count in zip(self._axes(), size, strict=True)
+        )
+        return rows, columns
 
     def pixels_under(
-        self, marked: NDArray[np.bool_], most: int
+        self, marked: NDArray[np.bool_], most: int, cells: NDArray[np.bool_] | None = None
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield rows and columns of the image pixels that lie on marked pixels of the frame.
 
         Args:
             marked: (h, w) bool, over this frame's region at any network size.
             most: pixels to yield at a time, about.
+            cells: (h, w) bool, the squares between a pixel's middle and those of its neighbours right, below
+                and right below. Only pixels that are interpolated in one of these come, and, where the
+                frame has more pixels than the image, others too.
         """
+        for y, x in self._pixels_in(self.region, marked, cells, most):
+            yield y + self.region.top, x + self.region.left
+
+    def _pixels_in(
+        self, part: Region, marked: NDArray[np.bool_], cells: NDArray[np.bool_] | None, most: int
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield what :meth:`pixels_under` does, of ``part`` alone and counted from its corner."""
         region = self.region
-        rows = np.arange(region.height) * marked.shape[0] // region.height
-        columns = np.arange(region.width) * marked.shape[1] // region.width
-        for y, x in _pixels_of(marked, rows, columns, most):
-            yield y + region.top, x + region.left
+        rows = np.arange(part.top - region.top, part.bottom + 1 - region.top)
+        columns = np.arange(part.left - region.left, part.right + 1 - region.left)
+        rows, columns = rows * marked.shape[0] // region.height, columns * marked.shape[1] // region.width
+        if cells is not None and not self._enlarges(marked):
+            # The middle of an image pixel lies in the cell of the frame pixel it is on, or in the one before.
+            upper, left = (np.floor(places).astype(np.intp) for places in self._grid(marked, part))
+            rows, columns = 2 * rows + (upper == rows), 2 * columns + (left == columns)
+            marked = _quarters(marked, cells)
+        yield from _pixels_of(marked, rows, columns, most)
 
     def paste(self, view: Map) -> Map:
         """Return ``view`` at the image's resolution and size, 0 outside the frame: (H, W) float32."""
@@ -247,11 +251,17 @@ class Frame:
         moved[:, ~own[1].holds(others[1].centres())] = 0
         return moved
 
-    def above(self, view: Map, threshold: float) -> NDArray[np.bool_]:
+    def above(self, view: Map, threshold: float, but: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
         """Return where :meth:`paste` would exceed ``threshold``: (H, W) bool.
 
         The comparison is made on the up-sampled numbers, but only along the edge: a mask of a large
         photograph costs little more time and memory than itself.
+
+        Args:
+            view: (h, w) float32, this frame's content.
+            threshold: foreground is strictly above.
+            but: (h, w) bool, pixels of the frame under which the caller decides where the edge runs: there
+                only what is not near it is right.
         """
         full = np.zeros((self.image_height, self.image_width), np.bool_)
         part = self.foreground(view, threshold, margin=1)
@@ -268,7 +278,11 @@ class Frame:
         # Only where neighbours are on both sides of the threshold is there anything to calculate.
         open_cells = (high > threshold - _ROUNDING) & (low <= threshold + _ROUNDING)
         at = full.reshape(-1)
-        for y, x in _pixels_of(open_cells, upper, left, _MOST_PIXELS):
+        if but is None or self._enlarges(view):
+            found = _pixels_of(open_cells, upper, left, _MOST_PIXELS)
+        else:
+            found = self._pixels_in(part, ~but, open_cells, _MOST_PIXELS)
+        for y, x in found:
             at[(y + part.top) * self.image_width + x + part.left] = (
                 sample_at(view, rows[y], columns[x]) > threshold
             )
@@ -293,13 +307,17 @@ class Frame:
             self.region.top + top, self.region.top + bottom, self.region.left + left, self.region.left + right
         )
 
-    def _grid(self, view: Map, part: Region) -> tuple[Positions, Positions]:
+    def _grid(self, view: NDArray[Any], part: Region) -> tuple[Positions, Positions]:
         """Return where the rows and the columns of ``part`` lie in ``view``."""
         rows, columns = self._axes()
         return (
             rows.within(np.arange(part.top, part.bottom + 1), view.shape[0]),
             columns.within(np.arange(part.left, part.right + 1), view.shape[1]),
         )
+
+    def _enlarges(self, view: NDArray[Any]) -> bool:
+        """Return whether ``view``, this frame's content, has more pixels than the image there."""
+        return bool(view.shape[0] > self.region.height or view.shape[1] > self.region.width)
 
     def _resized(self, crop: NDArray[Any]) -> NDArray[Any]:
         """Return ``crop``, the pixels of the region, at the size of the frame."""
@@ -320,6 +338,16 @@ class Frame:
         )
 
 
+def _quarters(marked: NDArray[np.bool_], cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which quarters of marked pixels lie in ``cells``, (2 h, 2 w) bool."""
+    before = np.pad(cells, ((1, 0), (1, 0)))
+    quarters = np.empty((2 * marked.shape[0], 2 * marked.shape[1]), np.bool_)
+    for down, across in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        there = before[down : down + marked.shape[0], across : across + marked.shape[1]]
+        np.logical_and(marked, there, out=quarters[down::2, across::2])
+    return quarters
+
+
 def _pixels_of(
     marked: NDArray[np.bool_], rows: NDArray[np.intp], columns: NDArray[np.intp], most: int
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
@@ -329,10 +357,14 @@ def _pixels_of(
         marked: (h, w) bool.
         rows, columns: ascending.
     """
-    # Marked cells side by side: stretches of columns, in all rows that lie on theirs.
-    steps = np.diff(np.pad(marked, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    line, first = np.nonzero(steps > 0)
-    last = np.nonzero(steps < 0)[1]
+    # Marked cells side by side: stretches of columns, in all rows that lie on theirs. The flat map, a 0 in
+    # front of each row, changes where they begin and, in turn, where they end.
+    wide = marked.shape[1] + 1
+    flat = np.zeros(marked.size + marked.shape[0] + 1, np.bool_)
+    flat[:-1].reshape(-1, wide)[:, 1:] = marked
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    line, first = np.divmod(changes[::2], wide)
+    last = changes[1::2] - line * wide
     top, bottom = np.searchsorted(rows, line), np.searchsorted(rows, line, side="right")
     left, right = np.searchsorted(columns, first), np.searchsorted(columns, last)
     y, stretch = _ranges(top, bottom)

@@ -211,11 +211,19 @@ class Result:
     @cached_property
     def box(self) -> Box | None:
         """The smallest box around the mask, or None if that is empty."""
+        return masks.box_of(self.mask, self._part)
+
+    @cached_property
+    def area(self) -> int:
+        """Pixels of the mask."""
+        return 0 if self._part is None else int(np.count_nonzero(masks.crop(self.mask, self._part)))
+
+    @cached_property
+    def _part(self) -> Box | None:
+        """A box that holds all of the mask, a little larger than needed: found in the frame, in no time."""
         # Colours take no pixel in whose probability is less than DOUBT.
         part = self.frame.foreground(self.view, min(self.threshold, DOUBT), margin=1)
-        if part is None:
-            return None
-        return masks.box_of(self.mask, Box(part.left, part.top, part.right, part.bottom))
+        return None if part is None else Box(part.left, part.top, part.right, part.bottom)
 
     def overlay(
         self, image: LoadedImage | None = None, colour: tuple[int, int, int] = (255, 120, 0)
@@ -309,7 +317,7 @@ class Result:
         if finish.changes_nothing:
             return self
         keep = (self.implied_click,) if self.implied_click else self.clicks
-        return replace(self, cleaned_mask=finish.applied(self.mask, keep, self.box))
+        return replace(self, cleaned_mask=finish.applied(self.mask, keep, self._part))
 
     def inside(self, box: Box) -> Result:
         """Return the same result with nothing of the mask outside ``box`` (inside the image)."""
@@ -334,7 +342,7 @@ class Result:
             max_points: budget for all outlines together; ``lost_iou`` of the result tells its price.
             holes: "keep" them as rings, "fill" them, or "bridge" them into the exterior.
         """
-        return masks.to_polygons(self.mask, tolerance, max_points, holes, within=self.box)
+        return masks.to_polygons(self.mask, tolerance, max_points, holes, within=self._part)
 
     def rle(self, code: Literal["coco", "label_studio", "cvat"]) -> Any:
         """Return the mask in a run-length code.
@@ -348,7 +356,7 @@ class Result:
         """
         if code not in _CODES:
             raise SettingsError(f"run-length code is {code!r}; give one of {', '.join(_CODES)}.")
-        return _CODES[code](self.mask, within=self.box)
+        return _CODES[code](self.mask, within=self._part)
 
 
 def exclusive(results: Sequence[Result]) -> tuple[Result, ...]:

@@ -194,7 +194,7 @@ def write_coco(annotated: Annotated, folder: Path) -> None:
                     "category_id": numbers[one.label],
                     "segmentation": coco.encode(mask),
                     "bbox": [box.x1, box.y1, box.width, box.height],
-                    "area": int(mask.sum()),
+                    "area": int(np.count_nonzero(mask)),
                     "iscrowd": 0,
                 }
             )

@@ -157,7 +157,7 @@ def _report(result: Result, arguments: argparse.Namespace, model: str, out: Path
         "model": model,
         "clicks": [_plain(click) for click in result.clicks],
         "implied_click": _plain(result.implied_click) if result.implied_click else None,
-        "area": int(result.mask.sum()),
+        "area": result.area,
         "box": [box.x1, box.y1, box.x2, box.y2] if box else None,
         "confidence": round(result.confidence, 4),
         "notes": [*result.image_notes, *result.notes],
@@ -215,7 +215,7 @@ def _coco(result: Result, arguments: argparse.Namespace) -> dict[str, Any]:
     box = result.box
     return {
         "segmentation": result.rle("coco"),
-        "area": int(result.mask.sum()),
+        "area": result.area,
         "bbox": [box.x1, box.y1, box.width, box.height] if box else [0, 0, 0, 0],
         "iscrowd": 0,
     }

@@ -247,7 +247,7 @@ def _entry(
         model={"name": model.name, "version": model.version, "digest": model.digest},
         finish={"min_area": finish.min_area, "max_hole": finish.max_hole},
         mask=mask_digest(result.mask),
-        area=int(result.mask.sum()),
+        area=result.area,
         confidence=round(float(result.confidence), 4),
     )
 

@@ -57,7 +57,7 @@ def clean(
     array([1, 1, 1, 1, 1, 1, 1, 0, 0])
     """
     mask = require_mask(mask)
-    box = box_of(mask, within)
+    box = within or box_of(mask)
     if min_area is None or max_hole is None:
         usual = default_area(mask if box is None else crop(mask, box))
         min_area = usual if min_area is None else min_area

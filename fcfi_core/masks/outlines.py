@@ -72,7 +72,7 @@ def trace(mask: Mask, within: Box | None = None) -> list[Outline]:
         mask: (H, W) bool.
         within: a box that is known to hold all of it; None: it may be anywhere.
     """
-    box = box_of(mask, within)
+    box = within or box_of(mask)
     if box is None:
         return []
     pixels = crop(mask, box).view(np.uint8)

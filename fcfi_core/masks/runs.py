@@ -25,7 +25,7 @@ def toggles(mask: Mask, within: Box | None = None) -> Toggles:
         mask: (H, W) bool.
         within: a box that is known to hold all of it; None: it may be anywhere.
     """
-    box = box_of(mask, within)
+    box = within or box_of(mask)
     if box is None:
         return np.empty(0, np.int64)
     row, column = changes_across(framed(crop(mask, box).view(np.uint8)))
@@ -34,7 +34,7 @@ def toggles(mask: Mask, within: Box | None = None) -> Toggles:
 
 def toggles_by_column(mask: Mask, within: Box | None = None) -> Toggles:
     """Return the toggles of ``mask`` read column by column (flat index ``x * H + y``), likewise."""
-    box = box_of(mask, within)
+    box = within or box_of(mask)
     if box is None:
         return np.empty(0, np.int64)
     row, column = changes_down(framed(crop(mask, box).view(np.uint8)))

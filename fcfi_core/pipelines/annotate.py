@@ -237,6 +237,6 @@ def _object_entry(wanted: Wanted, result: Result | FcfiError, options: Options) 
         **entry,
         "segmentation": segmentation,
         "bbox": [box.x1, box.y1, box.width, box.height],
-        "area": int(result.mask.sum()),
+        "area": result.area,
         "confidence": round(result.confidence, 4),
     }

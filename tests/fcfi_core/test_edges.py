@@ -107,7 +107,7 @@ def plainly(image, seen, view, threshold):
 @given(
     st.integers(0, 10_000),
     st.sampled_from(((0, 239, 0, 319), (16, 215, 40, 299), (100, 121, 120, 149))),
-    st.sampled_from((0.3, 0.49, 0.5)),
+    st.sampled_from((0.15, 0.3, 0.49, 0.5)),
 )
 @settings(deadline=None, max_examples=30)
 def test_the_mask_is_that_of_the_formula(seed, edges, threshold):

@@ -122,6 +122,44 @@ def test_the_pixels_under_marked_ones_come_once_and_in_parts(region, target, sha
     assert np.array_equal(found, expected)
 
 
+@given(regions(90, 120), st.integers(4, 200), st.floats(0, 1), st.floats(0, 1))
+@settings(deadline=None, max_examples=60)
+def test_of_the_pixels_under_marked_ones_come_those_interpolated_in_given_cells(region, target, share, open_):
+    frame = Frame.of(region, (90, 120), target=target)
+    random = np.random.default_rng(target)
+    marked, cells = random.random(frame.size) < share, random.random(frame.size) < open_
+    under, found = np.zeros((90, 120), bool), np.zeros((90, 120), bool)
+    for y, x in frame.pixels_under(marked, 1000):
+        under[y, x] = True
+    for y, x in frame.pixels_under(marked, 1000, cells=cells):
+        found[y, x] = True
+    assert not (found & ~under).any()
+    upper, left = (
+        np.clip(np.floor((np.arange(extent) + 0.5) * (size / extent) - 0.5), 0, size - 1).astype(int)
+        for extent, size in zip((region.height, region.width), frame.size, strict=True)
+    )
+    wanted = np.zeros((90, 120), bool)
+    wanted[region.slices] = cells[np.ix_(upper, left)]
+    if frame.height <= region.height and frame.width <= region.width:
+        assert np.array_equal(found, under & wanted)
+    else:
+        assert np.array_equal(found, under)
+
+
+@given(regions(90, 120), st.integers(4, 200), st.floats(0, 1))
+@settings(deadline=None, max_examples=60)
+def test_above_leaves_the_edge_to_the_caller_where_that_is_asked(region, target, share):
+    frame = Frame.of(region, (90, 120), target=target)
+    random = np.random.default_rng(target)
+    view, but = random.random(frame.size, np.float32), random.random(frame.size) < share
+    whole, rest = frame.above(view, 0.5), frame.above(view, 0.5, but=but)
+    left = np.zeros((90, 120), bool)
+    for y, x in frame.pixels_under(but, 1000):
+        left[y, x] = True
+    assert not ((whole != rest) & ~left).any()
+    assert not (rest & ~whole).any()  # what is filled without calculation is right everywhere
+
+
 @given(regions(90, 120), st.integers(8, 40))
 @settings(deadline=None, max_examples=40)
 def test_the_foreground_holds_the_mask(region, target):

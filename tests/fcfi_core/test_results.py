@@ -61,6 +61,7 @@ def test_mask_probability_box_and_one_pixel_agree():
     found = result(view)
     assert np.array_equal(found.mask, found.probability > 0.49)
     assert found.box == masks.box_of(found.mask)
+    assert found.area == found.mask.sum()
     assert found.probability_at(Click(30, 20)) == pytest.approx(found.probability[20, 30], abs=1e-6)
     assert result(np.zeros((6, 8))).box is None
 

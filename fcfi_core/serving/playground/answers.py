@@ -45,7 +45,7 @@ def shape(result: Result) -> dict[str, Any]:
     return {
         "mask": _address(stencil(result.mask)),
         "polygons": polygon_lists(result.polygons(OUTLINE_TOLERANCE, OUTLINE_POINTS)),
-        "area": int(result.mask.sum()),
+        "area": result.area,
     }
 
 
@@ -81,7 +81,7 @@ def choice(result: Result, *, given: bool) -> dict[str, Any]:
     return {
         "mask": _address(stencil(small)),
         "clicks": [click_fields(click) for click in result.clicks],
-        "area": int(result.mask.sum()),
+        "area": result.area,
         "confidence": result.confidence,
         "given": given,
     }

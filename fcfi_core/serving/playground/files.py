@@ -109,7 +109,7 @@ def _annotation(number: int, category: int, result: Result) -> dict[str, Any]:
         "image_id": 1,
         "category_id": category,
         "segmentation": result.rle("coco"),
-        "area": int(result.mask.sum()),
+        "area": result.area,
         "bbox": [box.x1, box.y1, box.width, box.height] if box else [0, 0, 0, 0],
         "iscrowd": 0,
         "score": result.confidence,
