@@ -4,15 +4,15 @@
 
 FOLDER holds photos, small ones best. The hosts are network namespaces of this machine (Linux, root): a head
 and a node, each with addresses, processes and a `/tmp/ray` of its own, joined by a bridge. Each photo gets a
-click in the middle. `fcfi rank` runs on both, undisturbed.
-First an undisturbed run in processes of this machine; then one on the cluster, in which
+click of its own. First an undisturbed run in processes of this machine, and `fcfi rank` and `fcfi evaluate`
+on a tenth of its photos; then both on the cluster, and a run there in which
 
 * at a quarter one worker process is killed (-9),
 * at a half the node is lost: all that runs there is killed, and its link goes down,
 * at three quarters the driver is killed (-9), and the same command is given again.
 
-Told are the outputs that differ, and how many photos are in the journal twice. What --work holds already
-is gone on with, as it is after any interruption.
+Told are the outputs that differ, how many photos are in the journal twice, and how many failed. What --work
+holds already is gone on with, as it is after any interruption.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from PIL import Image
 
 from fcfi_core.images import READABLE_SUFFIXES
 
@@ -52,18 +55,26 @@ def make_source(photos: Path, work: Path, count: int) -> Path:
     found = sorted(path for path in photos.rglob("*") if path.suffix.lower() in READABLE_SUFFIXES)
     if not found:
         sys.exit(f"no photo is in {photos}")
+    sizes = {path: Image.open(path).size for path in found}
     (work / "photos").mkdir(parents=True, exist_ok=True)
-    source = work / "clicks.csv"
-    with source.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("image", "x", "y"))
-        for index in range(count):
-            photo = found[index % len(found)]
-            name = f"{index:06}{photo.suffix}"
-            if not (work / "photos" / name).exists():
-                (work / "photos" / name).symlink_to(photo.absolute())
-            rows.writerow((name, 60 + index // len(found), 60))
-    return source
+    table = []
+    for index in range(count):
+        photo = found[index % len(found)]
+        name = f"{index:06}{photo.suffix}"
+        if not (work / "photos" / name).exists():
+            (work / "photos" / name).symlink_to(photo.absolute())
+        width, height = sizes[photo]
+        nth = width // 2 + index // len(found)
+        table.append((name, nth % width, (height // 2 + nth // width) % height))
+    for path, rows in ((work / "clicks.csv", table), (work / "some.csv", table[: some(count)])):
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([("image", "x", "y"), *rows])
+    return work / "clicks.csv"
+
+
+def some(count: int) -> int:
+    """Return on how many of ``count`` photos the other verbs are tried."""
+    return max(count // 10, 1)
 
 
 def command(source: Path, out: Path, *words: str) -> list[str]:
@@ -108,6 +119,8 @@ def hosts() -> Iterator[None]:
         for host in ADDRESSES:
             lose(host)
             subprocess.run(["ip", "netns", "delete", host], check=False)
+            # A namespace stays until its last connections time out, and would keep this name in use.
+            subprocess.run(["ip", "link", "delete", f"{host}-o"], check=False)
         subprocess.run(["ip", "link", "delete", BRIDGE], check=False)
 
 
@@ -209,16 +222,23 @@ def compared(one: Path, other: Path) -> list[str]:
     ]
 
 
-def ranked(source: Path, work: Path) -> list[str]:
-    """Rank the photos here and on the cluster, and return the table if it differs."""
-    photos = ["--images", str(source.parent / "photos"), "--device", "cpu", "--quiet"]
-    rank = [*FCFI, "rank", str(source), *photos, "--out"]
-    subprocess.run([*rank, str(work / "alone.csv"), "--workers", "2"], env=ENVIRONMENT)
-    address = f"{ADDRESSES[HEAD]}:{PORT}"
-    there = [*rank, str(work / "cluster.csv"), "--cluster", address]
-    subprocess.run(entered(HEAD, there), env=ENVIRONMENT)
-    same = (work / "alone.csv").read_bytes() == (work / "cluster.csv").read_bytes()
-    return [] if same else ["cluster.csv"]
+def judged(work: Path, place: str, count: int, cluster: str = "") -> dict[str, Any]:
+    """Rank some photos, and evaluate the masks of the undisturbed run on some.
+
+    Returns:
+        The bytes of the table, and the figures without those of time.
+    """
+    table, figures = work / f"{place}.csv", work / f"{place}.json"
+    rank = [*FCFI, "rank", str(work / "some.csv"), "--out", str(table)]
+    evaluate = [*FCFI, "evaluate", str(work / "alone" / "annotations.json"), "--json", str(figures)]
+    evaluate += ["--objects", str(count), "--max-clicks", "3", "--no-boundaries"]
+    for verb in (rank, evaluate):
+        words = [*verb, "--images", str(work / "photos"), "--device", "cpu", "--threads", "1", "--quiet"]
+        words = entered(HEAD, [*words, "--cluster", cluster]) if cluster else [*words, "--workers", "2"]
+        subprocess.run(words, env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL)
+    (found,) = json.loads(figures.read_bytes())["datasets"]
+    timeless = {name: value for name, value in found.items() if "ms" not in name.split("_")}
+    return {"ranking": table.read_bytes(), "evaluation": timeless}
 
 
 def main() -> None:
@@ -233,22 +253,26 @@ def main() -> None:
     start_time = time.perf_counter()
     subprocess.run(command(source, work / "alone", "--workers", "2"), env=ENVIRONMENT)
     print(f"undisturbed: {time.perf_counter() - start_time:.0f} s", flush=True)
+    here = judged(work, "here", some(arguments.count))
     with hosts():
         for number, host in enumerate(ADDRESSES, 1):
             start(host, work)
             wait_for_hosts(number)
         print("two hosts are up", flush=True)
-        differing = ranked(source, work)
-        print(f"ranked on both: {'other bytes' if differing else 'the same bytes'}", flush=True)
+        there = judged(work, "there", some(arguments.count), f"{ADDRESSES[HEAD]}:{PORT}")
+        differing = [name for name in here if here[name] != there[name]]
+        print(f"rank and evaluate on both: {', '.join(differing) or 'nothing'} differs", flush=True)
         start_time = time.perf_counter()
         disturbed(source, work / "disturbed", arguments.count)
         print(f"disturbed: {time.perf_counter() - start_time:.0f} s", flush=True)
     entries = (work / "disturbed" / "journal.jsonl").read_bytes().splitlines()[1:]
     indices = Counter(json.loads(line)["index"] for line in entries)
-    print(f"{len(indices)} photos, {sum(number > 1 for number in indices.values())} of them twice")
+    twice = sum(number > 1 for number in indices.values())
+    failed = json.loads((work / "disturbed" / "report.json").read_bytes())["errors"]
+    print(f"{len(indices)} photos, {twice} of them twice, {len(failed)} failed")
     differing += compared(work / "alone", work / "disturbed")
     print(f"differing: {', '.join(differing) or 'none'}")
-    sys.exit(bool(differing))
+    sys.exit(bool(differing or twice or failed or len(indices) != arguments.count))
 
 
 if __name__ == "__main__":
