@@ -7,15 +7,18 @@ value that travels to other machines, each of which opens the store by itself.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from fcfi_core import plugins
 from fcfi_core.errors import DataError, SettingsError, without_passwords
 
 _ADDRESS = re.compile(r"^(?!file:)[A-Za-z][A-Za-z0-9+.-]+://")
+_QUIET = logging.NullHandler()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -103,6 +106,9 @@ class Stored:
         try:
             import fsspec
 
+            package = fsspec.get_filesystem_class(protocol).__module__.partition(".")[0]
+            # What goes wrong is told in our words; what the package says of it, traces too, is for its log.
+            logging.getLogger(package).addHandler(_QUIET)
             files, path = fsspec.core.url_to_fs(self.address)
         except ImportError as error:
             raise SettingsError(_missing(protocol, error)) from None
@@ -134,8 +140,7 @@ def _missing(protocol: str, error: ImportError) -> str:
     """Return a sentence on the package that a store needs; fsspec names it in a sentence of its own."""
     told = re.search(r"install ([\w-]+)", str(error), re.IGNORECASE)
     package = told[1] if told else (error.name or "fsspec").split(".")[0]
-    how = "'fcfi[storage]'" if package in ("fsspec", "s3fs") else package
-    return f"{protocol}:// needs the package {package!r}, which is not installed: pip install {how}."
+    return plugins.missing(ImportError(name=package), f"{protocol}://")
 
 
 def _reason(error: Exception) -> str:
@@ -145,4 +150,4 @@ def _reason(error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "the store refuses (are there keys in the environment, and may they read it?)"
     lines = without_passwords(str(error)).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
+    return (lines[0] if lines else type(error).__name__).rstrip(".! ")

@@ -1,15 +1,20 @@
-"""Photos in a store: a real S3 server (moto's), and what happens where there is none."""
+"""Photos in a store: real servers (moto's for S3, an emulator of Google's), and where there is none."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
+import socket
+import subprocess
 import sys
 
 import boto3
 import fsspec
 import numpy as np
 import pytest
+import requests
+from gcp_storage_emulator.server import create_server
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
@@ -166,6 +171,49 @@ def test_results_are_written_here(tmp_path, capsys):
     assert "copy it into the store" in capsys.readouterr().err
 
 
+@pytest.fixture
+def google():
+    """The address of a server that speaks as Google's store does, with a bucket in it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket")
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+def test_photos_in_googles_store_give_the_same_masks_and_nothing_else_is_told(google, stored):
+    for name in ("0.png", "deep/1.png", "bad.png"):
+        requests.post(
+            f"{google}/upload/storage/v1/b/bucket/o",
+            params={"uploadType": "media", "name": f"photos/{name}"},
+            data=(stored / "photos" / name).read_bytes(),
+            timeout=10,
+        ).raise_for_status()
+    clicks, words = str(stored / "clicks.csv"), ["--device", "cpu", "--threads", "1", "--quiet"]
+    assert annotate(clicks, "--images", stored / "photos", "--out", stored / "here") == 1
+    for scheme, images, code in (("gs", "photos", 1), ("gcs", "photos", 1), ("gs", "nothing", 2)):
+        images = f"{scheme}://bucket/{images}"
+        # A process of its own: packages of stores write to an unconfigured log, which pytest configures.
+        run = "import sys; from fcfi_core.cli import main; sys.exit(main())"
+        given = [clicks, "--images", images, "--out", str(stored / scheme / str(code)), *words]
+        done = subprocess.run(
+            [sys.executable, "-c", run, "annotate", *given],
+            env={**os.environ, "STORAGE_EMULATOR_HOST": google},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        if code == 1:
+            assert masks(stored / scheme / "1") == masks(stored / "here")
+            assert not {line for line in done.stderr.splitlines() if "failed (the first" not in line}
+        else:
+            assert "is not in gs://bucket/nothing" in done.stderr
+            assert done.stderr.count("\n") == 1
+
+
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(SettingsError, match=r"s3:// needs the package 'fsspec'.*fcfi\[storage\]"):
@@ -174,7 +222,17 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
 
 def test_a_store_whose_package_is_missing_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "adlfs", None)
-    with pytest.raises(SettingsError, match="az:// needs the package 'adlfs'"):
+    with pytest.raises(SettingsError, match=r"az:// needs the package 'adlfs'.*fcfi\[azure-storage\]"):
+        Stored("az://container/a.jpg").read()
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    with pytest.raises(SettingsError, match=r"gs:// needs the package 'gcsfs'.*fcfi\[google-storage\]"):
+        Stored("gs://bucket/a.jpg").read()
+
+
+def test_a_store_without_keys_is_one_sentence(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("AZURE_STORAGE_")]:
+        monkeypatch.delenv(name)
+    with pytest.raises(SettingsError, match=r"^'az://container/a.jpg' cannot be opened: .*[a-z]\.$"):
         Stored("az://container/a.jpg").read()
 
 
