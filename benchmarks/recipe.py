@@ -30,6 +30,7 @@ from fcfi_core.evaluation.ablations import bypassed
 from fcfi_core.networks.base import NetworkOutput
 from fcfi_core.networks.click_maps import disk_maps
 from fcfi_core.networks.efficientnet import EfficientNetLite0FeedbackNetwork, EfficientNetLite2FeedbackNetwork
+from fcfi_core.networks.feedback_correction import FeedbackCorrection, clicked, with_correction
 from fcfi_core.networks.mobilenet import MobileNetEncoding, MobileNetFeedbackNetwork
 from fcfi_core.protocol import product
 from fcfi_core.training.configuration import PhaseConfiguration, TrainingConfiguration
@@ -86,6 +87,77 @@ class AlwaysOpenGate(MobileNetFeedbackNetwork):
         return super().decode(encoding, feedback, points, new_points, 1.0, **named)
 
 
+class DotProduct(FeedbackCorrection):
+    """Affinity is the scaled dot product of the embeddings, squashed below 1."""
+
+    def affinity(self, embedding: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        product = torch.einsum("bchw,bc->bhw", embedding, clicked(embedding, rows, columns)).unsqueeze(1)
+        return torch.tanh(product / embedding.shape[1] ** 0.5)
+
+
+class Gaussian(FeedbackCorrection):
+    """Affinity falls with the squared distance of the embeddings."""
+
+    def affinity(self, embedding: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        return torch.exp(-_squared_distances(embedding, rows, columns).mean(dim=1, keepdim=True))
+
+
+class LearnedMetric(FeedbackCorrection):
+    """Affinity falls with a squared distance whose weights, one for each channel, are learnt."""
+
+    metric: nn.Conv2d
+
+    def affinity(self, embedding: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        return torch.sigmoid(self.metric(_squared_distances(embedding, rows, columns)))
+
+
+class WindowByError(FeedbackCorrection):
+    """The window reaches twice as far as it is from the click to the nearest cell that agrees with it.
+
+    That is about the size of the error, as far as it can be known without the truth.
+    """
+
+    def reach(
+        self, corrected: Tensor, label: Tensor, rows: Tensor, columns: Tensor, pixels: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        height, width = corrected.shape[-2:]
+        down = torch.arange(height, device=corrected.device).view(1, -1, 1) - rows.view(-1, 1, 1)
+        across = torch.arange(width, device=corrected.device).view(1, 1, -1) - columns.view(-1, 1, 1)
+        distance = (down.square() + across.square()).sqrt()
+        agrees = ((corrected > 0.5) == (label > 0.5))[:, 0]
+        nearest = distance.masked_fill(~agrees, torch.inf).flatten(1).amin(dim=1)
+        usual = super().reach(corrected, label, rows, columns, pixels)
+        # Nothing agrees with the first click: then the window is as always.
+        return tuple(  # type: ignore[return-value]
+            torch.where(nearest.isinf(), torch.tensor(float(side)), 2 * nearest * pixel / cells)
+            .round()
+            .clamp(side / 4, side * 4)
+            for side, pixel, cells in zip(usual, pixels, (height, width), strict=True)
+        )
+
+
+class WindowByUncertainty(FeedbackCorrection):
+    """The window is half the usual where the feedback is sure, and twice the usual where it is not."""
+
+    def reach(
+        self, corrected: Tensor, label: Tensor, rows: Tensor, columns: Tensor, pixels: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        unsure = 4 * corrected.detach() * (1 - corrected.detach())
+        usual = super().reach(corrected, label, rows, columns, pixels)
+        size = [
+            2 * max(round(side * cells / pixel / 2), 1) + 1
+            for side, pixel, cells in zip(usual, pixels, corrected.shape[-2:], strict=True)
+        ]
+        around = functional.avg_pool2d(unsure, size, 1, [side // 2 for side in size], count_include_pad=False)
+        share = clicked(around, rows, columns)[:, 0]
+        factor = 0.5 + 1.5 * (2 * share).clamp(max=1)
+        return (factor * usual[0]).round(), (factor * usual[1]).round()
+
+
+def _squared_distances(embedding: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    return (embedding - clicked(embedding, rows, columns)[:, :, None, None]).square()
+
+
 class StrideFour(MobileNetFeedbackNetwork):
     """The prediction stays at stride 4."""
 
@@ -101,6 +173,17 @@ def only_at_stem() -> MobileNetFeedbackNetwork:
 
 def without(*, correction: bool = False, fusion: bool = False) -> MobileNetFeedbackNetwork:
     return bypassed(MobileNetFeedbackNetwork(), correction=correction, fusion=fusion)
+
+
+def corrected_by(way: type[FeedbackCorrection]) -> MobileNetFeedbackNetwork:
+    network = with_correction(MobileNetFeedbackNetwork(), way)
+    module = network.correction_module
+    if isinstance(module, LearnedMetric):
+        channels = module.info_encoder[0].conv.out_channels
+        module.metric = nn.Conv2d(channels, 1, 1)
+        nn.init.constant_(module.metric.weight, -2 / channels)
+        nn.init.constant_(module.metric.bias, 2)
+    return network
 
 
 @dataclass(frozen=True)
@@ -184,6 +267,11 @@ EXPERIMENTS = (
     ),
     Experiment("composites", "no pasted objects", {"sampling.paste": 0.0}),
     Experiment("composites", "no drawn thin structures", {"sampling.thin": 0.0}),
+    Experiment("FFCM affinity", "dot product", network=lambda: corrected_by(DotProduct)),
+    Experiment("FFCM affinity", "Gaussian of the distance", network=lambda: corrected_by(Gaussian)),
+    Experiment("FFCM affinity", "learned metric", network=lambda: corrected_by(LearnedMetric)),
+    Experiment("FFCM window", "by the size of the error", network=lambda: corrected_by(WindowByError)),
+    Experiment("FFCM window", "by the uncertainty", network=lambda: corrected_by(WindowByUncertainty)),
 )
 
 

@@ -40,7 +40,8 @@ class Seen(NamedTuple):
 class FeedbackCorrection(nn.Module):
     """Corrects the feedback around each new click.
 
-    Other ways to compute the same override :meth:`around_clicks`; see :func:`with_correction`.
+    Other ways to compute the same override :meth:`around_clicks`, other affinities and windows
+    :meth:`affinity` and :meth:`reach`; see :func:`with_correction`.
 
     Args:
         in_channels: channels of the features.
@@ -109,10 +110,12 @@ class FeedbackCorrection(nn.Module):
         for index in range(new_points.shape[1]):
             y, x, label = new_points[:, index].unbind(dim=1)
             embedding = self.embedded(seen, corrected)
-            similarity = _affinity(embedding, _cells(y, pixels[0], height), _cells(x, pixels[1], width))
+            cells = _cells(y, pixels[0], height), _cells(x, pixels[1], width)
+            similarity = self.affinity(embedding, *cells)
             label = label.view(-1, 1, 1, 1)
-            rows = _window_bounds(y, pixels[0], height, self.expansion_ratio)
-            columns = _window_bounds(x, pixels[1], width, self.expansion_ratio)
+            reach = self.reach(corrected, label, *cells, pixels)
+            rows = _window_bounds(y, pixels[0], height, reach[0])
+            columns = _window_bounds(x, pixels[1], width, reach[1])
             moved = (1 - similarity) * corrected + similarity * label
             if soft_window:
                 window = _soft_span(rows, height).unsqueeze(-1) * _soft_span(columns, width).unsqueeze(-2)
@@ -130,6 +133,36 @@ class FeedbackCorrection(nn.Module):
         )
         return embedding
 
+    def affinity(self, embedding: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Return how much every cell is like the click's cell, its cosine similarity: (B, 1, h, w) in [0, 1].
+
+        Args:
+            embedding: (B, middle_channels, h, w), non-negative.
+            rows, columns: (B,) int64, the clicked cells.
+        """
+        unit = functional.normalize(embedding, dim=1, eps=1e-12)
+        at_click = clicked(unit, rows, columns)
+        return torch.einsum("bchw,bc->bhw", unit, at_click).unsqueeze(1)
+
+    def reach(
+        self, corrected: Tensor, label: Tensor, rows: Tensor, columns: Tensor, pixels: tuple[int, int]
+    ) -> tuple[float | Tensor, float | Tensor]:
+        """Return how far the window reaches from the click in height and width, pixels, each at least 1.
+
+        Args:
+            corrected: (B, 1, h, w) feedback before this click's correction.
+            label: (B, 1, 1, 1), 1 for a positive click, 0 for a negative one.
+            rows, columns: (B,) int64, the clicked cells.
+            pixels: height and width of the frame.
+        """
+        height, width = (max(int(self.expansion_ratio * side / 2 + 0.5), 1) for side in pixels)
+        return height, width
+
+
+def clicked(maps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return what ``maps`` (B, C, h, w) hold in one cell of each sample, (B, C)."""
+    return maps[torch.arange(maps.shape[0], device=maps.device), :, rows, columns]
+
 
 def with_correction(network: Network, way: type[FeedbackCorrection]) -> Network:
     """Return a copy of ``network`` in which every FFCM computes the given way, with the same weights."""
@@ -138,13 +171,6 @@ def with_correction(network: Network, way: type[FeedbackCorrection]) -> Network:
         if type(module) is FeedbackCorrection:
             module.__class__ = way
     return copied
-
-
-def _affinity(embedding: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return the cosine similarity of every cell to the click's cell, (B, 1, h, w) in [0, 1]."""
-    unit = functional.normalize(embedding, dim=1, eps=1e-12)
-    at_click = unit[torch.arange(unit.shape[0], device=unit.device), :, rows, columns]
-    return torch.einsum("bchw,bc->bhw", unit, at_click).unsqueeze(1)
 
 
 def _scaled(position: Tensor, pixels: int, cells: int) -> Tensor:
@@ -161,11 +187,10 @@ def _cells(position: Tensor, pixels: int, cells: int) -> Tensor:
     return _scaled(position, pixels, cells).to(torch.int64).clamp(0, cells - 1)
 
 
-def _window_bounds(position: Tensor, pixels: int, cells: int, ratio: float) -> tuple[Tensor, Tensor]:
+def _window_bounds(position: Tensor, pixels: int, cells: int, reach: float | Tensor) -> tuple[Tensor, Tensor]:
     """Return first and one-past-last cell of the window along one axis, each (B,) float32."""
-    half = max(int(ratio * pixels / 2 + 0.5), 1)
-    start = (position - half).clamp(min=0)
-    end = (position + half).clamp(max=pixels)
+    start = (position - reach).clamp(min=0)
+    end = (position + reach).clamp(max=pixels)
     first = _scaled(start, pixels, cells).floor().clamp(0, cells)
     last = _scaled(end, pixels, cells).ceil().clamp(0, cells)
     return first, last
