@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from fcfi_core.plugins import KINDS
 from fcfi_core.settings import CORE_VARIABLES, SERVING_VARIABLES
@@ -22,6 +23,14 @@ def test_every_relative_link_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if not target.startswith(("http", "#", "mailto:")):
             assert (page.parent / target.split("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_row_falls_out_of_its_table(page):
+    """A row with another indentation than its table ends it, and is shown as it was typed."""
+    parsed = MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8"))
+    texts = [one.content for one in parsed if one.type == "inline"]
+    assert [text for text in texts if re.search(r"^\s*\|", text, flags=re.MULTILINE)] == []
 
 
 def shown(default):
