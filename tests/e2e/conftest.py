@@ -90,7 +90,6 @@ class Editor:
         """Open a project, press *Label All Tasks*, and wait for the first picture."""
         self.driver.get(f"{self.url}/projects/{project}/data")
         self._press_button("Label All Tasks")
-        self.until(lambda: self.all("[data-testid=bottombar-auto-annotation-toggle]"))
         self.until(lambda: self.all(".konvajs-content") and self.picture()[2] > 50)
         time.sleep(1.0)
         self.posted()
@@ -118,7 +117,7 @@ class Editor:
 
     def switch(self, on=True, name="auto-annotation"):
         """Set the switch below the picture."""
-        (toggle,) = self.all(f"[data-testid=bottombar-{name}-toggle]")
+        (toggle,) = self.until(lambda: self.all(f"[data-testid=bottombar-{name}-toggle]"))
         if toggle.is_selected() != on:
             self.driver.execute_script("arguments[0].click()", toggle)
             self.hands += 1

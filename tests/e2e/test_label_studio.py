@@ -75,7 +75,13 @@ class Process:
 
 
 @pytest.fixture(scope="module")
-def label_studio(tmp_path_factory):
+def served(tmp_path_factory):
+    """The folder below which Label Studio serves local files."""
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="module")
+def label_studio(tmp_path_factory, served):
     """Label Studio with a user and a token, sqlite in a temporary folder."""
     program = ENVIRONMENT / "bin" / "label-studio"
     if not program.exists():
@@ -98,6 +104,8 @@ def label_studio(tmp_path_factory):
         "SENTRY_DSN": "",
         "FRONTEND_SENTRY_DSN": "",
         "LATEST_VERSION_CHECK": "false",
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(served),
     }
     words = [
         program,
@@ -467,6 +475,31 @@ def test_finished_regions_keep_their_pixels(label_studio, exclusive, open_editor
     assert disk.any()
     assert square[250, 470]
     assert not (disk & square).any()
+
+
+def test_a_track_is_shown_and_accepted(label_studio, served, scene, open_editor, tmp_path, capsys):
+    """What `fcfi track` wrote is imported as the guide says, looked at, and submitted as it is."""
+    frames, out = served / "clip", tmp_path / "disk"
+    frames.mkdir()
+    for number in range(2):
+        (frames / f"{number}.png").write_bytes(scene[0])
+    assert main(["track", str(frames), "--click", "180,240", "--label", "disk", "--out", str(out)]) == 0
+    capsys.readouterr()
+    config = (out / "label-studio.xml").read_text()
+    number = label_studio.post("/api/projects", {"title": "track", "label_config": config})["id"]
+    storage = {"project": number, "path": str(frames), "use_blob_urls": True}
+    label_studio.post("/api/storages/localfiles", storage)
+    label_studio.post(f"/api/projects/{number}/import", json.loads((out / "label-studio.json").read_text()))
+    with open_editor(label_studio.url) as editor:
+        editor.log_in("annotator@example.com", "a-long-password-1")
+        editor.label_all(number)
+        (region,) = editor.until(editor.regions)
+        assert "disk" in region
+        editor.shot(Path(os.environ.get("FCFI_SCREENSHOTS") or tmp_path) / "track.png")
+        mask, label = editor.submit()
+    assert label["value"]["labels"] == ["disk"]
+    wanted = np.array(Image.open(out / "masks" / "0.png")) > 0
+    assert (code.decode(mask["value"]["rle"], 640, 480) == wanted).all()
 
 
 def objects_in(kind, content):

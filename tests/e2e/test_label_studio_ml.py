@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import sysconfig
 import time
 import urllib.error
@@ -45,7 +46,7 @@ CONFIG = (
     '<BrushLabels name="mask" toName="image"><Label value="cell"/></BrushLabels>'
     '<KeyPointLabels name="click" toName="image" smart="true"><Label value="cell"/></KeyPointLabels></View>'
 )
-OTHER = CONFIG.replace("cell", "road").replace("BrushLabels", "PolygonLabels")
+OTHER = CONFIG.replace("BrushLabels", "PolygonLabels")
 
 
 class Framework:
@@ -62,7 +63,8 @@ class Framework:
                 self.install("--no-deps", SOURCE)
             # Ours and torch come from this environment, after the framework's own packages.
             site = Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
-            (site / "fcfi.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n", encoding="utf-8")
+            ours = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+            (site / "fcfi.pth").write_text("\n".join([*ours, str(ROOT), ""]), encoding="utf-8")
             ready.touch()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -104,7 +106,7 @@ class Framework:
         with urllib.request.urlopen(request, timeout=100) as answer:
             return json.load(answer)
 
-    def predict(self, config, items, label="cell"):
+    def predict(self, config, items):
         clicks = [
             {
                 "id": f"dot{x}-{y}",
@@ -114,7 +116,7 @@ class Framework:
                 "original_height": 64,
                 "image_rotation": 0,
                 "is_positive": positive,
-                "value": {"x": 100 * (x + 0.5) / 96, "y": 100 * (y + 0.5) / 64, "keypointlabels": [label]},
+                "value": {"x": 100 * (x + 0.5) / 96, "y": 100 * (y + 0.5) / 64, "keypointlabels": ["cell"]},
             }
             for x, y, positive in items
         ]
@@ -177,7 +179,7 @@ def test_setup_click_refine_undo(framework, line):
 def test_two_projects(framework, line):
     """2.x tells which config a request belongs to; 1.0.9 answers everyone with the last connected one."""
     framework.call("/setup", {"project": "1.1700000000", "schema": CONFIG})
-    (entry,) = framework.predict(OTHER, [(45, 30, True)], label="road")
+    (entry,) = framework.predict(OTHER, [(45, 30, True)])
     kinds = {region["type"] for region in entry["result"]}
     assert kinds == ({"polygonlabels"} if line == "2" else {"brushlabels"})
 
