@@ -22,12 +22,16 @@ SMALLEST_PART = 4
 SMALLEST_SHARE = 1e-3
 
 
-def default_area(mask: Mask) -> float:
-    """Return the area below which a part or hole of ``mask`` counts as small, in pixels.
+def default_area(parts: Iterable[Outline]) -> float:
+    """Return the area below which a part or hole of a mask counts as small, in pixels.
 
     A thousandth of the mask (ten pixels square in an object of 300 x 300), at least 4 pixels.
+
+    Args:
+        parts: all of the mask.
     """
-    return max(SMALLEST_PART, SMALLEST_SHARE * np.count_nonzero(mask))
+    pixels = sum(part.area - sum(hole.area for hole in part.holes) for part in parts)
+    return max(SMALLEST_PART, SMALLEST_SHARE * pixels)
 
 
 def clean(
@@ -58,17 +62,16 @@ def clean(
     """
     mask = require_mask(mask)
     box = within or box_of(mask)
-    if min_area is None or max_hole is None:
-        usual = default_area(mask if box is None else crop(mask, box))
-        min_area = usual if min_area is None else min_area
-        max_hole = usual if max_hole is None else max_hole
     for name, value in (("min_area", min_area), ("max_hole", max_hole)):
-        if not value >= 0:
+        if value is not None and not value >= 0:
             raise DataError(f"{name} is {value!r}; give a number of pixels, 0 or more.")
     if min_area == max_hole == 0 or box is None:
         return mask
     clicks = [click for click in keep if 0 <= click.x < mask.shape[1] and 0 <= click.y < mask.shape[0]]
     parts = trace(mask, box)
+    usual = default_area(parts)
+    min_area = usual if min_area is None else min_area
+    max_hole = usual if max_hole is None else max_hole
     pointed = _around(parts, clicks, positive=True, mask=mask)
     holes: list[Outline] = []
     floods: list[tuple[Corners, int]] = []
