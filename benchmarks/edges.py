@@ -1,17 +1,20 @@
 """What the last steps of an answer give: local colours, and a pass in a finer frame.
 
-    python benchmarks/edges.py FOLDER... [--objects 20] [--clicks 3]
+    python benchmarks/edges.py FOLDER... [--objects 20] [--clicks 3] [--narrower 4]
 
 The same clicks of the simulated annotator for all four answers, on photos that training keeps out
 (``--held-out 1``: on all): IoU, boundary IoU (band of 2 pixels and of 2 %), the share of objects that a
-step makes worse by more than .01, and processor time of an answer from its state on.
+step makes worse by more than .01, and processor time of an answer from its state on. ``--narrower``: only
+objects of at least 50 pixels that are less than so many pixels wide, twice the area by the outlines' length.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +23,12 @@ from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.datasets.samples import Sample, choose
 from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.clicker import Clicker
+from fcfi_core.masks import to_polygons
 from fcfi_core.model import load_model
 from fcfi_core.predictor import Predictor
 from fcfi_core.results import Result
+
+_THIN_PIXELS = 50
 
 STEPS = {"plain": (False, False), "colours": (True, False), "finer": (False, True), "both": (True, True)}
 """Name -> (local colours, finer pass)."""
@@ -56,6 +62,15 @@ def answer_after(predictor: Predictor, sample: Sample, clicks: int) -> Result | 
     return result
 
 
+def width_of(sample: Sample) -> float:
+    """Return how many pixels wide the object is, as if it were a band."""
+    rings = [
+        ring for part in to_polygons(sample.truth, 1.0, None).parts for ring in (part.exterior, *part.holes)
+    ]
+    length = sum(float(np.hypot(*(ring - np.roll(ring, 1, axis=0)).T).sum()) for ring in rings)
+    return 2 * np.count_nonzero(sample.truth) / length
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
@@ -63,13 +78,20 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, nargs="+", default=[3])
     parser.add_argument("--held-out", type=float, default=0.06, help="share; 1: every photo")
     parser.add_argument("--model", default="default")
+    parser.add_argument("--narrower", type=float, help="than so many pixels: only such objects")
     arguments = parser.parse_args()
     predictor = Predictor(load_model(arguments.model, threads=1))
     titles = "".join(f"{title:>7}" for title in ("IoU", "2 px", "2 %", "worse", "ms"))
     print(f"{'set':<16}{'clicks':>7}{'objects':>8}  {'step':<9}{titles}")
     for folder in arguments.folders:
         held_out = None if arguments.held_out >= 1 else arguments.held_out
-        samples = choose(open_dataset(folder), count=arguments.objects, held_out=held_out)
+        narrower = arguments.narrower
+        count, smallest = (arguments.objects, 1) if narrower is None else (None, _THIN_PIXELS)
+        samples: Iterable[Sample] = choose(
+            open_dataset(folder), count=count, held_out=held_out, min_area=smallest
+        )
+        if narrower is not None:
+            samples = islice((one for one in samples if width_of(one) < narrower), arguments.objects)
         rows: dict[tuple[int, str], list[tuple[float, ...]]] = {}
         for sample in samples:
             for clicks in arguments.clicks:

@@ -70,6 +70,13 @@ def fill_heap(mebibytes: int = 128) -> None:
         library.free(block)
 
 
+def give_back() -> None:
+    """Return to the system what the heap holds and nobody uses; elsewhere than on glibc do nothing."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def outside_heap(array: NDArray[Any]) -> NDArray[Any]:
     """Return a copy of ``array`` that goes back to the system the moment it is forgotten.
 

@@ -28,6 +28,7 @@ class Footprint:
         ready: seconds from the start of a Python process until it has answered two clicks.
         ready_processor: seconds of processor time that took.
         memory: MiB, the largest resident size until then.
+        memory_resting: MiB, resident when nothing is asked any more.
         memory_without: MiB, the same before the engine exists: Python, numpy and OpenCV.
     """
 
@@ -38,6 +39,7 @@ class Footprint:
     ready: float
     ready_processor: float
     memory: float
+    memory_resting: float
     memory_without: float
 
 
@@ -65,6 +67,7 @@ def footprint(model: str, engine: str, weights: Path | None, variant: str, threa
 
 def _measured(engine: str, weights: str | None, variant: str, threads: int | None) -> dict[str, float]:
     from fcfi_core.checkpoints.files import describe
+    from fcfi_core.engines.base import Resting
     from fcfi_core.model import Model, load_model
     from fcfi_core.predictor import Predictor
 
@@ -78,6 +81,9 @@ def _measured(engine: str, weights: str | None, variant: str, threads: int | Non
         model = Model.from_network(network, variant=variant, device="cpu", threads=threads)
     Predictor(model).warm_up()
     ready, memory = time.process_time(), _largest_resident()
+    if isinstance(model.engine, Resting):
+        model.engine.rest()
+    memory_resting = _resident("VmRSS") or memory
     sizes = (
         {name: array.size for name, array in describe(weights).weights().items()}
         if weights
@@ -90,18 +96,27 @@ def _measured(engine: str, weights: str | None, variant: str, threads: int | Non
         "file": file / 2**20,
         "ready_processor": ready,
         "memory": memory,
+        "memory_resting": memory_resting,
         "memory_without": memory_without,
     }
 
 
 def _largest_resident() -> float:
     """Return the largest resident size of this process so far, MiB."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # on Linux, getrusage also counts what the parent process once held
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) / 1024
+    largest = _resident("VmHWM")  # on Linux, getrusage also counts what the parent process once held
+    if largest is not None:
+        return largest
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def _resident(which: str) -> float | None:
+    """Return a resident size of this process, MiB, by its name in Linux's ``status``; None elsewhere."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return None
+    line = next(line for line in status.read_text().splitlines() if line.startswith(f"{which}:"))
+    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":

@@ -104,12 +104,16 @@ def print_tables(rows: list[Row], photos: list[PhotoRow], sizes: list[Footprint]
         cells = "".join(f"{_shown(each):>22}" for each in (photo.first, photo.further, photo.output))
         print(f"{photo.engine:<10}{photo.megapixels:>11.1f}{cells}")
     print("Milliseconds of processor time from a click to its cleaned mask in COCO's run-length code.\n")
-    print(f"{'model':<26}{'engine':<9}{'parameters':>11}{'file':>12}{'ready after':>13}{'memory':>12}")
+    columns = ("parameters", "file", "ready after", "memory", "resting")
+    print(f"{'model':<26}{'engine':<15}" + "".join(f"{title:>13}" for title in columns))
     for size in sizes:
-        cells = f"{size.parameters:>9.2f} M{size.file:>8.1f} MiB{size.ready:>11.1f} s{size.memory:>8.0f} MiB"
-        print(f"{size.model:<26}{size.engine:<9}{cells}")
+        cells = f"{size.parameters:>11.2f} M{size.file:>9.1f} MiB{size.ready:>11.1f} s"
+        print(
+            f"{size.model:<26}{size.engine:<15}{cells}{size.memory:>9.0f} MiB{size.memory_resting:>9.0f} MiB"
+        )
     print(
-        "Ready: a new Python process has answered two clicks; memory: its largest resident size until then."
+        "Ready: a new Python process has answered two clicks; memory: its largest resident size until then; "
+        "resting: its size when nothing is asked any more."
     )
     if doubts:
         print(f"No verdict on wall times: {'; '.join(doubts)}.")

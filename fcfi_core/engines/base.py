@@ -110,3 +110,14 @@ class SeveralAnswers(Engine, Protocol):
             encoded, points, new_points: as for :meth:`decode`.
             size: (h, w) of the images.
         """
+
+
+@runtime_checkable
+class Resting(Engine, Protocol):
+    """An engine that holds memory for its passes, and can be without it in between."""
+
+    def rest(self) -> None:
+        """Give back the memory that passes need; the next one takes it again.
+
+        Engines do so by themselves when nothing was asked for a while.
+        """

@@ -14,7 +14,7 @@ from fcfi_core.engines import click_maps, devices, graphs
 from fcfi_core.engines.base import Array, Encoded, Maps
 from fcfi_core.engines.threads import OwnThread, container_share, in_own_thread
 from fcfi_core.errors import SettingsError, WeightsError
-from fcfi_core.heap import keep_compiled, outside_heap
+from fcfi_core.heap import give_back, keep_compiled, outside_heap
 
 if TYPE_CHECKING:
     import openvino
@@ -88,7 +88,7 @@ class OpenVinoEngine:
         self._radius = float(whole.get("disk_radius", graph.disk_radius))
         self._encodings = [f"encoding.{index}" for index in range(graph.encodings)]
         self._features = graph.features
-        self._thread = OwnThread("fcfi-network")
+        self._thread = OwnThread("fcfi-network", self._rest)
         folded = graphs.folded(weights, graph)
         self.other_answers = int(arguments.get(graphs.OTHER_ANSWERS, 0))
         asked = ["feedback", "disks", *click_maps.Focus._fields, "gate", *self._encodings]
@@ -151,6 +151,17 @@ class OpenVinoEngine:
             self._others = self._make_others()
         asked = self._asked(encoded, size, points, new_points)
         return np.concatenate([self._others(sample)[0] for sample in asked])
+
+    @in_own_thread
+    def rest(self) -> None:
+        """See :class:`~fcfi_core.engines.base.Resting`."""
+        self._rest()
+
+    def _rest(self) -> None:
+        for part in (self._encoder, self._decoder, self._others):
+            if part is not None:
+                part.rest()
+        give_back()
 
     def _asked(
         self, encoded: Encoded, size: tuple[int, ...], points: Array, new_points: NDArray[np.int64]
@@ -222,6 +233,7 @@ class _Part:
         self._inputs = [port.get_node().get_friendly_name() for port in compiled.inputs]
         self._outputs = [compiled.output(output) for output in outputs]
         self._request = compiled.create_infer_request()
+        self.rest = compiled.release_memory
 
     def __call__(self, values: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         if values.keys() != set(self._inputs):

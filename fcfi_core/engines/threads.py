@@ -5,15 +5,22 @@ from __future__ import annotations
 import math
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from weakref import WeakMethod, ref
 
 Owner = TypeVar("Owner", bound=Any)
 Given = ParamSpec("Given")
 Value = TypeVar("Value")
+
+
+REST_SECONDS = 60.0
+"""Without work until an engine gives back the memory that passes need."""
 
 
 class OwnThread:
@@ -25,24 +32,63 @@ class OwnThread:
 
     Args:
         name: of the thread.
+        rest: a method to call when nothing was asked for a while; its object is not kept alive for that.
+        rest_after: seconds.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self, name: str, rest: Callable[[], None] | None = None, rest_after: float = REST_SECONDS
+    ) -> None:
         self._name = name
+        self._rest = None if rest is None else WeakMethod(rest)
+        self._rest_after = rest_after
         self._lock = threading.Lock()
         self._process = 0
         self._executor: ThreadPoolExecutor | None = None
+        self._used = 0.0
+        self._alarm: threading.Timer | None = None
 
     def call(self, function: Callable[[], Value]) -> Value:
         """Return ``function()``, computed in this thread; what it raises is raised here."""
-        return self._here().submit(function).result()
+        try:
+            return self._here().submit(function).result()
+        finally:
+            self._used = time.monotonic()
+            self._wake_later(self._rest_after)
+
+    def _wake_later(self, seconds: float) -> None:
+        """Look in ``seconds`` whether there was nothing to do, unless somebody is to look already."""
+        with self._lock:
+            if self._rest is not None and self._alarm is None:
+                self._alarm = threading.Timer(seconds, _woken, (ref(self),))
+                self._alarm.daemon = True
+                self._alarm.start()
+
+    def _look(self) -> None:
+        """Rest if nothing was asked for long enough, else look again later."""
+        self._alarm = None
+        left = self._used + self._rest_after - time.monotonic()
+        rest = self._rest() if self._rest is not None else None
+        if left > 0:
+            self._wake_later(left)
+        elif rest is not None:
+            with suppress(RuntimeError):  # the process ends
+                self._here().submit(rest)
 
     def _here(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._executor is None or self._process != os.getpid():  # a fork takes no threads along
                 self._executor = ThreadPoolExecutor(1, self._name)
                 self._process = os.getpid()
+                self._alarm = None
             return self._executor
+
+
+def _woken(thread: ref[OwnThread]) -> None:
+    """Let a thread that is still there look whether it may rest."""
+    alive = thread()
+    if alive is not None:
+        alive._look()
 
 
 def in_own_thread(

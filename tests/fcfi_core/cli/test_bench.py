@@ -48,6 +48,7 @@ def test_all_paths_in_one_run(command, capsys, monkeypatch):
     assert [size["engine"] for size in report["sizes"]] == engines
     for size in report["sizes"]:
         assert size["memory"] > size["memory_without"] > 0
+        assert size["memory"] >= size["memory_resting"] > size["memory_without"] / 2
         assert size["ready"] > 0 < size["ready_processor"]
         assert size["file"] == pytest.approx(2 * size["parameters"] * 1e6 / 2**20, rel=0.1)
     assert [photo["engine"] for photo in report["photos"]] == [name for name in engines for _ in range(2)]

@@ -26,6 +26,21 @@ pytest.importorskip("openvino")
 TOLERANCE = 2e-5
 """Of logits and probabilities, as a share of each map's range (at least 1): float32 sums in another order."""
 
+RESTING = """
+from pathlib import Path
+from fcfi_core import Predictor, load_model
+
+def resident():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(line for line in lines if line.startswith("VmRSS:")).split()[1]
+
+predictor = Predictor(load_model("default", engine="openvino", threads=1))
+predictor.warm_up()
+busy = resident()
+predictor.model.engine.rest()
+print(busy, resident())
+"""
+
 SIZES = [(64, 96), (128, 64), (64, 64)]
 
 
@@ -221,6 +236,23 @@ def test_what_was_encoded_stays_as_it_is(default):
     default.encode(1 - images)
     np.testing.assert_array_equal(default.decode(encoded, *rest).logits, before)
     assert encoded.size == sum(maps.nbytes for maps in encoded.value[0])
+
+
+def test_resting_changes_no_bit(default):
+    images, rest = asked((96, 128), 3)
+    encoded = default.encode(images)
+    before = default.decode(encoded, *rest).logits
+    default.rest()
+    np.testing.assert_array_equal(default.decode(encoded, *rest).logits, before)
+    default.rest()
+    np.testing.assert_array_equal(default.decode(default.encode(images), *rest).logits, before)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells the memory of a process")
+def test_resting_gives_memory_back():
+    done = subprocess.run([sys.executable, "-c", RESTING], capture_output=True, text=True, check=True)
+    busy, resting = map(int, done.stdout.split())
+    assert resting < busy - 30_000  # KiB
 
 
 def test_two_new_clicks_at_once_are_refused(default):

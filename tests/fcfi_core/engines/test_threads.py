@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import threading
+import weakref
 
 import pytest
 
@@ -47,6 +49,37 @@ def test_a_forked_process_gets_a_thread_of_its_own():
         [sys.executable, "-c", FORKED], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "0"
+
+
+class Worker:
+    def __init__(self, after):
+        self.rested = threading.Event()
+        self.thread = OwnThread("own", self.rest, after)
+
+    def rest(self):
+        self.seen = threading.get_ident()
+        self.rested.set()
+
+
+def test_after_a_while_without_work_it_rests_in_its_own_thread():
+    worker = Worker(0.05)
+    own = worker.thread.call(threading.get_ident)
+    assert worker.rested.wait(30)
+    assert worker.seen == own
+    worker.rested.clear()
+    assert worker.thread.call(lambda: 7) == 7
+    assert worker.rested.wait(30)  # every time
+
+
+def test_it_does_not_rest_while_there_is_work_and_keeps_nobody_alive():
+    worker = Worker(3600.0)
+    worker.thread.call(lambda: None)
+    worker.thread._look()  # as the alarm does, too early
+    assert not worker.rested.is_set()
+    gone = weakref.ref(worker)
+    del worker
+    gc.collect()
+    assert gone() is None
 
 
 def lay(root, files):
