@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="give tasks scores, so that Label Studio hands out the neediest first",
         description="Give the tasks of a project prediction scores that follow from a table of `fcfi rank`, "
         "low where a person is needed most. In the data manager order by *Prediction score*, or choose "
-        "*Uncertainty sampling* in the project's settings.",
+        "*Uncertainty sampling* in the project's general settings.",
     )
     priorities.add_argument("table", metavar="TABLE.csv", type=Path, help="of `fcfi rank`")
     priorities.add_argument("--project", type=int, required=True, help="number of the project")
@@ -132,7 +132,7 @@ def _priorities(arguments: argparse.Namespace) -> int:
     if sent.shown not in ("", priority_scores.MODEL_VERSION):
         print(
             f"the project sorts by predictions of {sent.shown!r}: choose "
-            f"{priority_scores.MODEL_VERSION!r} under Settings > Predictions"
+            f"{priority_scores.MODEL_VERSION!r} under Settings > Annotation > Prelabeling"
         )
     if sent.unknown or sent.unclear:
         print(f"{sent.unknown} image(s) that no task holds, {sent.unclear} that several tasks hold, left out")

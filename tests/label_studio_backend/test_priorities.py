@@ -73,7 +73,9 @@ def test_the_version_that_a_project_sorts_by_is_ours_unless_somebody_chose(label
     label_studio.answers["/api/projects/7"] = 200, {}, b'{"model_version": "another"}'
     assert main(["label-studio", "priorities", str(table), *words]) == 0
     assert not [path for method, path, *_ in label_studio.asked if method == "PATCH"]
-    assert "sorts by predictions of 'another'" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "sorts by predictions of 'another'" in told
+    assert "Annotation > Prelabeling" in told, "the page of predictions has no choice"
 
 
 def test_without_an_address(table, label_studio, capsys):
