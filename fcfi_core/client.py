@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,6 @@ SECONDS = 100.0
 
 PATIENCE = 60.0
 """How long a busy server is asked again, all tries together, seconds."""
-
-Form = Literal["coco", "polygons"]
 
 
 class ConnectionFailed(FcfiError):
@@ -195,7 +193,7 @@ class Client:
         box: Rectangle | None = None,
         prior_mask: NDArray[Any] | None = None,
         *,
-        polygons: bool = False,
+        polygons: bool | Mapping[str, Any] = False,
         candidates: bool = False,
         **options: Any,
     ) -> Answer:
@@ -206,7 +204,8 @@ class Client:
             clicks: in order, (x, y) or (x, y, positive); or a whole :class:`fcfi_core.Prompt`.
             box: x1, y1, x2, y2.
             prior_mask: (H, W) bool.
-            polygons: also the outlines; how they follow the mask says ``options["polygons"]``.
+            polygons: also the outlines; a dictionary says how they follow the mask (``tolerance``,
+                ``max_points``, ``holes``), for example ``{"holes": "bridge"}``.
             candidates: also all masks to choose from.
             options: further entries of the request, as the API's page tells them: ``finish``, ``choice``.
 
@@ -215,8 +214,11 @@ class Client:
         """
         sent = image if isinstance(image, SentImage) else self.send(image)
         prompt = clicks if isinstance(clicks, Prompt) else Prompt.of(clicks, box, prior_mask)
-        forms: list[Form] = ["coco", "polygons"] if polygons else ["coco"]
-        asked = {"prompt": prompt.to_json(), "forms": forms, "candidates": candidates, **options}
+        asked = {"prompt": prompt.to_json(), "forms": ["coco"], "candidates": candidates, **options}
+        if polygons is not False:
+            asked["forms"] = ["coco", "polygons"]
+        if isinstance(polygons, Mapping):
+            asked["polygons"] = dict(polygons)
         try:
             return Answer.of(self._asked("POST", "/segment", json={"image": sent.image, **asked}))
         except UnknownImage:

@@ -41,7 +41,7 @@ DOCUMENTED = [
 """Modules with examples in their docstrings."""
 
 PYTHON_SHOWS = {
-    "tools.md": "needs napari",
+    "tools.md": "needs napari, and X-AnyLabeling's server",
     "label-studio.md": "needs the label-studio-ml framework, which no index has",
 }
 """Pages whose Python is only shown, and why."""

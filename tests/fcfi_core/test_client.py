@@ -49,6 +49,17 @@ def test_the_mask_is_the_predictors(client, photo, predictor, disc):
         assert answer.candidates
 
 
+def test_outlines_follow_the_mask_as_asked(client, photo):
+    def points(asked):
+        answer = client.segment(photo, [(64, 60)], polygons=asked)
+        return sum(len(part.exterior) for part in answer.polygons)
+
+    assert points(False) == 0
+    assert 3 <= points({"tolerance": 8, "holes": "bridge"}) < points(True) == points({})
+    with pytest.raises(PromptError, match="holes"):
+        points({"holes": "dig"})
+
+
 def test_a_whole_prompt_a_box_and_a_mask(client, photo, predictor, disc):
     for prompt in (Prompt.of(box=(28, 24, 100, 96)), Prompt(mask=disc[1]), Prompt.of([(64, 60)])):
         wanted = predictor.answer(disc[0], prompt).finished().mask
