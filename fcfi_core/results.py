@@ -205,8 +205,12 @@ class Result:
         """Where one more click is worth most, as the network sees it (:mod:`fcfi_core.suggestions`).
 
         None where nothing is in doubt. Ask somebody whether that pixel belongs to the object; click there.
+        After a first click the answers to choose from are asked, too (:attr:`candidates`).
         """
-        return suggestion(self.view, self.threshold, self.frame, self.clicks)
+        answers: list[NDArray[np.bool_]] = []
+        if sum(click.positive for click in self.clicks) == 1:
+            answers = [one.frame.moved(one.view, self.frame) > one.threshold for one in self.candidates]
+        return suggestion(self.view, self.threshold, self.frame, self.clicks, answers)
 
     @cached_property
     def box(self) -> Box | None:

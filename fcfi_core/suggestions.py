@@ -5,6 +5,9 @@ click there is worth the more, the further the doubt reaches around it: a thin d
 no place to ask, the middle of a doubtful part is. So at several levels of doubt the depth inside what is more
 doubtful is measured, as the simulated annotator measures the depth of errors, and the pixel with the largest
 sum is asked for. Where the network is sure and wrong, nothing is suggested.
+
+After a first click that may mean several things there is more to go by: where the answers to choose from
+disagree, a yes or no tells them apart, so a pixel is as doubtful as the larger of the two says.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from fcfi_core.axes import Map
 from fcfi_core.clicks import Click
@@ -46,7 +50,13 @@ class Suggestion:
         return Click(self.x, self.y, yes)
 
 
-def suggestion(view: Map, threshold: float, frame: Frame, clicks: Sequence[Click]) -> Suggestion | None:
+def suggestion(
+    view: Map,
+    threshold: float,
+    frame: Frame,
+    clicks: Sequence[Click],
+    answers: Sequence[NDArray[np.bool_]] = (),
+) -> Suggestion | None:
     """Return the place to ask for; None where nothing is doubtful.
 
     Args:
@@ -54,8 +64,11 @@ def suggestion(view: Map, threshold: float, frame: Frame, clicks: Sequence[Click
         threshold: above it lies the object.
         frame: where ``view`` lies in the image.
         clicks: made so far.
+        answers: (h, w) bool each, the masks to choose from, in the frame.
     """
     doubt = doubts(view, threshold)
+    if answers:
+        doubt = np.maximum(doubt, disagreement(answers))
     for row, column in frame.apply_clicks(clicks):
         top, left = max(round(row) - _ASKED, 0), max(round(column) - _ASKED, 0)
         doubt[top : round(row) + _ASKED + 1, left : round(column) + _ASKED + 1] = 0
@@ -70,6 +83,16 @@ def suggestion(view: Map, threshold: float, frame: Frame, clicks: Sequence[Click
     x, y = frame.pixel_at(row, column)
     positive = bool(view[row, column] > threshold)
     return Suggestion(x, y, positive, float(worth[row, column]) / len(LEVELS) / frame.scale)
+
+
+def disagreement(answers: Sequence[NDArray[np.bool_]]) -> Map:
+    """Return the share of answers that are alone with what they say of a pixel, (h, w) float32, 0..0.5.
+
+    Args:
+        answers: (h, w) bool each; at least one.
+    """
+    holds = np.mean(answers, axis=0, dtype=np.float32)
+    return np.minimum(holds, 1 - holds)
 
 
 def doubts(view: Map, threshold: float) -> Map:

@@ -48,6 +48,16 @@ def test_nothing_is_asked_for_where_nothing_is_doubtful_or_all_was_clicked():
     assert suggestion(view_with((10, 10, 4, 0.45)), 1.0, WHOLE, []) is None
 
 
+def test_where_the_answers_to_choose_from_disagree_is_asked_for():
+    part, whole = np.zeros(WHOLE.size, bool), np.zeros(WHOLE.size, bool)
+    part[20:40, 30:50] = whole[20:40, 30:80] = True
+    place = suggestion(view_with((10, 10, 2, 0.45)), 0.5, WHOLE, [Click(40, 30)], [part, whole])
+    assert place.x >= 50
+    assert 20 <= place.y < 40
+    agreed = suggestion(view_with((10, 10, 2, 0.45)), 0.5, WHOLE, [Click(40, 30)], [part, part])
+    assert (agreed.x, agreed.y) == (10, 10)
+
+
 def test_places_are_pixels_of_the_image():
     image_size = (400, 600)
     frame = Frame.of(Region(100, 299, 200, 399), image_size, target=50)

@@ -402,9 +402,7 @@ const KEYS = {
   "=": () => stage.zoom(1.25),
   "-": () => stage.zoom(0.8),
   0: () => stage.fit(),
-  1: () => choose(0),
-  2: () => choose(1),
-  3: () => choose(2),
+  ...Object.fromEntries(Array.from({ length: 9 }, (_, index) => [index + 1, () => choose(index)])),
 };
 
 document.addEventListener("keydown", (event) => {

@@ -21,9 +21,17 @@ export class ObjectList extends EventTarget {
   // `areaOf(id)` is the share of the photo, or null where no mask is known.
   show(scene, areaOf) {
     const rows = scene.objects.map((one, index) => this.#row(one, index + 1, one.id === scene.active.id, areaOf(one.id)));
-    const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
+    const focused = this.list.contains(document.activeElement) ? document.activeElement : null;
+    const { value, selectionStart, selectionEnd } = focused ?? {};
+    this.replacing = true;
     this.list.replaceChildren(...rows);
-    if (focused) this.list.querySelector(`[data-focus="${focused}"]`)?.focus();
+    const again = focused && this.list.querySelector(`[data-focus="${focused.dataset.focus}"]`);
+    again?.focus();
+    if (again?.matches("input")) {
+      again.value = value; // somebody is typing
+      again.setSelectionRange(selectionStart, selectionEnd);
+    }
+    this.replacing = false;
     this.list.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
     const names = [...new Set(scene.objects.map(({ label }) => label).filter(Boolean))];
     this.labels.replaceChildren(...names.map((value) => make("option", { value })));
@@ -40,10 +48,16 @@ export class ObjectList extends EventTarget {
     label.setAttribute("aria-label", `Label of object ${number}`);
     label.dataset.focus = `label-${one.id}`;
     label.onfocus = () => {
+      if (this.replacing) return;
       if (!active) tell("select");
       label.select();
     };
-    label.onchange = () => tell("name", { label: label.value.trim() });
+    let told = one.label;
+    label.onchange = label.onblur = () => {
+      if (this.replacing || label.value.trim() === told) return;
+      told = label.value.trim();
+      tell("name", { label: told });
+    };
     label.onkeydown = ({ key }) => {
       if (key === "Enter" || key === "Escape") label.blur();
     };

@@ -313,6 +313,19 @@ def test_served_with_the_shipped_model(driver, served, tmp_path):
     assert 0.2 < mask.mean() < 0.9
 
 
+def test_every_answer_to_choose_from_has_its_key(driver, served, tmp_path):
+    driver.get(served)
+    visitor = Visitor(driver, tmp_path)
+    visitor.open_sample("coffee.jpg")
+    visitor.click(0.45, 0.55, clicks=1)
+    visitor.until(lambda: visitor["choice-panel"].is_displayed())
+    count = len(driver.find_elements(By.CSS_SELECTOR, "#choices button"))
+    assert count == 4  # the usual one, two of the network's own, and a look at a quarter
+    visitor["stage"].send_keys(str(count))
+    chosen = "#choices button:last-child[aria-pressed=true]"
+    visitor.until(lambda: driver.find_elements(By.CSS_SELECTOR, chosen))
+
+
 def test_by_keyboard_alone(visitor):
     visitor.until(lambda: visitor["model"].text)
     visitor.driver.find_element(By.CSS_SELECTOR, "#welcome [data-sample='coffee.jpg']").send_keys(Keys.ENTER)
@@ -426,6 +439,26 @@ def test_several_objects_with_labels(visitor, predictor):
     visitor.until(lambda: [label for label, _, _ in visitor.rows()] == ["table"])
     visitor["undo"].click()
     visitor.until(lambda: [label for label, _, _ in visitor.rows()] == ["cat", "table"])
+
+
+def test_a_label_that_is_being_typed_survives_an_answer_that_arrives(visitor):
+    visitor.open_sample("cat.jpg")
+    visitor.driver.execute_script(
+        "const real = window.fetch;"
+        "window.fetch = (...given) => new Promise((go) => setTimeout(go, 1500)).then(() => real(...given));"
+    )
+    ActionChains(visitor.driver).move_to_element(visitor["sheet"]).click().perform()
+    visitor.driver.find_element(By.CSS_SELECTOR, "#objects input").click()
+    visitor.driver.switch_to.active_element.send_keys("tabby ca")
+    visitor.until(lambda: visitor["stage"].get_attribute("aria-busy") == "true")
+    visitor.settled(1)
+    visitor.until(lambda: "%" in visitor.rows()[0][1])
+    assert visitor.rows()[0][0] == "tabby ca"
+    visitor.driver.switch_to.active_element.send_keys("t", Keys.ENTER)
+    assert visitor.rows()[0][0] == "tabby cat"
+    visitor["add"].click()
+    visitor.until(lambda: len(visitor.rows()) == 2)
+    assert visitor.rows()[0][0] == "tabby cat"
 
 
 def test_a_click_is_moved_and_removed_by_its_dot(visitor):
