@@ -134,7 +134,7 @@ class Protocol:
         return replace(self, flip=flip)
 
 
-_LIGHT = ("mobilenetv2", "efficientnet_lite0", "efficientnet_lite2")
+LIGHT = ("mobilenetv2", "efficientnet_lite0", "efficientnet_lite2")
 """Variants of the light network."""
 
 
@@ -145,7 +145,7 @@ def product(variant: str = "mobilenetv2") -> Protocol:
     with the ratio 2.3 (the official SBD setting) keeps a click affordable on a CPU, and the zoom box
     follows the fused feedback, as the published numbers do.
     """
-    if variant in _LIGHT:
+    if variant in LIGHT:
         return Protocol(local_colours=True)
     return Protocol(first_side=480, target_size=480, expansion_ratio=2.3, zoom_from="fused")
 
