@@ -24,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 
 from fcfi_core.datasets.annotations import Annotations
 from fcfi_core.datasets.dataset import Dataset
+from fcfi_core.datasets.files import files_of
 from fcfi_core.datasets.left_out import Note
 from fcfi_core.datasets.objects import AnnotatedObject, AnnotatedPhoto, BoolMask, located
 from fcfi_core.datasets.photos import Photos, path_below
@@ -62,7 +63,7 @@ class Folder(Dataset):
         shown: Path | Stored = beside
         if images is not None and not beside.is_dir():
             shown = images if isinstance(images, Stored) else Path(images)
-        files = [file for file in sorted((root / "masks").rglob("*.png")) if not file.name.startswith(".")]
+        files = files_of(root / "masks", "**/*.png")
         if not files:
             raise DataError(
                 f"{root} is no data set: it needs images/NAME.jpg and masks/NAME.png (no mask found)."

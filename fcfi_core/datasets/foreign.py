@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from fcfi_core.datasets.annotations import Annotations
+from fcfi_core.datasets.files import is_hidden
 from fcfi_core.datasets.photos import is_photo
 from fcfi_core.errors import DataError
 
@@ -144,8 +145,7 @@ def annotation_files(paths: Iterable[PurePath]) -> list[str]:
     found = [
         path
         for path in paths
-        if not path.name.startswith(".")
-        and (path.name == "annotations.xml" or path.suffix.lower() == ".json")
+        if not is_hidden(path) and (path.name == "annotations.xml" or path.suffix.lower() == ".json")
     ]
     likeliest = sorted(found, key=lambda path: (path.suffix != ".xml", "instances" not in path.name, path))
     return [str(path) for path in likeliest[:3]]

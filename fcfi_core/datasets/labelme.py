@@ -21,6 +21,7 @@ from PIL import Image, UnidentifiedImageError
 from fcfi_core.clicks import Click
 from fcfi_core.datasets.annotations import Annotations
 from fcfi_core.datasets.dataset import Dataset
+from fcfi_core.datasets.files import files_of
 from fcfi_core.datasets.left_out import LeftOut, Note
 from fcfi_core.datasets.objects import UNNAMED, AnnotatedObject, AnnotatedPhoto, BoolMask, located
 from fcfi_core.datasets.parts import prompt_of_parts
@@ -75,9 +76,7 @@ def _parse(folder: Path) -> tuple[list[tuple[Path, dict[str, Any]]], LeftOut, st
     """Return the LabelMe files of a folder, what is left out, and a digest."""
     parsed, damaged = [], []
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.json")):
-        if file.name.startswith("."):
-            continue
+    for file in files_of(folder, "*.json"):
         one = Annotations(file)
         try:
             if _is_labelme(one.json):

@@ -8,7 +8,7 @@ Names agree as they are written; else in another letter case; else after the cle
 (``my cow (2).png`` becomes ``my_cow_2.png``); else a name without a picture's suffix means any. Backslashes
 count as slashes, drives and the addresses of stores are taken off, percent signs are resolved. A prefix of
 eight hexadecimal digits, which stores put before the names of uploads, may be missing in the folder.
-Accents may be composed or not. Hidden files (``._a.jpg`` of macOS) are no photos.
+Accents may be composed or not. Hidden files (``._a.jpg`` of macOS) are no photos, nor are pipes and devices.
 
 A folder of a store (:mod:`fcfi_core.stores`) is listed once, and searched in the same way.
 
@@ -29,6 +29,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from fcfi_core.datasets.files import is_file, is_hidden
 from fcfi_core.errors import DataError
 from fcfi_core.images import READABLE_SUFFIXES
 from fcfi_core.stores import Stored
@@ -43,7 +44,7 @@ _DRIVE = re.compile(r"^[A-Za-z]:")
 
 def is_photo(path: Path | PurePosixPath | Stored) -> bool:
     """Return whether ``path`` is called like a picture that can be read."""
-    return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in READABLE_SUFFIXES and not is_hidden(path)
 
 
 Folder = Path | Stored
@@ -229,7 +230,7 @@ def photos_below(root: Folder) -> Iterator[Photo]:
     for folder, folders_below, names in os.walk(root):
         folders_below[:] = sorted(name for name in folders_below if not name.startswith(_HIDDEN))
         for name in sorted(names):
-            if is_photo(path := Path(folder, name)):
+            if is_photo(path := Path(folder, name)) and is_file(path):
                 yield path
 
 

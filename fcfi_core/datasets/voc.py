@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from fcfi_core.clicks import Box
 from fcfi_core.datasets.annotations import Annotations, begins_as_xml, parse_xml
 from fcfi_core.datasets.dataset import Dataset
+from fcfi_core.datasets.files import files_of
 from fcfi_core.datasets.left_out import LeftOut
 from fcfi_core.datasets.objects import (
     UNNAMED,
@@ -27,6 +28,8 @@ from fcfi_core.prompt import Prompt
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _FOLDER = "Annotations"
+_FOR_ALL = "annotations.xml"
+"""The name of other formats' one file for all photos."""
 
 
 def read(annotations: Annotations) -> Dataset | None:
@@ -91,16 +94,11 @@ def _files(path: Path) -> list[Path]:
     """Return the XML files meant by ``path``; [] if it is something else."""
     if path.is_dir():
         for folder in (path, path / _FOLDER):
-            files = [one for one in sorted(folder.glob("*.[xX][mM][lL]")) if _may_be_voc(one)]
+            files = [one for one in files_of(folder, "*.[xX][mM][lL]") if one.name != _FOR_ALL]
             if files:
                 return files
         return []
     return [path] if path.suffix.lower() == ".xml" else []
-
-
-def _may_be_voc(file: Path) -> bool:
-    """Return whether a file in a folder may be VOC's: not hidden, and not one file for all photos."""
-    return not file.name.startswith(".") and file.name != "annotations.xml"
 
 
 def _written(file: Path, root: ElementTree.Element) -> str:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from fcfi_core.datasets.annotations import Annotations, decoded
 from fcfi_core.datasets.dataset import Dataset
+from fcfi_core.datasets.files import files_of
 from fcfi_core.datasets.folder import DAMAGE, Decoded, IdMap, MaskedPhoto, Numbered
 from fcfi_core.datasets.objects import UNNAMED, AnnotatedObject, located
 from fcfi_core.datasets.photos import Photos
@@ -39,7 +40,7 @@ def read(annotations: Annotations) -> Dataset | None:
         annotations, root = Annotations(root.parent, annotations.images), root.parent
     elif any((root / _BOXES).glob("*.[xX][mM][lL]")):
         return None
-    files = [file for file in sorted((root / _OBJECTS).rglob("*.png")) if not file.name.startswith(".")]
+    files = files_of(root / _OBJECTS, "**/*.png")
     if not files:
         return None
     names = [file.relative_to(root / _OBJECTS).with_suffix("").as_posix() for file in files]

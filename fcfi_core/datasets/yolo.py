@@ -22,6 +22,7 @@ import numpy as np
 from fcfi_core.clicks import Click
 from fcfi_core.datasets.annotations import Annotations
 from fcfi_core.datasets.dataset import Dataset
+from fcfi_core.datasets.files import files_of
 from fcfi_core.datasets.left_out import LeftOut, Note
 from fcfi_core.datasets.objects import (
     AnnotatedObject,
@@ -144,7 +145,7 @@ def _settings(annotations: Annotations) -> tuple[dict[str, Any] | None, Path]:
         return settings, path.parent
     if not path.is_dir():
         return None, path
-    for file in sorted(one for one in path.glob("*.y*ml") if one.suffix in _YAML):
+    for file in (one for one in files_of(path, "*.y*ml") if one.suffix in _YAML):
         settings = _read_yaml(file)
         if "names" in settings:
             return settings, path
@@ -169,7 +170,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _label_files(root: Path) -> list[Path]:
     """Return the text files of a set: those in folders called ``labels``, else those beside photos."""
-    texts = [file for file in sorted(root.rglob("*.txt")) if not file.name.startswith(".")]
+    texts = files_of(root, "**/*.txt")
     inside = [file for file in texts if "labels" in file.relative_to(root).parts[:-1]]
     if inside:
         return inside

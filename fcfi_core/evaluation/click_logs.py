@@ -18,7 +18,7 @@ import numpy as np
 
 from fcfi_core.click_log import Entry, mask_digest
 from fcfi_core.click_log.log import FINISHED_AFTER
-from fcfi_core.datasets.photos import is_photo
+from fcfi_core.datasets.photos import photos_below
 from fcfi_core.errors import DataError, FcfiError
 from fcfi_core.evaluation import metrics
 from fcfi_core.images import LoadedImage, digest_of
@@ -193,7 +193,7 @@ def _photos(folder: Path, wanted: set[str], predictor: Predictor) -> dict[str, t
     if not folder.is_dir():
         raise DataError(f"--images is {str(folder)!r}, which is no folder; give the one with the photos.")
     found: dict[str, tuple[Path, bool]] = {}
-    files = [path for path in sorted(folder.rglob("*")) if is_photo(path)]
+    files = sorted(path for path in photos_below(folder) if isinstance(path, Path))
     for path in files:
         try:
             encoded = path.read_bytes()

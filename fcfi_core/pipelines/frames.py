@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 
 from fcfi_core import outputs
+from fcfi_core.datasets.files import files_of
 from fcfi_core.datasets.photos import is_photo
 from fcfi_core.errors import DataError
 
@@ -62,9 +63,7 @@ def frames_of(source: Path, folder: Path) -> Frames:
         DataError: if there is no such thing, or not a single frame in it.
     """
     if source.is_dir():
-        files = sorted(
-            (path for path in source.iterdir() if is_photo(path) and path.is_file()), key=_in_order
-        )
+        files = sorted((path for path in files_of(source, "*") if is_photo(path)), key=_in_order)
         if not files:
             raise DataError(f"{str(source)!r} holds no picture; give a folder of frames, or a video file.")
         return Frames(tuple(files), tuple(path.name for path in files), DEFAULT_RATE, source)
@@ -76,14 +75,14 @@ def frames_of(source: Path, folder: Path) -> Frames:
 def _in_order(path: Path) -> list[tuple[bool, int | str]]:
     """Return a key by which ``2.jpg`` comes before ``10.jpg``."""
     parts = _DIGITS.split(path.name.casefold())
-    return [(not part.isdigit(), int(part) if part.isdigit() else part) for part in parts if part]
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else part) for part in parts if part]
 
 
 def _of_video(source: Path, folder: Path) -> Frames:
     done = folder / "complete.txt"
     stamp = f"{os.path.realpath(source)} {source.stat().st_size} {source.stat().st_mtime_ns}"
     with quiet():
-        video = cv2.VideoCapture(str(source))
+        video = cv2.VideoCapture(name_for_opencv(source))
     try:
         rate, told = video.get(cv2.CAP_PROP_FPS), int(video.get(cv2.CAP_PROP_FRAME_COUNT))
         known = done.read_text("utf-8").splitlines() if done.is_file() else [""]
@@ -95,7 +94,7 @@ def _of_video(source: Path, folder: Path) -> Frames:
             f"{str(source)!r} cannot be read as a video; give a folder of frames, or a file that a player "
             "shows, for example MP4, WebM, MOV or AVI."
         )
-    outputs.write(done, f"{stamp}\n{count}\n".encode())
+    outputs.write(done, f"{stamp}\n{count}\n")
     notes = (f"the file speaks of {told} frames, {count} could be read",) if told > count else ()
     names = tuple(f"frame_{number:06d}" for number in range(count))
     files = tuple(folder / f"{name}.jpg" for name in names)
@@ -114,6 +113,18 @@ def _take_apart(video: cv2.VideoCapture, folder: Path) -> int:
         _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         outputs.write(folder / f"frame_{count:06d}.jpg", encoded.tobytes())
         count += 1
+
+
+def name_for_opencv(path: Path) -> str:
+    """Return the name of a video file for OpenCV's reader and writer, which end the process for some names.
+
+    Raises:
+        DataError: if it is no UTF-8.
+    """
+    name = str(path)
+    if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise DataError(f"the name {name!r} is no UTF-8, and no video can be opened by it; give it another.")
+    return name
 
 
 @contextmanager

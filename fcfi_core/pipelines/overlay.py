@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fcfi_core.errors import SettingsError
 from fcfi_core.masks import cutting
-from fcfi_core.pipelines.frames import quiet
+from fcfi_core.pipelines.frames import name_for_opencv, quiet
 
 _RED = (220, 30, 30)
 _EDGE = 6
@@ -31,6 +31,7 @@ class OverlayVideo:
     def __init__(self, path: Path, rate: float) -> None:
         self._path, self._rate = path, rate
         self._part = path.with_name(f".fcfi-part-{path.name}")
+        self._name = name_for_opencv(self._part)
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
 
@@ -70,7 +71,7 @@ class OverlayVideo:
 
     def _opened(self) -> cv2.VideoWriter:
         with quiet():
-            writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*_CODEC), self._rate, self._size)
+            writer = cv2.VideoWriter(self._name, cv2.VideoWriter.fourcc(*_CODEC), self._rate, self._size)
         if not writer.isOpened():
             raise SettingsError(
                 f"no video can be written to {str(self._path)!r}; choose another --out, or leave it out with "
