@@ -29,8 +29,8 @@ from fcfi_core.masks.extent import Mask
 from fcfi_core.masks.polygons import to_polygons
 from fcfi_core.outputs import replaced, write
 from label_studio_backend.controls import same_word
-from label_studio_backend.exports import newest_results, photo_references, read_tasks
-from label_studio_backend.prompts import Region, read_regions
+from label_studio_backend.exports import newest_results, photo_references, read_tasks, regions_of
+from label_studio_backend.prompts import Region
 from label_studio_backend.settings import as_mapping
 
 UNNAMED = "object"
@@ -122,12 +122,14 @@ def read(path: Path, background: str = "") -> Annotated:
     return Annotated(tuple(_named_apart(pictures)), left_out)
 
 
-def _pictures(task: Mapping[str, Any], background: str, left_out: Counter[str]) -> Iterator[Picture]:
-    results = newest_results(task)
-    if not results:
-        left_out["tasks without a submitted annotation"] += 1
+def _pictures(task: Any, background: str, left_out: Counter[str]) -> Iterator[Picture]:
+    def note(kind: str) -> None:
+        left_out[kind] += 1
+
+    results = newest_results(task, note)
+    if results is None:
         return
-    regions = read_regions(results, background)
+    regions = regions_of(results, note, background)
     for result in results:
         kind = str(as_mapping(result).get("type"))
         if kind not in ("labels", "relation", "choices") and not kind.startswith(_DRAWN):

@@ -8,7 +8,7 @@ selected") repeat a brush region and are left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,10 +20,10 @@ from fcfi_core.datasets.left_out import LeftOut, Note
 from fcfi_core.datasets.objects import UNNAMED, AnnotatedObject, AnnotatedPhoto, located
 from fcfi_core.datasets.photos import Photo, Photos, is_photo
 from fcfi_core.datasets.shapes import whole_number
-from fcfi_core.errors import DataError
+from fcfi_core.errors import DataError, PromptError
 from fcfi_core.prompt import Prompt
 from label_studio_backend.prompts import Region, read_regions, resolve_polarity
-from label_studio_backend.settings import as_mapping
+from label_studio_backend.settings import as_list, as_mapping
 
 _DRAWN = ("brush", "bitmask", "polygon")
 _BOXES = ("rectangle", "ellipse")
@@ -60,13 +60,13 @@ def read_export(annotations: Annotations) -> Dataset | None:
     return dataset
 
 
-def read_tasks(path: Path) -> list[Mapping[str, Any]] | None:
+def read_tasks(path: Path) -> list[Any] | None:
     """Return the tasks in the file at ``path``; see :func:`tasks_of`."""
     return tasks_of(Annotations(path))
 
 
-def tasks_of(annotations: Annotations) -> list[Mapping[str, Any]] | None:
-    """Return the tasks of a JSON export, or None if this is none.
+def tasks_of(annotations: Annotations) -> list[Any] | None:
+    """Return the tasks of a JSON export, and whatever stands among them; None if this is no export.
 
     Raises:
         DataError: if it is Label Studio's, but JSON-MIN or without a task.
@@ -75,19 +75,23 @@ def tasks_of(annotations: Annotations) -> list[Mapping[str, Any]] | None:
         return None
     path, content = annotations.path, annotations.json
     tasks = [content] if isinstance(content, Mapping) else content
-    if not isinstance(tasks, list) or not all(isinstance(task, Mapping) for task in tasks):
+    if not isinstance(tasks, list):
         return None
     if not tasks:
         raise DataError(f"{path} holds no task; annotate some, then export again.")
     if any(_is_task(task) for task in tasks):
         return tasks
-    if all("annotation_id" in task for task in tasks):
+    if all(isinstance(task, Mapping) and "annotation_id" in task for task in tasks):
         raise DataError(f"{path} is a JSON-MIN export, which lacks what a region needs; export as JSON.")
     return None
 
 
-def _is_task(task: Mapping[str, Any]) -> bool:
-    return isinstance(task.get("data"), Mapping) and {"id", "annotations"} <= task.keys()
+def _is_task(task: object) -> bool:
+    return (
+        isinstance(task, Mapping)
+        and isinstance(task.get("data"), Mapping)
+        and {"id", "annotations"} <= task.keys()
+    )
 
 
 @dataclass(frozen=True)
@@ -100,28 +104,27 @@ class _Task:
     objects: tuple[AnnotatedObject, ...]
 
 
-def _task(task: Mapping[str, Any], photos: Photos, left_out: LeftOut) -> _Task | None:
+def _task(task: Any, photos: Photos, left_out: LeftOut) -> _Task | None:
     """Return what a task asks for, or None (and count why) if that is nothing."""
-    name = f"task {task.get('id')!s:.40}"
-    try:
-        results = newest_results(task) if _is_task(task) else None
-        entries = [{**entry, "to_name": str(entry.get("to_name", ""))} for entry in results or ()]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        left_out.add(_UNLIKE, f"{name}: {type(error).__name__} {error}")
+    note = left_out.at(f"task {as_mapping(task).get('id')!s:.40}")
+    results = newest_results(task, note)
+    if results is None:
         return None
-    if not results:
-        kind = _UNLIKE if results is None else "tasks without a submitted annotation"
-        left_out.add(kind, name)
-        return None
+    entries = [
+        {**entry, "to_name": str(entry.get("to_name", ""))} if isinstance(entry, Mapping) else entry
+        for entry in results
+    ]
     for entry in entries:
+        if not isinstance(entry, dict):
+            continue
         kind = str(entry.get("type"))
         if kind in _BRUSHES:
             value = as_mapping(entry.get("value"))
             label = value.get(kind)
             entry |= {"type": "brush", "value": {"labels": label, **value} if label else value}
         elif kind in _OTHER_REGIONS:
-            left_out.add(f"regions of type {kind}", name)
-    regions = read_regions(entries)
+            note(f"regions of type {kind}")
+    regions = regions_of(entries, note)
     if not regions:
         return None
     try:
@@ -130,15 +133,56 @@ def _task(task: Mapping[str, Any], photos: Photos, left_out: LeftOut) -> _Task |
         left_out.add("tasks whose photo is not clear", str(error).removesuffix("."))
         return None
     size = next((region.size for region in regions if region.size is not None), None)
-    return _Task(task["id"], references, size, _objects(regions))
+    return _Task(task["id"], references, size, _objects(regions, note))
 
 
-def newest_results(task: Mapping[str, Any]) -> list[Any]:
-    """Return the results of the task's newest annotation that was not cancelled; [] if there is none."""
-    annotations = [one for one in task["annotations"] if not one.get("was_cancelled")]
-    if not annotations:
-        return []
-    return list(max(annotations, key=lambda one: str(one.get("updated_at", ""))).get("result", []))
+def newest_results(task: Any, note: Note) -> list[Any] | None:
+    """Return the results of the task's newest annotation that was not cancelled; None, and noted, if none is.
+
+    Args:
+        task: whatever stands among the tasks of an export.
+        note: is told what is left out.
+    """
+    annotations = task["annotations"] if _is_task(task) else None
+    sound = [one for one in as_list(annotations) if isinstance(one, Mapping) and _holds_results(one)]
+    if not isinstance(annotations, list) or (annotations and not sound):
+        note(_UNLIKE)
+        return None
+    for _ in range(len(annotations) - len(sound)):
+        note("annotations that are none")
+    submitted = [one for one in sound if not one.get("was_cancelled")]
+    newest = max(submitted, key=lambda one: str(one.get("updated_at", "")), default={})
+    if not newest.get("result"):
+        note("tasks without a submitted annotation")
+        return None
+    return list(newest["result"])
+
+
+def _holds_results(annotation: Mapping[str, Any]) -> bool:
+    return isinstance(annotation.get("result", []), list)
+
+
+def regions_of(results: Sequence[Any], note: Note, background: str = "") -> list[Region]:
+    """Return the regions of an annotation that can be read; see :func:`prompts.read_regions`.
+
+    What is none, or says what no region can say, is left out and noted.
+    """
+    entries = [entry for entry in results if isinstance(entry, Mapping)]
+    for _ in range(len(results) - len(entries)):
+        note("entries that are no regions")
+    try:
+        return read_regions(entries, background)
+    except PromptError:
+        return read_regions([entry for entry in entries if _can_be_read(entry, note)], background)
+
+
+def _can_be_read(entry: Mapping[str, Any], note: Note) -> bool:
+    try:
+        read_regions([entry])
+    except PromptError as error:
+        note(f"regions that cannot be read, because {str(error).removesuffix('.')}")
+        return False
+    return True
 
 
 def _photo(task: _Task, found: Photo | DataError, export: Path) -> AnnotatedPhoto:
@@ -155,7 +199,7 @@ def _photo(task: _Task, found: Photo | DataError, export: Path) -> AnnotatedPhot
     )
 
 
-def _objects(regions: Sequence[Region]) -> tuple[AnnotatedObject, ...]:
+def _objects(regions: Sequence[Region], note: Note) -> tuple[AnnotatedObject, ...]:
     """Return each rectangle and drawn region as an object, then the key points of each class."""
     dots: dict[tuple[str, int | None, str], list[Region]] = {}
     alone = []
@@ -165,7 +209,7 @@ def _objects(regions: Sequence[Region]) -> tuple[AnnotatedObject, ...]:
         else:
             alone.append((region,))
     found: list[AnnotatedObject] = []
-    for group in (*alone, *(resolve_polarity(several) for several in dots.values())):
+    for group in (*alone, *_asked(dots.values(), note)):
         first = group[0]
         if first.shape == "click" and not any(region.positive for region in group):
             continue  # nothing can be cut from nothing
@@ -179,6 +223,15 @@ def _objects(regions: Sequence[Region]) -> tuple[AnnotatedObject, ...]:
             )
         )
     return tuple(found)
+
+
+def _asked(dots: Iterable[Sequence[Region]], note: Note) -> Iterator[tuple[Region, ...]]:
+    """Yield the key points of each class that count; those that are too many are left out and noted."""
+    for several in dots:
+        try:
+            yield resolve_polarity(several)
+        except PromptError as error:
+            note(f"key points of a class, because {str(error).removesuffix('.')}")
 
 
 def _label(region: Region) -> str:

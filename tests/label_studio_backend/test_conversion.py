@@ -136,6 +136,22 @@ def test_what_cannot_be_used_is_left_out_and_counted(export, tmp_path, capsys):
     assert content["annotations"][0]["bbox"] == [0, 0, 10, 6]
 
 
+@pytest.mark.parametrize(
+    "bad", [None, 7, {"odd": 1}, {"id": 3, "data": None, "annotations": [{"result": [7]}]}]
+)
+def test_what_is_no_task_no_annotation_or_no_region_costs_itself_alone(export, bad):
+    box = region("a", "rectangle", {"x": 0, "y": 0, "width": 50, "height": 50, "rotation": 0})
+    dot = region("k", "keypointlabels", {"x": 1, "y": 1, "keypointlabels": ["cell"]}, is_positive="perhaps")
+    good = task(1, "a.png", box, None, dot)
+    good["annotations"].insert(0, bad and 7)
+    annotated = conversion.read(export(good, bad))
+    (picture,) = annotated.pictures
+    assert len(picture.objects) == 1
+    assert annotated.left_out["tasks that are not as Label Studio exports them"] == 1
+    assert annotated.left_out["entries that are no regions"] == 1
+    assert annotated.left_out["annotations that are none"] == 1
+
+
 def test_pictures_of_one_name_stay_apart(export):
     box = region("a", "rectangle", {"x": 0, "y": 0, "width": 50, "height": 50, "rotation": 0})
     names = ("0123abcd-a.png", "89abcdef-a.jpg", "89abcdef-a.jpg", "b.png")

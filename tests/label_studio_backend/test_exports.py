@@ -278,6 +278,46 @@ def test_one_bad_task_costs_itself_alone(tmp_path, photos):
     assert dataset.left_out == {"tasks that are not as Label Studio exports them": 2}
 
 
+@pytest.mark.parametrize("task", [None, 7, "x", [], {}, {"id": 3, "data": None, "annotations": []}])
+def test_what_stands_among_tasks_and_is_none_costs_itself_alone(tmp_path, photos, task):
+    path = export(tmp_path, [brush(rectangle())])
+    path.write_text(json.dumps([task, *json.loads(path.read_text())]), encoding="utf-8")
+    dataset = open_dataset(path, photos)
+    assert dataset.areas("task-7") == {1: 220}
+    assert dataset.left_out == {"tasks that are not as Label Studio exports them": 1}
+
+
+@pytest.mark.parametrize("annotation", [None, 7, "x", {"result": None}, {"result": "x"}, {"result": 7}])
+def test_a_bad_annotation_costs_itself_alone(tmp_path, photos, annotation):
+    good = {"result": [brush(rectangle())], "updated_at": "2026-01-01"}
+    dataset = open_dataset(export(tmp_path, [], annotations=[annotation, good]), photos)
+    assert dataset.areas("task-7") == {1: 220}
+    assert dataset.left_out == {"annotations that are none": 1}
+
+
+@pytest.mark.parametrize("entry", [None, 7, "x", [[]]])
+def test_what_stands_among_regions_and_is_none_costs_itself_alone(tmp_path, photos, entry):
+    dataset = open_dataset(export(tmp_path, [brush(rectangle()), entry]), photos)
+    assert dataset.areas("task-7") == {1: 220}
+    assert dataset.left_out == {"entries that are no regions": 1}
+
+
+def test_a_dot_of_an_unknown_polarity_costs_itself_alone(tmp_path, photos):
+    results = [brush(rectangle(), to_name="i"), dot("1", 50, 50, "perhaps"), dot("2", 50, 50)]
+    path = export(tmp_path, results)
+    _, (_, (label, prompt)) = asked(path, photos)
+    assert (label, len(prompt.clicks)) == ("dog", 1)
+    assert "is_positive = 'perhaps'" in str(open_annotations(path, photos).left_out)
+
+
+def test_dots_that_are_too_many_cost_their_class_alone(tmp_path, photos):
+    dots = [dot(str(number), number / 20, 50) for number in range(1001)]
+    path = export(tmp_path, [brush(rectangle(), to_name="i"), *dots])
+    _, ((label, _),) = asked(path, photos)
+    assert label == "cat"
+    assert "1001 clicks; at most 1000" in str(open_annotations(path, photos).left_out)
+
+
 def dot(ident, x, y, positive=True):
     value = {"x": x, "y": y, "width": 1, "keypointlabels": ["dog"]}
     return brush(rectangle(), id=ident, type="keypointlabels", is_positive=positive, value=value, to_name="i")
