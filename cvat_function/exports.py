@@ -127,8 +127,11 @@ class Shape:
             raise DataError(f"the {self.kind} cannot be read: {error}") from None
 
     def _points(self) -> list[tuple[float, float]]:
-        pairs = (pair.split(",") for pair in self.attributes["points"].split(";"))
-        return [(float(x), float(y)) for x, y in pairs]
+        written = self.attributes["points"]
+        try:
+            return [(float(x), float(y)) for x, y in (pair.split(",") for pair in written.split(";"))]
+        except ValueError:
+            raise DataError(f"its points are {written[:60]!r}, and should be x,y;x,y;...") from None
 
     def _edges(self) -> tuple[float, float, float, float]:
         """Return the upright rectangle around a (turned) rectangle or ellipse."""

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from fcfi_core.errors import SettingsError
+from fcfi_core.errors import SettingsError, plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,8 +150,22 @@ def replaced(
         raise SettingsError(f"cannot write {str(path)!r}: {error.strerror or error}; {advice}.") from None
 
 
-def write(path: Path, data: bytes | memoryview, advice: str = "give another output folder") -> None:
-    """Write ``data`` as the file ``path``, see :func:`replaced`; ``-`` is standard output."""
+def say(*lines: str, error: bool = False) -> None:
+    """Print lines for a person, on standard output or standard error.
+
+    Each stays one line, whatever names strangers gave to files and classes: see :func:`errors.plain`.
+    """
+    for line in lines:
+        print(plain(line), file=sys.stderr if error else sys.stdout)
+
+
+def write(path: Path, data: bytes | memoryview | str, advice: str = "give another output folder") -> None:
+    """Write ``data`` as the file ``path``, see :func:`replaced`; ``-`` is standard output.
+
+    Text becomes UTF-8; what no encoding knows (names of files may hold it) is written out.
+    """
+    if isinstance(data, str):
+        data = data.encode("utf-8", "backslashreplace")
     if str(path) == STANDARD_OUTPUT:
         sys.stdout.buffer.write(data)
         return
@@ -198,15 +212,15 @@ def claimed(folder: Path) -> Iterator[None]:
 @contextmanager
 def _opened(path: Path, binary: bool) -> Iterator[IO[Any]]:
     target = real(path)
-    mode, encoding = ("b", None) if binary else ("", "utf-8")
+    mode, encoding, errors = ("b", None, None) if binary else ("", "utf-8", "backslashreplace")
     if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-        with target.open(f"w{mode}", encoding=encoding) as file:
+        with target.open(f"w{mode}", encoding=encoding, errors=errors) as file:
             yield file
         return
     # Its own name, so that two runs, and two threads of one, never share a half-written file.
     part = target.with_name(f".fcfi-{os.getpid()}-{os.urandom(4).hex()}.part")
     try:
-        with part.open(f"x{mode}", encoding=encoding) as file:
+        with part.open(f"x{mode}", encoding=encoding, errors=errors) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

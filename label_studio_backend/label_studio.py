@@ -92,7 +92,7 @@ class LabelStudio:
         border = secrets.token_hex(16)
         parts = []
         for name, content in files:
-            safe = quote(name, safe=" ().-_")
+            safe = quote(name, safe=" ().-_", errors="backslashreplace")
             head = f'--{border}\r\nContent-Disposition: form-data; name="{safe}"; filename="{safe}"\r\n'
             parts.append(f"{head}Content-Type: application/octet-stream\r\n\r\n".encode() + content + b"\r\n")
         body = b"".join(parts) + f"--{border}--\r\n".encode()

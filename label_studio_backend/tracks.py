@@ -25,7 +25,7 @@ _USUAL = "/data/local-files/?d={folder}/"
 def write(record: TrackRecord) -> None:
     """Write the tasks, and the labelling config they fit, into the folder of the results."""
     text = labelling_config([record.label])
-    outputs.write(record.folder / CONFIG, text.encode() + b"\n")
+    outputs.write(record.folder / CONFIG, text + "\n")
     output = LabellingConfig.parse(text).output("image", [record.label])
     with outputs.replaced(record.folder / TASKS) as file:
         for number, frame in enumerate(frame for frame in record.frames if not frame.error):
@@ -49,4 +49,5 @@ def write(record: TrackRecord) -> None:
 
 def _address(record: TrackRecord, frame: FrameRecord) -> str:
     folder = os.path.basename(os.path.dirname(os.path.realpath(frame.file)))
-    return (record.frames_at or _USUAL.format(folder=quote(folder))) + quote(frame.file.name)
+    name = quote(frame.file.name, errors="surrogateescape")
+    return (record.frames_at or _USUAL.format(folder=quote(folder, errors="surrogateescape"))) + name

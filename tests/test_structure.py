@@ -179,6 +179,22 @@ def test_adapters_do_not_know_each_other(adapter):
         assert all(name.split(".")[0] != other for name in imported(path)), path
 
 
+TABLES = ("_footprint.py", "_timings.py", "bench.py")
+"""Commands that print figures, and name no file."""
+
+
+@pytest.mark.parametrize(
+    "path", [path for package in ("fcfi_core", *ADAPTERS) for path in files(f"{package}/cli")], ids=str
+)
+def test_commands_leave_printing_to_others(path):
+    """What a person reads goes through ``outputs.say``: names from strangers must not forge a line."""
+    if path.name in TABLES:
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "print":
+            assert ast.unparse(node).startswith("print(json.dumps("), ast.unparse(node)
+
+
 def mirrored() -> list[str]:
     tests = ROOT / "tests"
     return [

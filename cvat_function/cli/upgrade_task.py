@@ -87,7 +87,7 @@ def run(arguments: Namespace) -> int:
     outputs.require_writable(arguments.sheet, "--sheet", outputs.PICTURES, [arguments.journal])
     server = client.connect(arguments)
     if remark := client.other_version(server):
-        print(f"note: {remark}", file=sys.stderr)
+        outputs.say(f"note: {remark}", error=True)
     work = Work(server, task=arguments.task, job=arguments.job)
     options = Options(
         kind=arguments.to,
@@ -175,14 +175,14 @@ def _report(
         }
         print(json.dumps(summary, indent=2))
         return
-    print(_summary(arguments, work, options, outcomes, earlier))
+    outputs.say(_summary(arguments, work, options, outcomes, earlier))
     if work.tracks:
-        print(f"{work.tracks} tracks are left as they are: they belong to the tracker.")
+        outputs.say(f"{work.tracks} tracks are left as they are: they belong to the tracker.")
     if review:
-        print(f"{len(review)} to review, worst first:")
+        outputs.say(f"{len(review)} to review, worst first:")
     for outcome in review:
         what = outcome.problem or f"confidence {outcome.confidence:.2f}, fits its shape {outcome.fit:.2f}"
-        print(f"  {outcome.label}, shape {outcome.shape}: {what}  {work.page(outcome.frame)}")
+        outputs.say(f"  {outcome.label}, shape {outcome.shape}: {what}  {work.page(outcome.frame)}")
 
 
 def _summary(

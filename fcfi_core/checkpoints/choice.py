@@ -25,7 +25,7 @@ def choice_file() -> Path:
 def chosen() -> str:
     """Return the chosen name or path; never "chosen" itself."""
     try:
-        name = choice_file().read_text(encoding="utf-8").strip()
+        name = choice_file().read_text(encoding="utf-8").strip("\r\n")
     except (OSError, UnicodeDecodeError):
         return _FIRST
     return _FIRST if name in ("", CHOSEN) else name

@@ -13,18 +13,21 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import io
 import os
 import pkgutil
 import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import ModuleType
 from typing import NoReturn
 
 import fcfi_core
 from fcfi_core import plugins
-from fcfi_core.errors import FcfiError, plain
+from fcfi_core.errors import FcfiError
+from fcfi_core.outputs import say
 
 _COORDINATES = re.compile(r"-\s*[\d.][^,]*,")
 _OPTION = re.compile(r"--[a-z][a-z-]*")
@@ -83,6 +86,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fcfi`` with these arguments (those of the process by default) and return its exit code."""
     # Pillow's remarks on damaged metadata are for programmers; what matters of a picture is in its notes.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    if sys.stdout is None:  # closed by whoever started us, as some schedulers do
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # as long as the process lives
+    if isinstance(sys.stdout, io.TextIOWrapper):  # which may know few letters
+        sys.stdout.reconfigure(errors="backslashreplace")
     words = joined(sys.argv[1:] if argv is None else argv)
     known: str | None = None
     try:
@@ -92,10 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except FcfiError as error:
-        print(f"fcfi: {plain(str(error))}", file=sys.stderr)
+        say(f"fcfi: {error}", error=True)
         return 2
     except ImportError as error:
-        print(f"fcfi: {plain(plugins.missing(error, f'`fcfi {known}`'))}", file=sys.stderr)
+        say(f"fcfi: {plugins.missing(error, f'`fcfi {known}`')}", error=True)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -104,18 +111,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         _drop_output()
         return 0
     except OSError as error:
-        if error.errno not in _NO_ROOM and error.filename is not None:
-            # A name too long, a loop of links, a folder that may not be looked into: each system has its own.
-            print(
-                f"fcfi: {plain(repr(str(error.filename)))}: {error.strerror}; give another.", file=sys.stderr
-            )
-            return 2
-        if error.errno not in _NO_ROOM:
-            raise
-        place = f"{error.filename!r}" if error.filename else "the output"
-        print(f"fcfi: cannot write {place}: {error.strerror}; make room, and try again.", file=sys.stderr)
-        _drop_output()
+        say(f"fcfi: {_told(error)}", error=True)
+        if error.filename is None:
+            _drop_output()
         return 2
+
+
+def _told(error: OSError) -> str:
+    """Return what the system refused, in one sentence."""
+    reason = error.strerror or str(error)
+    if error.errno in _NO_ROOM:
+        place = f"{error.filename!r}" if error.filename else "the output"
+        return f"cannot write {place}: {reason}; make room, and try again."
+    if error.filename is not None:
+        # A name too long, a loop of links, a folder that may not be looked into: each system has its own.
+        return f"{str(error.filename)!r}: {reason}; give another."
+    return f"{reason}; try again."  # a disk that fails, a server that is gone
 
 
 def joined(words: Sequence[str]) -> list[str]:
@@ -143,7 +154,8 @@ def _described() -> str:
 
 def _drop_output() -> None:
     """Keep Python from writing at its end what could not be written now."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(io.UnsupportedOperation):  # where it is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentence(module: ModuleType) -> str:

@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.json, json.dumps(report, allow_nan=False).encode() + b"\n", "choose another --json"
         )
     if str(arguments.json) != "-":
-        print("\n".join(told))
+        outputs.say(*told)
     return 0
 
 

@@ -135,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"out": str(out), **summary.to_dict()})
     else:
-        print(_told(summary, out))
+        outputs.say(*_told(summary, out))
     return 1 if summary.errors else 0
 
 
@@ -182,7 +182,7 @@ def _options(arguments: argparse.Namespace) -> Options:
     )
 
 
-def _told(summary: Summary, out: Path) -> str:
+def _told(summary: Summary, out: Path) -> list[str]:
     from fcfi_core.datasets.left_out import listed
 
     lines = [f"{out / 'annotations.json'}: {summary.objects} objects in {summary.images} images"]
@@ -196,4 +196,4 @@ def _told(summary: Summary, out: Path) -> str:
         lines.append(
             f"{len(summary.errors)} failed (the first: {place}: {what}); all are in {out / 'report.json'}"
         )
-    return "\n".join(lines)
+    return lines

@@ -43,5 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({"out": str(arguments.out), **found}))
     else:
         size, millions = arguments.out.stat().st_size / 2**20, parameters / 1e6
-        print(f"{arguments.out}: {checkpoint.variant}, {millions:.2f} million parameters, {size:.1f} MiB")
+        outputs.say(
+            f"{arguments.out}: {checkpoint.variant}, {millions:.2f} million parameters, {size:.1f} MiB"
+        )
     return 0

@@ -22,6 +22,7 @@ from typing import Any
 from fcfi_core import allowance, plugins, settings
 from fcfi_core.cli._common import add_model_arguments, core_settings, print_json
 from fcfi_core.errors import FcfiError, SettingsError, plain
+from fcfi_core.outputs import say
 
 HELP = "tell what is installed and whether a real click works; exit code 1 if something is wrong"
 
@@ -78,9 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"good": good, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            lines = [plain(line) for line in finding.text.splitlines()]
-            print(f"{finding.mark:<3}  {plain(finding.topic):<28} {chr(10).join(lines)}")
-        print(_conclusion(findings))
+            first, *others = finding.text.splitlines() or [""]
+            say(f"{finding.mark:<3}  {plain(finding.topic):<28} {first}", *others)
+        say(_conclusion(findings))
     return 0 if good else 1
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -208,14 +207,14 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for result in report.main.datasets:
         if result.left_out:
-            print(f"left out of {result.name}: {listed(result.left_out)}", file=sys.stderr)
+            outputs.say(f"left out of {result.name}: {listed(result.left_out)}", error=True)
     if arguments.json:
         text = json.dumps(report.to_dict(), allow_nan=False)
         outputs.write(arguments.json, text.encode() + b"\n", "choose another --json")
     if arguments.html:
-        outputs.write(arguments.html, to_html(report).encode(), "choose another --html")
+        outputs.write(arguments.html, to_html(report), "choose another --html")
     if str(arguments.json) != "-":
-        print(summary(report))
+        outputs.say(*summary(report).split("\n"))
     return 0
 
 

@@ -8,6 +8,8 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+from fcfi_core.outputs import say
+
 HELP = "list the models known by name, or choose the one to use"
 
 
@@ -39,8 +41,10 @@ def _use(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"chosen": name}))
     else:
-        print(f"chosen: {name}")
-        print("A running fcfi serve takes it within seconds; other servers when they are started again.")
+        say(
+            f"chosen: {name}",
+            "A running fcfi serve takes it within seconds; other servers when they are started again.",
+        )
     return 0
 
 
@@ -54,11 +58,13 @@ def _list(arguments: argparse.Namespace) -> int:
         print(json.dumps({"models": rows, "chosen": chosen()}, indent=2))
         return 0
     for entry in CATALOGUE.values():
-        print(f"{entry.name}  ({entry.variant}, {entry.megabytes:g} MiB)")
-        print(f"  file      {entry.path or 'not here: get it from its source, then run fcfi convert'}")
-        print(f"  sha256    {entry.sha256 or 'unknown'}")
-        print(f"  licence   {entry.licence}")
-        print(f"  source    {entry.source}")
-        print(f"  trained   {entry.training_data}")
-    print(f"in use: {chosen()}  (change it with: fcfi models use NAME|FILE)")
+        say(
+            f"{entry.name}  ({entry.variant}, {entry.megabytes:g} MiB)",
+            f"  file      {entry.path or 'not here: get it from its source, then run fcfi convert'}",
+            f"  sha256    {entry.sha256 or 'unknown'}",
+            f"  licence   {entry.licence}",
+            f"  source    {entry.source}",
+            f"  trained   {entry.training_data}",
+        )
+    say(f"in use: {chosen()}  (change it with: fcfi models use NAME|FILE)")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from fcfi_core import outputs
 from fcfi_core.errors import SettingsError
 
 HELP = "put all training photos of a configuration into one small file, to train from elsewhere"
@@ -50,8 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
         most_bytes=int(arguments.at_most * 2**20),
         quality=arguments.quality,
     )
-    print(
+    outputs.say(
         f"{packed.photos} photos of at most {packed.longest_side} pixels, {packed.bytes / 2**20:.1f} MiB: "
-        f"{arguments.out}\ntrain from it: fcfi train {arguments.configuration} --pack {arguments.out}"
+        f"{arguments.out}",
+        f"train from it: fcfi train {arguments.configuration} --pack {arguments.out}",
     )
     return 0

@@ -6,7 +6,6 @@ import argparse
 import csv
 import json
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -76,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     values = for_workers(core_settings(arguments))
     source = _source(arguments, values)
     if not source.categories:
-        print(WITHOUT_PROMPTS, file=sys.stderr)
+        outputs.say(WITHOUT_PROMPTS, error=True)
     place = place_of(arguments, values, read=inputs)
     predictor = Predictor.from_settings(values)
     found = ranking.needs(
@@ -103,11 +102,10 @@ def run(arguments: argparse.Namespace) -> int:
         outputs.write(arguments.json, text, "choose another --json")
     failed = [one for one in ordered if one.error]
     if str(arguments.json) != "-":
-        print("\n".join(_told(arguments.out, ordered, jobs)))
+        outputs.say(*_told(arguments.out, ordered, jobs))
     if failed:
-        print(
-            f"{len(failed)} cannot be judged (the first: {failed[0].image}: {failed[0].error})",
-            file=sys.stderr,
+        outputs.say(
+            f"{len(failed)} cannot be judged (the first: {failed[0].image}: {failed[0].error})", error=True
         )
     return 1 if failed else 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -109,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
             report["mask"] = _content(result, arguments)
         print_json(report)
     else:
-        print(_summary(report), file=sys.stderr if str(out) == "-" else sys.stdout)
+        outputs.say(*_summary(report).split("\n"), error=str(out) == "-")
     return 0
 
 

@@ -143,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )
     else:
-        print("\n".join(_summary(record, frames.notes)))
+        outputs.say(*_summary(record, frames.notes))
     return 1 if record.unusable else 0
 
 

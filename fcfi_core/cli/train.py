@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +15,8 @@ from tqdm import tqdm
 
 from fcfi_core.cli._common import core_settings, exports
 from fcfi_core.cli._duration import seconds_of
-from fcfi_core.errors import SettingsError
-from fcfi_core.outputs import real
+from fcfi_core.errors import SettingsError, plain
+from fcfi_core.outputs import real, say
 
 if TYPE_CHECKING:
     from fcfi_core.training.configuration import TrainingConfiguration
@@ -141,12 +140,12 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"weights": str(written), "steps": training.trainer.step, "ended": ended}))
     elif not ended:
-        print(
+        say(
             f"the stretch ended at step {training.trainer.step} of {configuration.steps}; "
             "the same command goes on there"
         )
     else:
-        print(f"weights: {written}\ntry them: fcfi serve --model {written}")
+        say(f"weights: {written}", f"try them: fcfi serve --model {written}")
     return 0
 
 
@@ -158,7 +157,7 @@ def _permissive(configuration: TrainingConfiguration, *, quiet: bool) -> Trainin
     kept = permissive_only(configuration)
     left_out = [source_name(source) for source in configuration.sources if source not in kept.sources]
     if left_out and not quiet:
-        print(f"left out, as their licence is not permissive or not stated: {', '.join(left_out)}")
+        say(f"left out, as their licence is not permissive or not stated: {', '.join(left_out)}")
     return kept
 
 
@@ -207,13 +206,12 @@ def _fine_tune(arguments: argparse.Namespace) -> int:
             )
         )
     else:
-        print(result.table())
-        use = f"fcfi models use {result.weights}"
-        print(
-            "nothing was accepted: the old model stays"
-            if result.weights is None
-            else f"weights: {result.weights}\nserve them: {use}   (back: fcfi models use default)"
-        )
+        say(*result.table().split("\n"))
+        if result.weights is None:
+            say("nothing was accepted: the old model stays")
+        else:
+            use = f"fcfi models use {result.weights}"
+            say(f"weights: {result.weights}", f"serve them: {use}   (back: fcfi models use default)")
     return 0 if result.accepted is not None else 1
 
 
@@ -231,7 +229,7 @@ def _interruptible(folder: Path) -> Iterator[None]:
             if step is None
             else f"interrupted; the same command continues at the last checkpoint, step {step}"
         )
-        print(f"fcfi: {told}", file=sys.stderr)
+        say(f"fcfi: {told}", error=True)
         raise
 
 
@@ -255,4 +253,4 @@ class _Progress:
         elif line.startswith("step "):
             self._bar.update(int(line[5 : line.index("/")]) - self._bar.n)
         if not self._quiet:
-            self._bar.write(line)
+            self._bar.write("\n".join(plain(one) for one in line.split("\n")))

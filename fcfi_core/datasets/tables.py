@@ -34,6 +34,7 @@ from fcfi_core.prompt import Prompt
 _TRUE, _FALSE = ("1", "true", "yes", "+", "positive", ""), ("0", "false", "no", "-", "negative")
 _CORNERS = ("x1", "y1", "x2", "y2")
 _NEEDED = ("image", "x", "y")
+_COLUMNS = (*_NEEDED, "positive", "object", "label", "x1", "y1", "x2", "y2")
 _SEPARATORS = ",;\t"
 _DAMAGED_LINES = "lines that cannot be read"
 
@@ -67,6 +68,9 @@ def read_csv(annotations: Annotations) -> Dataset | None:
                 f"{path} lacks the column {missing[0]!r}; its first line must name image, x, y and must "
                 "separate them by commas (for boxes: image, x, y, x1, y1, x2, y2)."
             )
+        twice = [name for name in columns if name in _COLUMNS and columns.count(name) > 1]
+        if twice:
+            raise DataError(f"{path} has the column {twice[0]!r} {columns.count(twice[0])} times; keep one.")
         for row in reader:
             if not (row.get("image") or "").strip():
                 left_out.add("lines without an image", f"line {reader.line_num}")

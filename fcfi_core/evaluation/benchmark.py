@@ -313,4 +313,4 @@ def _timed(session: ClickSession, click: Click) -> tuple[Answer, tuple[float, fl
 
 def _seed_of(seed: int, name: str) -> int:
     """Return a seed of its own for each object, so that a choice of objects does not change the noise."""
-    return int(np.random.SeedSequence([seed, *name.encode()]).generate_state(1)[0])
+    return int(np.random.SeedSequence([seed, *name.encode("utf-8", "surrogatepass")]).generate_state(1)[0])

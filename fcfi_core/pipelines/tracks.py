@@ -72,7 +72,12 @@ class FrameRecord:
 
     def mask(self) -> NDArray[np.bool_]:
         """Return the mask, (height, width) bool, read anew."""
-        found = cv2.imread(str(self.mask_file), cv2.IMREAD_GRAYSCALE)
+        # Not cv2.imread: names that are no UTF-8 end the process there.
+        try:
+            encoded = np.fromfile(self.mask_file, np.uint8)
+        except OSError:
+            encoded = np.empty(0, np.uint8)
+        found = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE) if encoded.size else None
         if found is None:
             raise DataError(f"{str(self.mask_file)!r} cannot be read; run the command again.")
         return np.asarray(found > 0)
@@ -236,7 +241,7 @@ def _told(record: TrackRecord, frames: Frames, asked: Asked) -> Mapping[str, Any
     }
 
 
-def _review(frames: Sequence[FrameRecord]) -> bytes:
+def _review(frames: Sequence[FrameRecord]) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("frame", "name", "confidence", "likeness", "why"))
@@ -244,7 +249,7 @@ def _review(frames: Sequence[FrameRecord]) -> bytes:
         rows.writerow(
             (frame.number, frame.name, f"{frame.confidence:.2f}", f"{frame.likeness:.2f}", frame.doubt)
         )
-    return text.getvalue().encode()
+    return text.getvalue()
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

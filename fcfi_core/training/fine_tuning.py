@@ -221,7 +221,7 @@ def fine_tune(
         kept=tuple(photo.name for photo in kept),
         objects=len(team),
     )
-    outputs.write(out / "report.txt", result.table().encode() + b"\n")
+    outputs.write(out / "report.txt", result.table() + "\n")
     outputs.write(out / "report.json", json.dumps(result.report(), indent=2).encode())
     return result
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from fcfi_core.datasets.left_out import listed
 from fcfi_core.datasets.photos import is_photo
 from fcfi_core.errors import DataError, SettingsError
-from fcfi_core.outputs import require_apart
+from fcfi_core.outputs import require_apart, say
 from label_studio_backend import conversion, projects
 from label_studio_backend import priorities as priority_scores
 from label_studio_backend.connection import connect, health
@@ -103,17 +103,17 @@ def _setup(arguments: argparse.Namespace) -> int:
     files = sorted(_images(arguments.images)) if arguments.images else []
     if not arguments.unchecked:
         found = health(arguments.backend, arguments.basic_auth or "")
-        print(f"backend {found.version} answers at {arguments.backend}")
+        say(f"backend {found.version} answers at {arguments.backend}")
     server = LabelStudio(url, arguments.token or settings.label_studio_token, most_bytes=settings.image_bytes)
-    print(f"Label Studio at {server.url} knows us as {server.who_am_i()}")
+    say(f"Label Studio at {server.url} knows us as {server.who_am_i()}")
     project, new = projects.find_or_create(server, arguments.title, config)
-    print(f"project {project}: {arguments.title}" + ("" if new else " (is there already)"))
+    say(f"project {project}: {arguments.title}" + ("" if new else " (is there already)"))
     _import(server, project, files, new)
     connect(server, project, arguments.backend, arguments.basic_auth or "")
-    print(f"backend {arguments.backend} connected")
-    print(f"open {server.url}/projects/{project}/data and press Label All Tasks")
-    print("then: Auto-Annotation on, key M (the smart tool), a label's key, click; Alt+click takes away;")
-    print("tick to keep the mask, then Submit")
+    say(f"backend {arguments.backend} connected")
+    say(f"open {server.url}/projects/{project}/data and press Label All Tasks")
+    say("then: Auto-Annotation on, key M (the smart tool), a label's key, click; Alt+click takes away;")
+    say("tick to keep the mask, then Submit")
     return 0
 
 
@@ -126,16 +126,14 @@ def _priorities(arguments: argparse.Namespace) -> int:
     server = LabelStudio(url, arguments.token or settings.label_studio_token, most_bytes=settings.image_bytes)
     server.who_am_i()
     sent = priority_scores.send(server, arguments.project, ranked)
-    print(
-        f"{sent.scored} task(s) of project {arguments.project} have a score; lowest first is neediest first"
-    )
+    say(f"{sent.scored} task(s) of project {arguments.project} have a score; lowest first is neediest first")
     if sent.shown not in ("", priority_scores.MODEL_VERSION):
-        print(
+        say(
             f"the project sorts by predictions of {sent.shown!r}: choose "
             f"{priority_scores.MODEL_VERSION!r} under Settings > Annotation > Prelabeling"
         )
     if sent.unknown or sent.unclear:
-        print(f"{sent.unknown} image(s) that no task holds, {sent.unclear} that several tasks hold, left out")
+        say(f"{sent.unknown} image(s) that no task holds, {sent.unclear} that several tasks hold, left out")
     return 0 if sent.scored else 1
 
 
@@ -145,9 +143,9 @@ def _export(arguments: argparse.Namespace) -> int:
     require_apart(conversion.outputs(arguments.to, annotated, arguments.out), [arguments.export])
     conversion.FORMATS[arguments.to](annotated, arguments.out)
     objects = sum(len(picture.objects) for picture in annotated.pictures)
-    print(f"{objects} object(s) on {len(annotated.pictures)} picture(s) written to {arguments.out}")
+    say(f"{objects} object(s) on {len(annotated.pictures)} picture(s) written to {arguments.out}")
     if annotated.left_out:
-        print(f"left out: {listed(annotated.left_out)}")
+        say(f"left out: {listed(annotated.left_out)}")
     return 0
 
 
@@ -163,18 +161,18 @@ def _images(folder: Path) -> Iterator[Path]:
     if len(found) < len(files):
         kinds = ", ".join(sorted({file.suffix.lower() for file in files} - set(projects.SHOWN)))
         count = len(files) - len(found)
-        print(f"left out: {count} image(s) of other kinds than Label Studio takes ({kinds})")
+        say(f"left out: {count} image(s) of other kinds than Label Studio takes ({kinds})")
     yield from found
 
 
 def _import(server: LabelStudio, project: int, files: list[Path], new: bool) -> None:
     wanted = files if new else projects.missing(server, project, files)
     if len(wanted) < len(files):
-        print(f"{len(files) - len(wanted)} image(s) are there already")
+        say(f"{len(files) - len(wanted)} image(s) are there already")
     imported = 0
     with tqdm(total=len(wanted), desc="importing", unit="image", disable=None) as progress:
         for sent, made in projects.upload(server, project, wanted):
             imported += made
             progress.update(sent)
     if wanted:
-        print(f"{imported} image(s) imported")
+        say(f"{imported} image(s) imported")

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import stat
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,6 +84,25 @@ def test_a_suffix_is_honoured(tmp_path, suffix):
         assert file.format == outputs.PICTURES[suffix]
         same = np.array_equal(np.asarray(file.convert("RGB")), pixels)
     assert same == (suffix in outputs.LOSSLESS)
+
+
+def test_text_that_no_encoding_knows_is_written_out(tmp_path, capfdbinary):
+    """Names of files may be no UTF-8; Python then holds half characters."""
+    outputs.write(tmp_path / "a", "\udcff.jpg")
+    with outputs.replaced(tmp_path / "b") as file:
+        file.write("\udcff.jpg")
+    outputs.write(Path("-"), "\udcff.jpg")
+    sys.stdout.flush()
+    assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text() == r"\udcff.jpg"
+    assert capfdbinary.readouterr().out == rb"\udcff.jpg"
+
+
+def test_what_is_said_stays_a_line(capsys):
+    outputs.say("a\x1b[2J\nb", "\u202ec\udcff")
+    outputs.say("d\r", error=True)
+    said = capsys.readouterr()
+    assert said.out == "a\\x1b[2J\\nb\n\\u202ec\\udcff\n"
+    assert said.err == "d\\r\n"
 
 
 def test_a_failure_leaves_the_older_file(tmp_path):

@@ -40,6 +40,19 @@ def test_there_and_back(weights, capsys):
     assert chosen() == "default"
 
 
+@pytest.mark.parametrize("name", [" a.safetensors", "a\x1b[31m\nb.safetensors"])
+def test_a_file_of_any_name_can_be_chosen(weights, tmp_path, capfd, name):
+    odd = weights.rename(tmp_path / name)
+    assert main(["models", "use", str(odd)]) == 0
+    assert chosen() == str(odd)
+    assert main(["models"]) == 0
+    assert main(["models", "--json"]) == 0
+    said = capfd.readouterr().out
+    assert "\x1b" not in said
+    assert "in use: " in said.replace("\n", "|")
+    assert load_model("chosen", device="cpu").variant == "mobilenetv2"
+
+
 def test_weights_that_do_not_load_are_not_chosen(tmp_path, capsys):
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"nonsense")

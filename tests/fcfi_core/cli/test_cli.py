@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import json
+import os
+import shlex
 import subprocess
 import sys
 
@@ -144,3 +147,66 @@ def test_names_from_strangers_do_not_reach_the_terminal_raw(tmp_path, capsys):
     assert "\x1b" not in said
     assert "\r" not in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", [b"a\x1b[31m\rb\n.png", b"\xff.png", "\u202e\u4e2d.png".encode()])
+def test_any_name_of_a_photo_is_worked_with_and_said_in_one_line(name, tmp_path, monkeypatch, capfd):
+    """Files and terminals get what they can show, in every verb that makes something of photos."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    picture = tmp_path / "photos" / os.fsdecode(name)
+    Image.effect_noise((32, 24), 80).convert("RGB").save(picture, "PNG")
+    picture.with_name(f"broken{picture.name}").write_bytes(b"\x89PNG\r\n\x1a\n")
+    names = [os.fsdecode(one) for one in (name, b"broken" + name)]
+    lines = [{"image": one, "clicks": [[9, 9]], "label": "\x1b[2J"} for one in names]
+    (tmp_path / "clicks.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    few = ["--quiet", "--threads", "1"]
+    assert main(["segment", str(picture), "--click", "9,9", "--threads", "1"]) == 0
+    picture.with_suffix(".mask.png").unlink()
+    assert main(["annotate", "clicks.jsonl", "--images", "photos", "--out", "out", *few, "--png"]) == 1
+    assert main(["rank", "clicks.jsonl", "--images", "photos", "--out", "ranking.csv", *few]) == 1
+    assert main(["rank", "photos", "--out", "ranking.csv", *few]) == 1
+    click = f"{sorted(names).index(picture.name)}:9,9"
+    assert main(["track", "photos", "--click", click, "--out", "track", "--no-overlay", *few]) == 1
+    said = "".join(capfd.readouterr())
+    assert not any(sign in said for sign in "\x1b\r\u202e")
+    assert "Traceback" not in said
+    assert len(json.loads((tmp_path / "out" / "annotations.json").read_text())["annotations"]) == 1
+    assert "broken" in (tmp_path / "out" / "review.html").read_text(encoding="utf-8")
+
+
+def fcfi(*words, redirected="", **environment):
+    """Run the command in a process of its own, started by a shell."""
+    code = "import sys; from fcfi_core.cli import main; sys.exit(main())"
+    command = f"exec {shlex.join([sys.executable, '-c', code, *words])} {redirected}"
+    return subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, env={**os.environ, **environment}, check=False
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell of Unix")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_nobody_need_listen(closed):
+    """Some schedulers start programs with their outputs closed."""
+    run = fcfi("models", redirected=closed)
+    assert (run.returncode, run.stderr) == (0, b"")
+
+
+def test_an_output_of_few_letters_gets_what_it_can_show(tmp_path):
+    photo = tmp_path / "\u4e2d.png"
+    Image.effect_noise((32, 24), 80).convert("RGB").save(photo)
+    run = fcfi("segment", str(photo), "--click", "9,9", PYTHONIOENCODING="ascii")
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert rb"\u4e2d.mask.png" in run.stdout
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), ConnectionResetError("gone")])
+def test_a_disk_that_fails_or_a_server_that_is_gone_is_one_sentence(monkeypatch, capsys, error):
+    import fcfi_core.cli.models
+
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(fcfi_core.cli.models, "_list", fail)
+    assert main(["models"]) == 2
+    assert capsys.readouterr().err == f"fcfi: {error.strerror or error}; try again.\n"

@@ -72,6 +72,17 @@ def test_figures_report_and_table(evaluate, tmp_path, capsys) -> None:
     assert "noc@90" in table
 
 
+def test_a_photo_may_have_any_name(evaluate, photos, tmp_path, capsys) -> None:
+    for kind, suffix in (("images", ".jpg"), ("masks", ".png")):
+        (photos / kind / f"0{suffix}").rename(photos / kind / f"\udcff\x1b{suffix}")
+    html, figures = tmp_path / "report.html", tmp_path / "figures.json"
+    few = ["--max-clicks", 2, "--noise", "jitter:3", "--html", html, "--json", figures]
+    assert evaluate(*few) == 0
+    assert "\x1b" not in "".join(capsys.readouterr())
+    assert r"\udcff" in html.read_text(encoding="utf-8")
+    assert json.loads(figures.read_text())
+
+
 def test_json_on_standard_output(evaluate, capsys) -> None:
     assert evaluate("--objects", 1, "--max-clicks", 1, "--json", "-", "--targets", "90") == 0
     content = json.loads(capsys.readouterr().out)

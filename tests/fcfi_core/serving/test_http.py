@@ -18,7 +18,6 @@ from fcfi_core.allowance import checkpoint, present
 from fcfi_core.errors import BusyError, DataError, ImageError, PromptError, SettingsError, WeightsError
 from fcfi_core.serving.http import Json, Refused, answered, body_of, computed, parsed, room_of, status_of
 
-
 PATIENCE = 60.0
 """Seconds after which a test gives up; on a busy machine, too, what it waits for comes long before."""
 
