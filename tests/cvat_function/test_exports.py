@@ -122,11 +122,11 @@ def test_a_damaged_shape_costs_itself_alone(folder, old, new, message):
         ),
         ('<mask rle="1,x" left="0" top="0" width="2" height="1"/>', "invalid literal"),
         ('<mask rle="1,2" left="0" top="0" width="2" height="1"/>', "runs"),
-        ('<polygon points="1,2,3;4"/>', "too many values"),
+        ('<polygon points="1,2,3;4"/>', "should be x,y;x,y"),
         ('<polygon points="1,nan;2,2;3,3"/>', "no number"),
         ("<polygon/>", "lacks 'points'"),
         ('<box xtl="1" ytl="1" xbr="inf" ybr="1"/>', "finite number"),
-        ('<points points="1"/>', "not enough values"),
+        ('<points points="1"/>', "should be x,y;x,y"),
     ],
 )
 def test_damaged_marks_are_one_sentence(folder, shape, problem):
