@@ -6,8 +6,10 @@ A network in Python leaves cores idle beside it, whatever its threads; processes
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -145,9 +147,21 @@ _here: list[Callable[[Any], Any]] = []
 
 
 def _begin(make: Callable[[], Callable[[Any], Any]]) -> None:
-    """Begin as a worker process: an interruption is the main process's to handle."""
+    """Begin as a worker process: an interruption is the main process's to handle, with which it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_main, name="watch", daemon=True).start()
     _here[:] = [make()]
+
+
+def _end_with_main() -> None:
+    """End this process as soon as the main process is gone, which may be killed and never say so.
+
+    Otherwise it would wait for work for ever: it holds both ends of the pipe by which work comes.
+    """
+    main = multiprocessing.parent_process()
+    assert main is not None
+    main.join()
+    os._exit(1)
 
 
 def _work_here(unit: Any) -> Any:

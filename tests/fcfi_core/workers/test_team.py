@@ -3,7 +3,10 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import Future
 from contextlib import nullcontext
 from functools import partial
@@ -84,6 +87,43 @@ def test_what_keeps_a_process_from_beginning_is_told() -> None:
 def test_processes_that_die_before_they_begin_are_one_sentence() -> None:
     with pytest.raises(WorkerError, match="the same command goes on"):
         list(hand_in(Processes(1), doubled, make_death, range(6)))
+
+
+FORGOTTEN = """
+import os, sys, time
+from fcfi_core.workers import Job, Processes, finished
+def work(unit):
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+def make():
+    return work
+if __name__ == "__main__":
+    list(finished(Processes(2), Job(work, make), range(9), range(9)))
+"""
+
+
+def test_workers_end_with_the_process_that_hired_them_however_it_ends(tmp_path) -> None:
+    script = tmp_path / "forgotten.py"
+    script.write_text(FORGOTTEN)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as main:
+        assert main.stdout is not None
+        workers = [int(main.stdout.readline()) for _ in range(2)]
+        main.kill()
+    until = time.monotonic() + 30
+    while time.monotonic() < until and any(map(runs, workers)):
+        time.sleep(0.1)
+    left = [worker for worker in workers if runs(worker)]
+    for worker in left:
+        os.kill(worker, signal.SIGKILL)
+    assert not left
+
+
+def runs(pid) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("kind", [Threads, Processes])
