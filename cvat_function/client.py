@@ -11,7 +11,8 @@ import json
 import os
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cvat_function import releases
@@ -26,6 +27,7 @@ REFUSED_FOR_NOW = (429, 503)
 ATTEMPTS = 8
 LONGEST_PAUSE = 120.0
 
+_NOT_UP = (502, 503, 504)
 _READ_ONLY = (
     "a personal access token only reads unless 'Read-only' was switched off when it was made: "
     "make one that may write, or log in with --user"
@@ -69,6 +71,8 @@ def connect(arguments: Namespace) -> Client:
 
     try:
         client = Client(url, config=Config(verify_ssl=not arguments.insecure), check_server_version=False)
+        # After its own attempts urllib3 shall hand over the answer: its status says more than "too many".
+        client.api_client.configuration.retries.raise_on_status = False
         version_of(client, url)
         credentials = _credentials(arguments.user)
         client.login(credentials)
@@ -95,6 +99,11 @@ def version_of(client: Client, url: str) -> str:
         about = json.loads(response.data)
         return str(about["version"])
     except ApiException as error:
+        if error.status in _NOT_UP:
+            raise DataError(
+                f"{url} answers {error.status} {error.reason}: CVAT behind it is not up, or not yet; "
+                "look at its containers."
+            ) from None
         raise DataError(
             f"{url} answers {error.status} {error.reason}, not as CVAT does; give the address that your "
             "browser shows for CVAT, without what follows the host."
@@ -116,6 +125,20 @@ def other_version(client: Client) -> str | None:
     return (
         f"cvat-sdk is {ours}, the server {server}; should something fail, pip install 'cvat-sdk~={wanted}.0'."
     )
+
+
+@contextmanager
+def in_a_sentence() -> Iterator[None]:
+    """Raise DataError for whatever goes wrong between here and the server."""
+    from cvat_sdk.exceptions import ApiException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except ApiException as error:
+        raise DataError(_refused(error, "")) from None
+    except HTTPError as error:
+        raise DataError(f"the server cannot be reached: {_reason(error)}.") from None
 
 
 def patiently(call: Callable[[], Answer], *, what: str = "") -> Answer:
@@ -212,6 +235,8 @@ def _reason(error: BaseException) -> str:
         ("Name or service not known", "no machine has this name"),
         ("Temporary failure in name resolution", "no machine has this name, or the network is down"),
         ("Connection refused", "nothing answers at this port"),
+        ("Connection reset", "it closes the connection"),
+        ("Remote end closed", "it closes the connection"),
     ):
         if sign in text:
             return reason

@@ -46,16 +46,18 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
     """Yield what is found; a step that fails does not keep the independent ones from being tried."""
     try:
         server = client.connect(arguments)
-        version = client.version_of(server, server.api_client.configuration.host)
+        with client.in_a_sentence():
+            version = client.version_of(server, server.api_client.configuration.host)
+            remark = client.other_version(server)
     except FcfiError as error:
         yield Finding("CVAT", str(error), good=False)
         return
     number = releases.numbers(version)
     yield Finding("CVAT", f"{version} at {server.api_client.configuration.host}")
     yield from _release(number)
-    if remark := client.other_version(server):
+    if remark:
         yield Finding("cvat-sdk", remark)
-    yield _agents(server)
+    yield from _attempt("agents", lambda: iter([_agents(server)]))
     works = True
     for finding in _attempt("function", lambda: _function(server, arguments.function)):
         works = works and finding.good
@@ -111,7 +113,8 @@ def judge(answer: object, disk: NDArray[np.bool_], number: tuple[int, int, int] 
 
 def _attempt(topic: str, step: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     try:
-        yield from step()
+        with client.in_a_sentence():
+            yield from step()
     except FcfiError as error:
         yield Finding(topic, str(error), good=False)
 
@@ -162,7 +165,10 @@ def _function(server: Client, name: str) -> Iterator[Finding]:
             f"the server cannot list functions ({status}): is nuclio's dashboard up, and does every function "
             "in it have sound metadata?"
         )
-    listed = {one["id"]: one for one in json.loads(body)}
+    try:
+        listed = {one["id"]: one for one in json.loads(body)}
+    except (ValueError, KeyError, TypeError):
+        raise DataError("the server's list of functions cannot be read; is there a CVAT behind it?") from None
     if name not in listed:
         others = f"it lists {', '.join(sorted(listed))}" if listed else "its list is empty"
         raise DataError(
@@ -205,9 +211,13 @@ def _click(server: Client, name: str, number: tuple[int, int, int] | None) -> It
         )[1]
         if response.status != 200:
             raise DataError(f"the server answered a click with {response.status}; {_LOG}.")
-        yield judge(json.loads(response.data), disk, number)
+        try:
+            answer = json.loads(response.data)
+        except ValueError:
+            raise DataError(f"the answer to a click is no JSON; {_LOG}.") from None
+        yield judge(answer, disk, number)
     finally:
-        task.remove()
+        client.patiently(task.remove)
 
 
 def _picture() -> tuple[bytes, NDArray[np.bool_]]:

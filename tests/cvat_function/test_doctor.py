@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
+from argparse import ArgumentParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -119,3 +123,79 @@ def test_a_function_that_is_not_there_is_one_sentence(answers, words):
 def test_a_community_server_has_no_agents():
     assert "deploy with nuclio" in doctor._agents(Server()).text
     assert "agents" in doctor._agents(Server(functions=(200, []))).text
+
+
+@pytest.fixture
+def running(monkeypatch):
+    """A server that answers as a table of paths says; its findings, and the table."""
+    monkeypatch.setenv("CVAT_ACCESS_TOKEN", "a-token")
+    monkeypatch.setattr("urllib3.util.Retry.sleep", lambda *_: None)
+    monkeypatch.setattr("cvat_function.client.time.sleep", lambda _: None)
+    ours = {"id": "fcfi", "name": "FCFI", **listed("function.yaml")}
+    answers = {
+        "/api/server/about": (200, {"version": "2.73.0"}),
+        "/api/users/self": (200, {"id": 1, "username": "anna", "url": "http://x", "groups": []}),
+        "/api/lambda/functions": (200, [ours]),
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_GET(self):
+            status, body = answers.get(urlsplit(self.path).path.rstrip("/"), (404, "<html>"))
+            if status is None:
+                self.connection.close()
+                return
+            data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/vnd.cvat+json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+    front = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=front.serve_forever, daemon=True).start()
+    parser = ArgumentParser()
+    doctor.add_arguments(parser)
+    words = ["--server-host", f"http://127.0.0.1:{front.server_address[1]}"]
+
+    def examine(*options):
+        return [one.text for one in doctor.examine(parser.parse_args([*words, *options])) if not one.good]
+
+    yield examine, answers
+    front.shutdown()
+    front.server_close()
+
+
+def test_a_sound_server_has_nothing_bad(running):
+    examine, _ = running
+    assert examine("--no-click") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "words"),
+    [
+        ("/api/lambda/functions", (503, {}), "is nuclio's dashboard up"),
+        ("/api/lambda/functions", (504, "<html>"), "is nuclio's dashboard up"),
+        ("/api/lambda/functions", (200, "<html>"), "cannot be read"),
+        ("/api/lambda/functions", (200, {"functions": []}), "cannot be read"),
+        ("/api/lambda/functions", (None, ""), "cannot be reached"),
+        ("/api/functions", (None, ""), "cannot be reached"),
+        ("/api/server/about", (503, "<html>"), "is not up"),
+        ("/api/server/about", (None, ""), "cannot be reached"),
+        ("/api/users/self", (502, "<html>"), "502"),
+        ("/api/tasks", (503, {}), "503"),
+        ("/api/tasks", (None, ""), "cannot be reached"),
+    ],
+)
+def test_whatever_a_server_answers_is_one_sentence(running, path, answer, words):
+    examine, answers = running
+    answers[path] = answer
+    (told,) = examine()[:1]
+    assert words in told
+    assert "Max retries" not in told
