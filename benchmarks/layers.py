@@ -16,10 +16,10 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import openvino
 
 from fcfi_core.clicks import Click
 from fcfi_core.engines import layout
+from fcfi_core.engines.openvino_package import openvino
 from fcfi_core.geometry import Frame
 from fcfi_core.model import load_model
 from fcfi_core.regions import Region

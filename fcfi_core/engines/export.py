@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 import torch
-from openvino.frontend import FrontEndManager
-from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import Tensor, nn
 
 from fcfi_core.engines import click_maps, graphs
+from fcfi_core.engines.openvino_package import openvino
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.cropped_correction import Focus, with_cropped_correction
 from fcfi_core.networks.folding import foldable, folded
@@ -146,6 +144,8 @@ class _WeightsGiven(nn.Module):
 
 def _traced(wrapped: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str]) -> openvino.Model:
     """Return the graph of ``wrapped``: maps of any size, weights as inputs, everything named."""
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
     weights = {
         name: tensor.detach().clone()
         for name, tensor in wrapped.state_dict().items()
@@ -158,7 +158,7 @@ def _traced(wrapped: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str
         decoder = TorchScriptPythonDecoder(
             _WeightsGiven(copy.deepcopy(wrapped), list(weights)), example_input=example
         )
-        frontend = FrontEndManager().load_by_framework("pytorch")
+        frontend = openvino.frontend.FrontEndManager().load_by_framework("pytorch")
         model = frontend.convert(frontend.load(decoder))
     parameters = model.get_parameters()
     assert len(parameters) == len(names), "an input was lost while tracing"

@@ -33,6 +33,6 @@ def has_bf16() -> bool:
     """Return whether OpenVINO is here and the CPU calculates with bfloat16."""
     if importlib.util.find_spec("openvino") is None:
         return False
-    import openvino
+    from fcfi_core.engines.openvino_package import openvino
 
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

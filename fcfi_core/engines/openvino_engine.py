@@ -201,7 +201,7 @@ class _Part:
         threads: int,
         bfloat16: bool,
     ) -> None:
-        import openvino
+        from fcfi_core.engines.openvino_package import openvino
 
         keep_compiled(_PRIMITIVES)
         core = openvino.Core()
@@ -245,7 +245,7 @@ class _Part:
 
 def _place(model: openvino.Model, weights: Mapping[str, NDArray[Any]], variant: str) -> frozenset[str]:
     """Put ``weights`` in the place of the inputs that stand for them; return the names of these."""
-    from openvino import opset15
+    from fcfi_core.engines.openvino_package import openvino
 
     placed = []
 
@@ -261,7 +261,7 @@ def _place(model: openvino.Model, weights: Mapping[str, NDArray[Any]], variant: 
                 f"weight {name!r} {shape}, but {variant} needs {wanted}; the file is incomplete or belongs "
                 "to another architecture."
             )
-        parameter.output(0).replace(opset15.constant(weights[name]).output(0))
+        parameter.output(0).replace(openvino.opset15.constant(weights[name]).output(0))
         model.remove_parameter(parameter)
         placed.append(name)
     model.validate_nodes_and_infer_types()
