@@ -25,7 +25,7 @@ def quiet(monkeypatch):
     monkeypatch.setattr(bench, "_SIZES", ((60, 80), (480, 640)))
 
 
-SMALL = Footprint("m", "torch", 2.7, 5.2, 3.0, 2.0, 400, 300)
+SMALL = Footprint("m", "torch", 2.7, 5.2, 3.0, 2.0, 400, 300, 100)
 
 
 @pytest.mark.usefixtures("quiet")
