@@ -160,7 +160,11 @@ class Shape:
         # Tools draw over the border by a pixel; a larger box is another photo's, or meant to fill the memory.
         if not (0 < across <= width + 2 and 0 < down <= height + 2):
             raise DataError(f"its box has {across} x {down} pixels, the photo {width} x {height}.")
-        runs = [int(run) for run in self.attributes["rle"].split(",")]
+        written = self.attributes["rle"]
+        try:
+            runs = [int(run) for run in written.split(",")]
+        except ValueError:
+            raise DataError(f"its rle is {written[:60]!r}, and should be whole numbers") from None
         part = cvat.decode([*runs, 0, 0, across - 1, down - 1], across, down)
         found: BoolMask = np.zeros((height, width), np.bool_)
         x, y = max(left, 0), max(top, 0)

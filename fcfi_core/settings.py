@@ -32,9 +32,23 @@ def flag(text: str) -> bool:
     raise ValueError("give 1 or 0")
 
 
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("give a number") from None
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("give a whole number") from None
+
+
 def positive(text: str) -> float:
     """Return the number written in ``text``, which must be above 0."""
-    number = float(text)
+    number = _number(text)
     if not 0 < number < math.inf:
         raise ValueError("give a number above 0")
     return number
@@ -42,7 +56,7 @@ def positive(text: str) -> float:
 
 def not_negative(text: str) -> float:
     """Return the number written in ``text``, which must be 0 or more."""
-    number = float(text)
+    number = _number(text)
     if not 0 <= number < math.inf:
         raise ValueError("give a number of at least 0")
     return number
@@ -50,7 +64,7 @@ def not_negative(text: str) -> float:
 
 def count(text: str) -> int:
     """Return the whole number written in ``text``, which must be 1 or more."""
-    number = int(text)
+    number = _whole(text)
     if number < 1:
         raise ValueError("give a whole number of at least 1")
     return number
@@ -58,7 +72,7 @@ def count(text: str) -> int:
 
 def natural(text: str) -> int:
     """Return the whole number written in ``text``, which must be 0 or more."""
-    number = int(text)
+    number = _whole(text)
     if number < 0:
         raise ValueError("give a whole number of at least 0")
     return number
@@ -66,7 +80,7 @@ def natural(text: str) -> int:
 
 def port(text: str) -> int:
     """Return the number of a port written in ``text``, 1 to 65535."""
-    number = int(text)
+    number = _whole(text)
     if not 0 < number < 65536:
         raise ValueError("give a whole number from 1 to 65535")
     return number
@@ -104,7 +118,7 @@ def area(text: str) -> float | None:
     """Return the number of pixels written in ``text``; None for ``auto``."""
     if text.strip().lower() == "auto":
         return None
-    number = float(text)
+    number = _number(text)
     if not 0 <= number < float("inf"):
         raise ValueError("give auto, or a number of pixels from 0")
     return number

@@ -261,6 +261,10 @@ def _place(model: openvino.Model, weights: Mapping[str, NDArray[Any]], variant: 
                 f"weight {name!r} {shape}, but {variant} needs {wanted}; the file is incomplete or belongs "
                 "to another architecture."
             )
+        if weights[name].dtype != np.float32:  # as which all floating-point weights were read
+            raise WeightsError(
+                f"weight {name!r} is {weights[name].dtype}, but {variant} needs float32; the file is damaged."
+            )
         parameter.output(0).replace(openvino.opset15.constant(weights[name]).output(0))
         model.remove_parameter(parameter)
         placed.append(name)

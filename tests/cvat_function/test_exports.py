@@ -120,7 +120,7 @@ def test_a_damaged_shape_costs_itself_alone(folder, old, new, message):
             '<mask rle="1000000000000" left="0" top="0" width="1000000" height="1000000"/>',
             "1000000 x 1000000",
         ),
-        ('<mask rle="1,x" left="0" top="0" width="2" height="1"/>', "invalid literal"),
+        ('<mask rle="1,x" left="0" top="0" width="2" height="1"/>', "should be whole numbers"),
         ('<mask rle="1,2" left="0" top="0" width="2" height="1"/>', "runs"),
         ('<polygon points="1,2,3;4"/>', "should be x,y;x,y"),
         ('<polygon points="1,nan;2,2;3,3"/>', "no number"),

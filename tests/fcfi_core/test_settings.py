@@ -35,6 +35,9 @@ def test_what_is_written_is_what_is_read(reader, text, value):
     [
         (settings.flag, "perhaps", "1 or 0"),
         (settings.positive, "0", "above 0"),
+        (settings.positive, "much", "give a number"),
+        (settings.count, "1e9", "give a whole number"),
+        (settings.port, "http", "give a whole number"),
         (settings.positive, "inf", "above 0"),
         (settings.not_negative, "-1", "at least 0"),
         (settings.count, "0", "at least 1"),

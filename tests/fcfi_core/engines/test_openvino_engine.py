@@ -268,6 +268,9 @@ def test_weights_of_another_architecture_are_refused():
         OpenVinoEngine(graph, {key: weight for key, weight in weights.items() if key != name}, {})
     with pytest.raises(WeightsError, match=f"'{name}' has the shape"):
         OpenVinoEngine(graph, {**weights, name: weights[name][:, :, :1]}, {})
+    for kind in (bool, np.int8, np.uint64, np.float64):
+        with pytest.raises(WeightsError, match=rf"'{name}' is \w+, but mobilenetv2 needs float32"):
+            OpenVinoEngine(graph, {**weights, name: weights[name].astype(kind)}, {})
     with pytest.raises(WeightsError, match="lack the tensor"):
         OpenVinoEngine(graph, {key: weights[key] for key in weights if "running_mean" not in key}, {})
 
