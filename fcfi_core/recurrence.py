@@ -33,7 +33,7 @@ from fcfi_core.appearance import Appearance, with_evidence
 from fcfi_core.axes import Map
 from fcfi_core.engines import layout
 from fcfi_core.engines.base import Encoded, SeveralAnswers
-from fcfi_core.errors import PromptError
+from fcfi_core.errors import PromptError, WeightsError
 from fcfi_core.geometry import Frame
 from fcfi_core.heap import outside_heap
 from fcfi_core.images import LoadedImage
@@ -281,6 +281,11 @@ class Recurrence:
         if evidence is not None:
             logits = logits + evidence
         probability = outside_heap(probability_of(logits))
+        if np.isnan(probability.sum()):  # one that is no number makes the sum none
+            raise WeightsError(
+                f"the weights of {self.model.name} answer with what is no number: some are too large, or "
+                "their training failed; choose others."
+            )
         known = self.rules.kept(size, seen, zoomed, probability, corrected, fused)
         for view in (known.probability, known.corrected, known.fused):
             view.flags.writeable = False

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fcfi_core.clicks import Box, Click
-from fcfi_core.errors import SettingsError
+from fcfi_core.errors import SettingsError, WeightsError
 from fcfi_core.model import Model
 from fcfi_core.predictor import Predictor
 from fcfi_core.protocol import REFINED_SIDE, Protocol, parity
@@ -19,6 +19,26 @@ from fcfi_core.regions import Region
 from fcfi_core.rules import NO_OBJECT
 from fcfi_core.session import Session
 from tests.fcfi_core.test_predictor import same
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_answer_that_is_no_number_is_no_mask(colour_model, disc, monkeypatch, value):
+    """Weights may be numbers, and too large for the network all the same."""
+    decode = colour_model.engine.decode
+
+    def overflowing(*given, **named):
+        maps = decode(*given, **named)
+        logits = maps.logits.copy()
+        logits[..., 3, 5] = value
+        return replace(maps, logits=logits)
+
+    monkeypatch.setattr(colour_model.engine, "decode", overflowing)
+    predictor = Predictor(colour_model)
+    if np.isnan(value):
+        with pytest.raises(WeightsError, match="is no number"):
+            predictor.segment(disc[0], [(64, 60)])
+    else:
+        assert predictor.segment(disc[0], [(64, 60)]).mask.any()
 
 
 def test_a_second_look_sees_more(tiny_model, photo):
