@@ -42,7 +42,7 @@ DOCUMENTED = [
 
 PYTHON_SHOWS = {
     "tools.md": "needs napari, and X-AnyLabeling's server",
-    "label-studio.md": "needs the label-studio-ml framework, which no index has",
+    "label-studio.md": "needs the label-studio-ml framework, whose 2.x line no index has",
 }
 """Pages whose Python is only shown, and why."""
 
