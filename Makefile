@@ -24,7 +24,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --constraint constraints.tx
   --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint lint-docker typecheck format bench e2e soak docs coverage changelog cluster fuzz hostile dist docker-lock docker-steps clean FORCE
+.PHONY: help setup run test lint lint-docker typecheck format bench gpu e2e soak docs coverage changelog cluster fuzz hostile dist docker-lock docker-steps clean FORCE
 
 help: ## list these verbs
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -103,6 +103,10 @@ docker-steps: ## build the Dockerfiles without Docker and start what they make (
 
 bench: $(READY) ## milliseconds per click, side by side in one run
 	$(BIN)/fcfi bench
+
+gpu: $(READY) ## on a machine with a CUDA device (make setup TORCH=...): its tests, and milliseconds per click
+	$(BIN)/python -m pytest -q -m gpu
+	$(BIN)/fcfi bench --device cuda
 
 e2e: $(READY) ## tests that start the real platforms (minutes; needs a package index)
 	$(BIN)/python -m pytest -m e2e $(ARGS)

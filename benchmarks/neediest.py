@@ -74,7 +74,7 @@ def part_of(folder: Path, names: list[str], out: Path) -> Path:
 def boxes_of(folder: Path, out: Path) -> Path:
     """Write the box of each object as COCO JSON; return the file."""
     images: dict[str, dict[str, object]] = {}
-    annotations = []
+    annotations: list[dict[str, object]] = []
     for sample in choose(Folder(folder)):
         stem, (height, width) = sample.image_name, sample.truth.shape
         name = next(file.name for file in (folder / "images").iterdir() if file.stem == stem)

@@ -92,17 +92,17 @@ def doubts_about(rows: list[Row], load: float) -> Iterator[str]:
 def print_tables(rows: list[Row], photos: list[PhotoRow], sizes: list[Footprint], doubts: list[str]) -> None:
     """Print what was measured, and the verdict, or why there is none."""
     titles = ("first click", "processor", "next click", "of it network", "processor")
-    print(f"{'model':<26}{'path':<9}{'busy':>5}{'frame':>6}" + "".join(f"{title:>22}" for title in titles))
+    print(f"{'model':<26}{'path':<15}{'busy':>5}{'frame':>6}" + "".join(f"{title:>24}" for title in titles))
     for row in rows:
         times = (row.first, row.first_processor, row.further, row.network, row.further_processor)
-        cells = "".join(f"{_shown(each):>22}" for each in times)
-        print(f"{row.model:<26}{row.path:<9}{row.busy:>5}{row.frame:>6}{cells}")
+        cells = "".join(f" {_shown(each):>23}" for each in times)
+        print(f"{row.model:<26}{row.path:<15}{row.busy:>5}{row.frame:>6}{cells}")
     print("Milliseconds, median (10th-95th percentile); first click: new frame, next click: same frame.\n")
     parts = ("first click", "next click", "of it mask and code")
-    print(f"{'engine':<10}{'megapixels':>11}" + "".join(f"{title:>22}" for title in parts))
+    print(f"{'engine':<15}{'megapixels':>11}" + "".join(f"{title:>22}" for title in parts))
     for photo in photos:
         cells = "".join(f"{_shown(each):>22}" for each in (photo.first, photo.further, photo.output))
-        print(f"{photo.engine:<10}{photo.megapixels:>11.1f}{cells}")
+        print(f"{photo.engine:<15}{photo.megapixels:>11.1f}{cells}")
     print("Milliseconds of processor time from a click to its cleaned mask in COCO's run-length code.\n")
     columns = ("parameters", "file", "ready after", "memory", "resting")
     print(f"{'model':<26}{'engine':<15}" + "".join(f"{title:>13}" for title in columns))
