@@ -58,7 +58,7 @@ def regions(
         return []
     shape = output.control.shape
     if shape == "brush":
-        values: list[dict[str, Any]] = [{"format": "rle", "rle": label_studio_code.encode(mask)}]
+        values: list[dict[str, Any]] = [{"format": "rle", "rle": label_studio_code.encode(mask, within=box)}]
     elif shape == "bitmask":
         values = [{"imageDataURL": bitmask.to_data_url(mask)}]
     elif shape == "polygon":

@@ -64,7 +64,7 @@ def mask_fields(mask: Mask, written: Written) -> dict[str, Any]:
     if "png" in written.forms:
         fields["png"] = base64.b64encode(png(mask)).decode("ascii")
     if "coco" in written.forms:
-        fields["coco"] = coco.encode(mask)
+        fields["coco"] = coco.encode(mask, within=box)
     if "polygons" in written.forms:
         outlines = _outlines(mask, written.polygons)
         fields["polygons"] = tuple(
