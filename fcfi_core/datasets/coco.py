@@ -12,9 +12,11 @@ may overlap; where one label per pixel is needed, as in training, the smaller on
 
 from __future__ import annotations
 
+import marshal
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,7 +25,7 @@ from fcfi_core.datasets.annotations import Annotations
 from fcfi_core.datasets.crowds import Crowds
 from fcfi_core.datasets.dataset import Dataset
 from fcfi_core.datasets.left_out import LeftOut, Note
-from fcfi_core.datasets.objects import UNNAMED, AnnotatedObject, AnnotatedPhoto, located
+from fcfi_core.datasets.objects import UNNAMED, AnnotatedObject, AnnotatedPhoto, Damaged, Marks, located
 from fcfi_core.datasets.shapes import (
     clicks_of_keypoints,
     coco_box,
@@ -39,6 +41,9 @@ __all__ = ["CocoDataset", "decode_segmentation", "read"]
 
 _UNSEGMENTED = "annotations without a segmentation"
 
+_PACKING = 4
+"""The form of marshal that every Python from 3.4 on reads, whichever a worker on another machine has."""
+
 
 def read(annotations: Annotations) -> Dataset | None:
     """Return the data set of a COCO file; None if it is no such file.
@@ -46,10 +51,7 @@ def read(annotations: Annotations) -> Dataset | None:
     Raises:
         DataError: if no image of it can be used.
     """
-    content = annotations.json
-    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        return None
-    return CocoDataset(annotations)
+    return CocoDataset(annotations) if _is_coco(annotations.json) else None
 
 
 class CocoDataset(Dataset):
@@ -84,32 +86,39 @@ class CocoMarks:
     """Marks: one annotation as in the file.
 
     Args:
-        segmentation, bbox, keypoints, clicks, area: as in the file.
+        packed: its segmentation, bbox, keypoints, clicks and area. As lists of numbers they would take four
+            times the memory, all the time that a run takes.
     """
 
-    segmentation: Any = None
-    bbox: Any = None
-    keypoints: Any = None
-    clicks: Any = None
-    area: Any = None
+    packed: bytes
+
+    @classmethod
+    def of(cls, annotation: Mapping[str, Any]) -> Marks:
+        """Return the marks of an annotation, plain JSON."""
+        fields = [annotation.get(key) for key in ("segmentation", "bbox", "keypoints", "clicks", "area")]
+        try:
+            return cls(marshal.dumps(fields, _PACKING))
+        except ValueError:
+            return Damaged("the annotation is nested too deeply; it is damaged.")
 
     def prompt(self, width: int, height: int, note: Note) -> Prompt:
         """Return clicks, box and mask; a part that is damaged is left out if there is another."""
+        segmentation, bbox, keypoints, marked, area = marshal.loads(self.packed)
         problems: list[FcfiError] = []
         mask, box = None, None
         clicks: tuple[Click, ...] = ()
-        if self.segmentation:
+        if segmentation:
             try:
-                mask = mask_of_segmentation(self.segmentation, width, height, note, self.area)
+                mask = mask_of_segmentation(segmentation, width, height, note, area)
             except FcfiError as error:
                 problems.append(error)
-        if self.bbox:
+        if bbox:
             try:
-                box = coco_box(self.bbox)
+                box = coco_box(bbox)
             except PromptError as error:
                 problems.append(error)
         try:
-            clicks = parse_clicks(self.clicks) if self.clicks else clicks_of_keypoints(self.keypoints or [])
+            clicks = parse_clicks(marked) if marked else clicks_of_keypoints(keypoints or [])
         except PromptError as error:
             problems.append(error)
         prompt = Prompt(clicks, box, mask)
@@ -128,7 +137,7 @@ class _Reader:
     def __init__(self, source: Annotations) -> None:
         self._path = source.path
         content = source.json
-        if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        if not _is_coco(content):
             raise DataError(
                 f"{source.path} is no COCO file: it has no list 'images'; give a COCO instance file."
             )
@@ -153,6 +162,11 @@ class _Reader:
         place = str(source.path)
         del content, annotations, entries
         source.forget()
+        # Packed one by one, before anything else is made: a large source should not be in memory twice, and
+        # what is kept should not lie scattered in the memory of what is not.
+        counts = [len(by_image.get(key, ())) for key in images]
+        packed = [self._packed(one) for key in images for one in by_image.pop(key, ())]
+        objects = iter(packed)
         names = _short_names([image["file_name"] for image in images.values()])
         paths = source.photos(_subset(source.path)).find_all([[one["file_name"]] for one in images.values()])
         self.photos = tuple(
@@ -161,13 +175,11 @@ class _Reader:
                 image["file_name"],
                 *located(path),
                 size=_size(image),
-                annotated=self._objects(by_image.pop(key, ())),
+                annotated=tuple(self._object(*numbered) for numbered in enumerate(islice(objects, count), 1)),
                 id=whole_number(image["id"]),
                 source=place,
             )
-            # Taken out one by one: a large source should not stand in memory twice.
-            for key, name, path in zip(tuple(images), names, paths, strict=True)
-            for image in (images.pop(key),)
+            for image, count, name, path in zip(images.values(), counts, names, paths, strict=True)
         )
 
     def _images(self, entries: Iterable[Any]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
@@ -228,23 +240,34 @@ class _Reader:
         number_of = dict(zip(names, numbers, strict=True))
         return number_of, {number_of[key]: name for key, name in names.items()}
 
-    def _objects(self, annotations: Iterable[Mapping[str, Any]]) -> tuple[AnnotatedObject, ...]:
-        return tuple(self._object(number, one) for number, one in enumerate(annotations, start=1))
+    def _packed(self, one: Mapping[str, Any]) -> bytes | tuple[Any, ...]:
+        """Return what is kept of an annotation; as it is if it cannot be packed."""
+        own, category = one.get("id"), self._number_of.get(_key(one.get("category_id")) or "")
+        name = None if own is None else str(own)
+        kept = name, whole_number(own), category, bool(one.get("segmentation")), one in self._crowds
+        marks = CocoMarks.of(one)
+        return (
+            marshal.dumps((marks.packed, *kept), _PACKING) if isinstance(marks, CocoMarks) else (marks, *kept)
+        )
 
-    def _object(self, number: int, one: Mapping[str, Any]) -> AnnotatedObject:
-        own = one.get("id")
-        category = self._number_of.get(_key(one.get("category_id")) or "")
+    def _object(self, number: int, packed: bytes | tuple[Any, ...]) -> AnnotatedObject:
+        fields = marshal.loads(packed) if isinstance(packed, bytes) else packed
+        marks, name, own, category, drawn, crowd = fields
         return AnnotatedObject(
             number,
-            CocoMarks(*(one.get(key) for key in ("segmentation", "bbox", "keypoints", "clicks", "area"))),
-            name=str(number if own is None else own),
+            CocoMarks(marks) if isinstance(marks, bytes) else marks,
+            name=str(number) if name is None else name,
             label=UNNAMED if category is None else self.categories[category],
             category=category,
-            id=whole_number(own),
-            drawn=bool(one.get("segmentation")),
+            id=own,
+            drawn=drawn,
             kind=_UNSEGMENTED,
-            crowd=one in self._crowds,
+            crowd=crowd,
         )
+
+
+def _is_coco(content: object) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("images"), list)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import tracemalloc
 from types import SimpleNamespace
 
 import cv2
@@ -269,6 +270,30 @@ def test_a_unit_of_work_is_small_and_stands_alone(write) -> None:
     assert len(packed) < 10_000
     opened = pickle.loads(packed).read()
     assert [prompt.mask.sum() for prompt in asked(opened) if prompt.mask is not None] == [400] * 20
+
+
+def test_an_object_takes_little_memory(write) -> None:
+    ring = [12.5, 10.25, 30.5, 10.25, 30.5, 30.75, 12.5, 30.75]
+    count = 3000
+    annotations = [
+        {
+            "id": n,
+            "image_id": 7,
+            "category_id": 3,
+            "segmentation": [[x + n / 7 for x in ring]],
+            "bbox": [12, 10, 19, 21],
+        }
+        for n in range(count)
+    ]
+    path = write("many.json", coco(*annotations))
+    tracemalloc.start()
+    try:
+        source = open_source(path)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(source.images[0].read().objects) == count
+    assert held / count < 600
 
 
 def test_a_mask_of_a_folder_travels_without_the_others(photos, tmp_path) -> None:
