@@ -203,6 +203,7 @@ def test_coco_boxes_lie_on_pixel_edges() -> None:
     ("name", "content", "told"),
     [
         ("a.csv", "image,x\n", "'y'"),
+        ("a.csv", "image,x,y,x\na.png,1,2,3\n", "the column 'x' 2 times"),
         ("a.csv", "image,x,y\n", "no prompt"),
         ("a.csv", "image,x,y\n0.png,here,3\n", "line 2"),
         ("a.csv", "image,x,y,positive\n0.png,3,3,maybe\n", "maybe"),
