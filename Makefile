@@ -57,8 +57,8 @@ endif
 run: $(READY) ## serve the playground and the Label Studio backend (HOST=127.0.0.1 PORT=9090)
 	$(BIN)/fcfi serve --host $(HOST) --port $(PORT)
 
-test: $(READY) ## all tests that need nothing but this machine (ARGS="-k name" for some)
-	$(BIN)/python -m pytest -m "not e2e and not slow" $(ARGS)
+test: $(READY) ## all tests that need nothing but this machine, on all its cores (ARGS="-k name" for some)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not e2e and not slow" $(ARGS)
 
 lint: $(READY) ## style, formatting and spelling
 	$(BIN)/ruff check .

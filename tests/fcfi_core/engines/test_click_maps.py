@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 from hypothesis import given
@@ -37,11 +39,13 @@ def test_disks(rows, height, width, radius):
 def test_the_window_and_the_clicked_cell(height, width, down, right, ratio):
     row, column = int(down * height), int(right * width)
     found = click_maps.focus(np.array([row, column, 1]), (height, width), ratio)
+    rule = SimpleNamespace(expansion_ratio=ratio)
+    reaches = feedback_correction.FeedbackCorrection.reach(rule, None, None, None, None, (height, width))
     inside, cells = [], []
-    for position, pixels in ((row, height), (column, width)):
+    for position, pixels, reach in zip((row, column), (height, width), reaches, strict=True):
         count = -(-pixels // 4)
         place = torch.tensor([position], dtype=torch.float32)
-        bounds = feedback_correction._window_bounds(place, pixels, count, ratio)
+        bounds = feedback_correction._window_bounds(place, pixels, count, reach)
         inside.append(feedback_correction._hard_span(bounds, count)[0].numpy())
         cells.append(int(feedback_correction._cells(place, pixels, count)))
     np.testing.assert_array_equal(found.spread_rows.sum(axis=1) > 0, inside[0])
