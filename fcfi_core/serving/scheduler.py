@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
@@ -191,20 +192,36 @@ class Scheduler:
                 if not job.result.set_running_or_notify_cancel():
                     continue
                 self._running[id(job)] = job
-            start = time.monotonic()
-            try:
-                with granted(job):
-                    job.checkpoint()
-                    outcome, error = job.work(), None
-            except BaseException as raised:  # whatever it is belongs to the one who asked
-                outcome, error = None, raised
-            with self._changed:
-                del self._running[id(job)]
-                self._mean_seconds += 0.1 * (time.monotonic() - start - self._mean_seconds)
-            if error is None:
-                job.result.set_result(outcome)
-            else:
-                job.result.set_exception(error)
+            self._do(job)
+            del job  # a worker that waits holds nothing of what it did last
+
+    def _do(self, job: Job) -> None:
+        start = time.monotonic()
+        try:
+            with granted(job):
+                job.checkpoint()
+                outcome, error = job.work(), None
+        except BaseException as raised:  # whatever it is belongs to the one who asked
+            outcome, error = None, raised
+            _let_go(raised)
+        with self._changed:
+            del self._running[id(job)]
+            self._mean_seconds += 0.1 * (time.monotonic() - start - self._mean_seconds)
+        if error is None:
+            job.result.set_result(outcome)
+        else:
+            job.result.set_exception(error)
+
+
+def _let_go(error: BaseException) -> None:
+    """Forget the variables of the calls that an error came through, pictures of gigabytes among them.
+
+    Their memory counts as given back, but whoever holds the error, a future or a log, would hold them, too.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__cause__ or seen.__context__
 
 
 def _refuse(job: Job, reason: Exception) -> None:

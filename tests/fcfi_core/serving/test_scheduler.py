@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -197,3 +199,40 @@ def test_closing_gives_what_runs_little_time(make):
     scheduler.close(0.1)
     with pytest.raises(BusyError):
         running.result.result(5)
+
+
+class Picture:
+    """Something large."""
+
+
+def test_a_worker_that_waits_holds_nothing_of_what_it_did(make):
+    """Neither what it made, nor what a call that failed had made by then, though the error is still held."""
+    there = []
+
+    def made():
+        picture = Picture()
+        there.append(weakref.ref(picture))
+        return picture
+
+    def fails_with_one():
+        picture = made()
+        try:
+            int("no number")
+        except ValueError:
+            raise BusyError("no.") from None
+        return picture
+
+    gc.disable()
+    try:
+        scheduler = make()
+        job = scheduler.submit(made)
+        assert isinstance(job.result.result(10), Picture)
+        error = scheduler.submit(fails_with_one).result.exception(10)
+        assert isinstance(error, BusyError)
+        del job
+        until = time.monotonic() + 10
+        while any(one() is not None for one in there) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert [one() for one in there] == [None, None]
+    finally:
+        gc.enable()
