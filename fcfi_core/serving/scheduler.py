@@ -218,10 +218,11 @@ def _let_go(error: BaseException) -> None:
 
     Their memory counts as given back, but whoever holds the error, a future or a log, would hold them, too.
     """
-    seen: BaseException | None = error
-    while seen is not None:
-        traceback.clear_frames(seen.__traceback__)
-        seen = seen.__cause__ or seen.__context__
+    chain: list[BaseException | None] = [error]
+    for one in chain:
+        if one is not None:
+            traceback.clear_frames(one.__traceback__)
+            chain += [further for further in (one.__cause__, one.__context__) if further not in chain]
 
 
 def _refuse(job: Job, reason: Exception) -> None:

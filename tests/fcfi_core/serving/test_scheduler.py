@@ -236,3 +236,13 @@ def test_a_worker_that_waits_holds_nothing_of_what_it_did(make):
         assert [one() for one in there] == [None, None]
     finally:
         gc.enable()
+
+
+def test_an_error_that_names_itself_as_its_cause_ends_no_worker(make):
+    def fails():
+        error = BusyError("no.")
+        raise error from error
+
+    scheduler = make()
+    assert isinstance(scheduler.submit(fails).result.exception(10), BusyError)
+    assert scheduler.submit(lambda: "done").result.result(10) == "done"
