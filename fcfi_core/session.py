@@ -1,8 +1,9 @@
 """The clicks of one object, as they come and go.
 
-A session holds an image and a prompt; nothing else. The mask is a function of these, so undoing a click is
-asking for the mask of the others, and the memo answers from what was computed on the way here. A session
-that outlives the memo's entries replays its clicks and gets the same bits.
+A session holds an image and what was asked step by step: a prompt for each act, a click or a choice. The mask
+is a function of image and prompt, so undoing an act is asking for the mask of the prompt before it, and the
+memo answers from what was computed on the way here. A session that outlives the memo's entries replays its
+clicks and gets the same bits.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Session:
     Args:
         recurrence: gives the masks.
         image: what is clicked on.
-        start: the box and the prior mask, fitting the image; its clicks count as made.
+        start: the box and the prior mask, fitting the image.
         decode_time: milliseconds spent reading the image, told with the first result.
     """
 
@@ -35,7 +36,7 @@ class Session:
     ) -> None:
         self._recurrence = recurrence
         self._image = image
-        self._prompt = start
+        self._steps = [start]
         self._decode_time = decode_time
         self._lock = threading.RLock()
 
@@ -55,12 +56,12 @@ class Session:
     @property
     def prompt(self) -> Prompt:
         """All that was asked so far."""
-        return self._prompt
+        return self._steps[-1]
 
     @property
     def clicks(self) -> tuple[Click, ...]:
         """The clicks so far, in order."""
-        return self._prompt.clicks
+        return self.prompt.clicks
 
     def click(self, x: Number, y: Number, positive: bool = True) -> Result:
         """Add a click and return the new mask.
@@ -73,15 +74,13 @@ class Session:
             PromptError: if the click is outside the image; the session then stays as it was.
         """
         with self._lock:
-            prompt = self._prompt.with_clicks((*self.clicks, Click.nearest(x, y, positive)))
-            result = self._result(prompt)
-            self._prompt = prompt
-            return result
+            return self._ask(self.prompt.with_clicks((*self.clicks, Click.nearest(x, y, positive))))
 
     def choose(self, index: int) -> Result:
-        """Take another of ``result.candidates`` and go on from it; undo takes the choice back.
+        """Take another of ``result.candidates`` and go on from it; one undo takes the choice back.
 
-        The choice is made of clicks: the first one, repeated until that answer is reached.
+        The choice is made of clicks: the first one, repeated until that answer is reached. To choose the
+        present answer changes nothing.
 
         Args:
             index: in :attr:`Result.candidates`, the largest mask first.
@@ -90,33 +89,37 @@ class Session:
             PromptError: if there is no such answer; the session then stays as it was.
         """
         with self._lock:
-            prompt = self._recurrence.choice(self._image, self._prompt, index)
-            result = self._result(prompt)
-            self._prompt = prompt
-            return result
+            return self._ask(self._recurrence.choice(self._image, self.prompt, index))
 
     def undo(self) -> Result | None:
-        """Take the last click back and return the mask of the others, as :attr:`result` does.
+        """Take the last click or choice back and return the mask before it, as :attr:`result` does.
 
         Raises:
-            PromptError: if there is no click.
+            PromptError: if there is none.
         """
         with self._lock:
-            if not self.clicks:
+            if len(self._steps) == 1:
                 raise PromptError("there is no click to undo.")
-            self._prompt = self._prompt.prefix(len(self.clicks) - 1)
+            del self._steps[-1]
             return self.result
 
     def reset(self) -> None:
         """Take all clicks back; the image, box and prior mask stay."""
         with self._lock:
-            self._prompt = self._prompt.prefix(0)
+            del self._steps[1:]
 
     @property
     def result(self) -> Result | None:
         """The mask of the present clicks; None if there is no click, no box and no prior mask."""
         with self._lock:
-            return None if self._prompt.is_empty else self._result(self._prompt)
+            return None if self.prompt.is_empty else self._result(self.prompt)
+
+    def _ask(self, prompt: Prompt) -> Result:
+        """Return the answer to ``prompt`` and keep it as the present one; an error changes nothing."""
+        result = self._result(prompt)
+        if prompt != self.prompt:
+            self._steps.append(prompt)
+        return result
 
     def _result(self, prompt: Prompt) -> Result:
         result = self._recurrence.result(self._image, prompt)

@@ -168,6 +168,31 @@ def test_choosing_is_clicking(scales, nested):
     assert session.clicks == (Click(80, 60), Click(80, 60))
 
 
+def test_undo_takes_back_one_act_whether_it_was_a_click_or_a_choice(scales, nested):
+    session = scales.open(nested)
+    answers = session.click(80, 60).candidates
+    session.choose(2)
+    assert len(session.clicks) == 3
+    assert np.array_equal(session.undo().mask, answers[0].mask)
+    session.choose(2)
+    session.choose(0)  # fewer clicks than before
+    assert np.array_equal(session.undo().mask, answers[2].mask)
+    session.choose(2)  # the one that is there: nothing to undo
+    assert np.array_equal(session.undo().mask, answers[0].mask)
+    assert session.undo() is None
+    with pytest.raises(PromptError, match="no click to undo"):
+        session.undo()
+
+
+def test_clicking_again_on_the_same_place_is_an_act_each(scales, nested):
+    session = scales.open(nested)
+    answers = session.click(80, 60).candidates
+    for _ in range(2):
+        session.click(80, 60)
+    assert np.array_equal(session.undo().mask, answers[1].mask)
+    assert np.array_equal(session.undo().mask, answers[0].mask)
+
+
 def test_clicks_go_on_from_the_chosen_answer(scales, nested):
     corrected = scales.segment(nested, [(80, 60), (80, 60), (84, 100, False)])
     plain = scales.segment(nested, [(80, 60), (84, 100, False)])

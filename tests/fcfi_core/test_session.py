@@ -39,6 +39,16 @@ def test_undo_returns_the_same_bits(predictor, photo):
         session.undo()
 
 
+def test_reset_leaves_nothing_to_undo(predictor, photo):
+    session = predictor.open(photo, box=Box(50, 20, 90, 60))
+    before = session.result
+    session.click(60, 50)
+    session.reset()
+    assert same(session.result, before)
+    with pytest.raises(PromptError, match="no click to undo"):
+        session.undo()
+
+
 def test_interleaving_forgetting_and_replaying_change_nothing(tiny_model, photo):
     images = [photo, photo[::-1].copy()]
 
