@@ -19,6 +19,8 @@ Positions = NDArray[np.float64]
 _STRIP = 256
 """Pixels in a row where single ones are sampled."""
 
+_SQUARE = np.ones((2, 2), np.uint8)
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -72,9 +74,11 @@ def interpolated(view: Map, positions: Positions, axis: int) -> Map:
 
 def extremes(view: Map) -> tuple[Map, Map]:
     """Return the least and the greatest of each value and its neighbours right, below, and right below."""
-    padded = np.pad(view, ((0, 1), (0, 1)), mode="edge")
-    down = np.minimum(padded[:-1], padded[1:]), np.maximum(padded[:-1], padded[1:])
-    return np.minimum(down[0][:, :-1], down[0][:, 1:]), np.maximum(down[1][:, :-1], down[1][:, 1:])
+    low, high = (
+        extreme(view, _SQUARE, anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
+        for extreme in (cv2.erode, cv2.dilate)
+    )
+    return np.asarray(low), np.asarray(high)
 
 
 def sample_at(view: Map, rows: Positions, columns: Positions) -> Map:

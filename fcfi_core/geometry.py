@@ -42,6 +42,9 @@ COARSE = 2 * REDUCTION
 _MOST_PIXELS = 1 << 18
 """Pixels that are up-sampled at a time."""
 
+_FEW_PIXELS = 1 << 19
+"""Pixels that are all up-sampled sooner than those along an edge are found."""
+
 _ROUNDING = 1e-6
 """More than what rounding may move a probability between its neighbours."""
 
@@ -254,8 +257,8 @@ class Frame:
     def above(self, view: Map, threshold: float, but: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
         """Return where :meth:`paste` would exceed ``threshold``: (H, W) bool.
 
-        The comparison is made on the up-sampled numbers, but only along the edge: a mask of a large
-        photograph costs little more time and memory than itself.
+        The comparison is made on the up-sampled numbers, of a large part only along the edge: a mask of a
+        large photograph costs little more time and memory than itself.
 
         Args:
             view: (h, w) float32, this frame's content.
@@ -268,6 +271,9 @@ class Frame:
         if part is None:
             return full
         rows, columns = self._grid(view, part)
+        if part.height * part.width <= _FEW_PIXELS:
+            full[part.slices] = sample(view, rows, columns) > threshold
+            return full
         upper, left = np.floor(rows).astype(np.intp), np.floor(columns).astype(np.intp)
         low, high = extremes(view)
         sure = (low > threshold + _ROUNDING).take(left, axis=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import cv2
 import numpy as np
 import pytest
@@ -9,10 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fcfi_core import geometry
 from fcfi_core.clicks import Click
 from fcfi_core.geometry import Frame
 from fcfi_core.regions import Region
 from tests.fcfi_core.test_regions import regions
+
+WAYS = st.sampled_from((0, 1 << 19)).map(lambda few: patch.object(geometry, "_FEW_PIXELS", few))
+"""A mask's pixels are all calculated, or those along its edge alone."""
 
 
 @pytest.mark.parametrize(
@@ -89,21 +95,23 @@ def test_the_official_convention_is_that_of_torch(region, target):
     assert np.abs(frame.invert(expected[0, 0].numpy()) - back[0, 0].numpy()).max() < 1e-5
 
 
-@given(regions(90, 120), st.integers(8, 40), st.floats(0.1, 0.9))
-@settings(deadline=None, max_examples=40)
-def test_above_is_paste_and_compare(region, target, threshold):
+@given(regions(90, 120), st.integers(8, 40), st.floats(0.1, 0.9), WAYS)
+@settings(deadline=None, max_examples=60)
+def test_above_is_paste_and_compare(region, target, threshold, way):
     frame = Frame.of(region, (90, 120), target=target)
     view = np.random.default_rng(target).random(frame.size, np.float32)
-    assert np.array_equal(frame.above(view, threshold), frame.paste(view) > threshold)
+    with way:
+        assert np.array_equal(frame.above(view, threshold), frame.paste(view) > threshold)
 
 
-@given(regions(90, 120), st.integers(8, 200), st.sampled_from((0.25, 0.5, 0.75)), st.booleans())
-@settings(deadline=None, max_examples=60)
-def test_above_of_a_smooth_map_with_values_on_the_threshold(region, target, threshold, align_corners):
+@given(regions(90, 120), st.integers(8, 200), st.sampled_from((0.25, 0.5, 0.75)), st.booleans(), WAYS)
+@settings(deadline=None, max_examples=90)
+def test_above_of_a_smooth_map_with_values_on_the_threshold(region, target, threshold, align_corners, way):
     frame = Frame.of(region, (90, 120), target=target, align_corners=align_corners)
     rough = np.random.default_rng(target).random(frame.size, np.float32)
     view = np.round(cv2.GaussianBlur(rough, (0, 0), 3) * 40 - 18).clip(0, 4).astype(np.float32) / 4
-    assert np.array_equal(frame.above(view, threshold), frame.paste(view) > threshold)
+    with way:
+        assert np.array_equal(frame.above(view, threshold), frame.paste(view) > threshold)
 
 
 @given(regions(90, 120), st.integers(4, 200), st.floats(0, 1), st.integers(1, 4000))
@@ -146,13 +154,14 @@ def test_of_the_pixels_under_marked_ones_come_those_interpolated_in_given_cells(
         assert np.array_equal(found, under)
 
 
-@given(regions(90, 120), st.integers(4, 200), st.floats(0, 1))
-@settings(deadline=None, max_examples=60)
-def test_above_leaves_the_edge_to_the_caller_where_that_is_asked(region, target, share):
+@given(regions(90, 120), st.integers(4, 200), st.floats(0, 1), WAYS)
+@settings(deadline=None, max_examples=90)
+def test_above_leaves_the_edge_to_the_caller_where_that_is_asked(region, target, share, way):
     frame = Frame.of(region, (90, 120), target=target)
     random = np.random.default_rng(target)
     view, but = random.random(frame.size, np.float32), random.random(frame.size) < share
-    whole, rest = frame.above(view, 0.5), frame.above(view, 0.5, but=but)
+    with way:
+        whole, rest = frame.above(view, 0.5), frame.above(view, 0.5, but=but)
     left = np.zeros((90, 120), bool)
     for y, x in frame.pixels_under(but, 1000):
         left[y, x] = True
@@ -160,13 +169,14 @@ def test_above_leaves_the_edge_to_the_caller_where_that_is_asked(region, target,
     assert not (rest & ~whole).any()  # what is filled without calculation is right everywhere
 
 
-@given(regions(90, 120), st.integers(8, 40))
-@settings(deadline=None, max_examples=40)
-def test_the_foreground_holds_the_mask(region, target):
+@given(regions(90, 120), st.integers(8, 40), WAYS)
+@settings(deadline=None, max_examples=60)
+def test_the_foreground_holds_the_mask(region, target, way):
     frame = Frame.of(region, (90, 120), target=target)
     view = (np.random.default_rng(target).random(frame.size) ** 8).astype(np.float32)
     found = frame.foreground(view, 0.5, margin=1)
-    mask = frame.above(view, 0.5)
+    with way:
+        mask = frame.above(view, 0.5)
     if mask.any():
         mask[found.slices] = False
     assert not mask.any()
