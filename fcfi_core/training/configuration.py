@@ -22,6 +22,7 @@ class SourceConfiguration:
         images: folder of the photos that a file refers to; None: beside the file.
         smallest_region: regions of fewer pixels are no targets.
         largest_crop: left out of crops larger than this, pixels (for small or coarse photos); 0: never.
+        exact: its outlines are right to the pixel: there, :attr:`LossConfiguration.edge_weight` counts.
         licence: of the photos, an SPDX identifier, several joined by " AND ", or other words; see
             :mod:`fcfi_core.training.licences`.
     """
@@ -32,6 +33,7 @@ class SourceConfiguration:
     images: str | None = None
     smallest_region: int = 40
     largest_crop: int = 0
+    exact: bool = False
     licence: str = ""
 
     def fits(self, size: int) -> bool:
@@ -111,6 +113,9 @@ class LossConfiguration:
         double_sigmoid: apply the sigmoid to the feedback maps once more, as the official code does.
         click_weight: factor of the cross entropy near a click.
         click_radius: how near, pixels of the crop.
+        edge_weight: factor of the cross entropy at the true outline, where that is known to the pixel: in
+            exact sources and for drawn thin structures.
+        edge_radius: how far from the outline that is on either side, pixels of the crop.
         window: FFCM's window while training: "hard" as at inference, or "soft" (official).
     """
 
@@ -119,6 +124,8 @@ class LossConfiguration:
     double_sigmoid: bool = False
     click_weight: float = 4.0
     click_radius: float = 13.0
+    edge_weight: float = 1.0
+    edge_radius: int = 2
     window: str = "hard"
 
 
@@ -291,6 +298,8 @@ _RANGES: dict[type, dict[str, tuple[float, float]]] = {
         "feedback": _FROM_0,
         "click_weight": _FROM_0,
         "click_radius": _FROM_0,
+        "edge_weight": _FROM_0,
+        "edge_radius": _FROM_1,
     },
     OptimizerConfiguration: {
         "learning_rate": (1e-9, 1),

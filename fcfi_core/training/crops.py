@@ -54,12 +54,14 @@ class Crop:
         target: (S, S) uint8, 1 object, 0 background, 255 unknown.
         clicks: what a person clicked on this target, ``(y, x, positive)`` in order.
         begins: whether the first of them was the first there was.
+        exact: whether the target's outline is right to the pixel.
     """
 
     image: NDArray[np.uint8]
     target: NDArray[np.uint8]
     clicks: tuple[tuple[int, int, bool], ...] = ()
     begins: bool = False
+    exact: bool = False
 
 
 class CropSampler:
@@ -95,12 +97,13 @@ class CropSampler:
             target, region = self._target(photo, random)
             rows, columns = self._window(target, random, whole=attempt == _TRIES - 1)
             crop = _cut(photo.pixels, target, rows, columns, size)
+            crop = replace(crop, exact=self._sources[photo.source].exact)
             crop = _with_clicks(crop, photo.clicks.get(region, ()), rows, columns, random)
             choice = random.random()
             if choice < self._sampling.paste:
                 crop = self._paste(crop, random)
             elif choice < self._sampling.paste + self._sampling.thin:
-                crop = Crop(*draw_thin_structure(crop.image, random))
+                crop = Crop(*draw_thin_structure(crop.image, random), exact=True)
             if (crop.target == 1).mean() >= _SMALLEST_TARGET:
                 break
         crop = _augment(crop, random)
@@ -238,12 +241,14 @@ class CropSampler:
             _shade(image, inner, cover, random)
         blend = cover[..., None] * pixels[source] + (1 - cover[..., None]) * image[inner]
         image[inner] = blend.astype(np.uint8)
+        exact = self._sources[donor.source].exact
         if random.random() < 0.7:
             target[:] = 0
             target[inner][cover > 0.5] = 1
         else:
             target[inner][cover > 0.5] = 0
-        return Crop(image, target)
+            exact &= crop.exact
+        return Crop(image, target, exact=exact)
 
 
 def _with_neighbours(photo: Photo, region: int, random: np.random.Generator) -> NDArray[np.uint16]:
@@ -356,4 +361,4 @@ def _augment(crop: Crop, random: np.random.Generator) -> Crop:
         noise = random.normal(0, random.uniform(3, 12), image.shape)
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     image = np.ascontiguousarray(image, dtype=np.uint8)
-    return Crop(image, np.ascontiguousarray(target), clicks, crop.begins)
+    return Crop(image, np.ascontiguousarray(target), clicks, crop.begins, crop.exact)

@@ -95,6 +95,7 @@ class Episode:
             "finished": self.finished,
             "random": self.random.bit_generator.state,
             "told": [list(click) for click in self.told],
+            "exact": self.crop.exact,
         }
 
     @classmethod
@@ -103,7 +104,11 @@ class Episode:
         random = np.random.default_rng()
         random.bit_generator.state = state["random"]
         return cls(
-            crop=Crop(state["image"].cpu().numpy(), state["target"].cpu().numpy()),
+            crop=Crop(
+                state["image"].cpu().numpy(),
+                state["target"].cpu().numpy(),
+                exact=bool(state.get("exact", False)),
+            ),
             clicks=[(int(y), int(x), bool(positive)) for y, x, positive in state["clicks"]],
             feedback=state["feedback"].cpu().numpy(),
             gate=float(state["gate"]),

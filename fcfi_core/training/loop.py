@@ -134,11 +134,12 @@ class Trainer:
         image = image.contiguous(memory_format=torch.channels_last)
         target = torch.from_numpy(np.stack([episode.crop.target for episode in episodes]))
         target = target.unsqueeze(1).to(self._device)
+        exact = torch.tensor([episode.crop.exact for episode in episodes], device=self._device)
         total, figures = torch.zeros((), device=self._device), {}
         with torch.autocast(self._device.type, torch.bfloat16, enabled=configuration.precision == "bfloat16"):
             encoding = self.network.encode(image)
             for index in range(configuration.sampling.rounds):
-                loss, probability = self._round(encoding, target, episodes)
+                loss, probability = self._round(encoding, target, exact, episodes)
                 total = total + loss
                 figures[f"loss_{index + 1}"] = float(loss.detach())
                 figures[f"iou_{index + 1}"] = _mean_iou(probability, target)
@@ -165,7 +166,9 @@ class Trainer:
         else:
             list(self._annotators.map(correct, episodes, predictions))
 
-    def _round(self, encoding: Any, target: Tensor, episodes: list[Episode]) -> tuple[Tensor, Tensor]:
+    def _round(
+        self, encoding: Any, target: Tensor, exact: Tensor, episodes: list[Episode]
+    ) -> tuple[Tensor, Tensor]:
         configuration = self.configuration
         points, new_points, gate = batch_clicks(episodes)
         points, new_points, gate = points.to(self._device), new_points.to(self._device), gate.to(self._device)
@@ -179,7 +182,9 @@ class Trainer:
             soft_window=configuration.loss.window == "soft",
         )
         with torch.autocast(self._device.type, enabled=False):
-            loss = round_loss(output, target, points, new_points, configuration.loss, self._window_ratio)
+            loss = round_loss(
+                output, target, exact, points, new_points, configuration.loss, self._window_ratio
+            )
         return loss, torch.sigmoid(output.logits.detach().float())
 
     def _filled_pool(self, size: int, batch: int) -> list[Episode]:

@@ -18,6 +18,7 @@ _SMALLEST = 1e-4
 def round_loss(
     output: NetworkOutput,
     target: Tensor,
+    exact: Tensor,
     points: Tensor,
     new_points: Tensor,
     configuration: LossConfiguration,
@@ -26,7 +27,7 @@ def round_loss(
     """Return the loss that ``configuration`` names; arguments as for :func:`bce_dice`."""
     if configuration.kind == "normalized_focal":
         return normalized_focal(output, target, configuration)
-    return bce_dice(output, target, points, new_points, configuration, expansion_ratio)
+    return bce_dice(output, target, exact, points, new_points, configuration, expansion_ratio)
 
 
 def normalized_focal(output: NetworkOutput, target: Tensor, configuration: LossConfiguration) -> Tensor:
@@ -44,6 +45,7 @@ def normalized_focal(output: NetworkOutput, target: Tensor, configuration: LossC
 def bce_dice(
     output: NetworkOutput,
     target: Tensor,
+    exact: Tensor,
     points: Tensor,
     new_points: Tensor,
     configuration: LossConfiguration,
@@ -51,13 +53,15 @@ def bce_dice(
 ) -> Tensor:
     """Return the mean loss over the batch, a scalar.
 
-    Cross entropy (stronger near clicks, so that a click is obeyed) plus soft Dice on the prediction;
+    Cross entropy (stronger near clicks, so that a click is obeyed, and at edges where they are exactly
+    known) plus soft Dice on the prediction;
     plain cross entropy on both feedback maps, the corrected one only inside FFCM's window, where
     FFCM can change it.
 
     Args:
         output: maps of this round, (B, 1, H, W).
         target: (B, 1, H, W) uint8, 1 object, 0 background, 255 unknown.
+        exact: (B,) bool, whether the target's outline is right to the pixel.
         points: (B, 2N, 3) all clicks of this round.
         new_points: (B, 1, 3) rows ``(y, x, label)``.
         configuration: weights of the terms.
@@ -68,6 +72,9 @@ def bce_dice(
     height, width = target.shape[-2:]
     near = disk_maps(points, height, width, configuration.click_radius).amax(dim=1, keepdim=True)
     weights = known * (1 + (configuration.click_weight - 1) * near)
+    if configuration.edge_weight != 1:
+        edge = exact.view(-1, 1, 1, 1) * at_edge(target, configuration.edge_radius)
+        weights = weights * (1 + (configuration.edge_weight - 1) * edge)
     entropy = functional.binary_cross_entropy_with_logits(output.logits.float(), truth, reduction="none")
     cross_entropy = _mean(entropy * weights, known)
     probability = torch.sigmoid(output.logits.float()) * known
@@ -77,6 +84,25 @@ def bce_dice(
     corrected = _mean(_probability_entropy(output.corrected, truth) * inside, inside)
     fused = _mean(_probability_entropy(output.fused, truth) * known, known)
     return (cross_entropy + dice + configuration.feedback * (corrected + fused)).mean()
+
+
+def at_edge(target: Tensor, radius: int) -> Tensor:
+    """Return where object and background both lie within ``radius`` pixels, along each axis.
+
+    The crop's border, and where the unknown begins, are no edges.
+
+    Args:
+        target: (B, 1, H, W) uint8, 1 object, 0 background, 255 unknown.
+        radius: pixels.
+
+    Returns:
+        (B, 1, H, W) float32 of 0 and 1.
+    """
+
+    def near(place: Tensor) -> Tensor:
+        return functional.max_pool2d(place.float(), 2 * radius + 1, stride=1, padding=radius)
+
+    return near(target == 1) * near(target == 0)
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -55,6 +55,10 @@ def fingerprint_of(configuration: TrainingConfiguration, photos: Sequence[Photo]
         del settings[name]
     for source in settings["sources"]:
         del source["path"], source["images"], source["licence"]
+    if configuration.loss.edge_weight == 1:  # then these change nothing, and older runs know none of them
+        del settings["loss"]["edge_weight"], settings["loss"]["edge_radius"]
+        for source in settings["sources"]:
+            del source["exact"]
     weights = [
         None if (place := settings.pop(name)) is None else sha256(find(place))
         for name, find in (("start", resolve), ("initialisation", Path))

@@ -141,3 +141,31 @@ def test_degraded_crops_differ_in_pixels_alone(photos):
         assert not np.array_equal(one.image, other.image)
         assert other.image.dtype == np.uint8
         assert other.image.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("kind", "exact", "found"),
+    [
+        ("object_crop", (True, False), {True, False}),
+        ("object_crop", (False, False), {False}),
+        ("paste", (True, True), {True}),
+        ("paste", (False, False), {False}),
+        ("paste", (True, False), {True, False}),
+        ("thin", (False, False), {True}),
+    ],
+)
+def test_an_outline_is_exact_where_all_that_makes_it_is(photos, kind, exact, found):
+    values = {"paste": 0.0, "thin": 0.0, kind: 1.0}
+    sources = tuple(SourceConfiguration(name, exact=one) for name, one in zip("ab", exact, strict=True))
+    drawn = CropSampler(photos, sources, SamplingConfiguration(**values), 0)
+    assert {drawn.draw(index, 64)[0].exact for index in range(40)} == found
+
+
+def test_that_outlines_are_exact_changes_nothing_of_the_crops(photos):
+    usual = sampler(photos, SamplingConfiguration(paste=0.5))
+    sources = (SourceConfiguration("a", exact=True), SourceConfiguration("b", weight=0.5, parts=0.3))
+    exact = CropSampler(photos, sources, SamplingConfiguration(paste=0.5), 0)
+    for index in range(12):
+        one, other = usual.draw(index, 64)[0], exact.draw(index, 64)[0]
+        assert np.array_equal(one.image, other.image)
+        assert np.array_equal(one.target, other.target)

@@ -61,7 +61,15 @@ def test_a_folder_in_which_another_run_trains_is_refused(configuration):
     prepare(configuration, lambda line: None).train()
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(configuration, tmp_path):
+def at_edges(configuration, weight=5.0):
+    """The run, with exact outlines and more weight on them."""
+    sources = tuple(replace(source, exact=True) for source in configuration.sources)
+    return replace(configuration, sources=sources, loss=LossConfiguration(edge_weight=weight))
+
+
+@pytest.mark.parametrize("kind", [replace, at_edges])
+def test_a_resumed_run_equals_an_uninterrupted_one(configuration, tmp_path, kind):
+    configuration = kind(configuration)
     whole = trained(configuration)
     random_numbers = torch.get_rng_state()  # of dropout, which the official networks have
 
@@ -139,6 +147,7 @@ def test_another_run_does_not_continue_this_one(configuration, photo_folder, tmp
         ({"development_share": 0.5}, "settings and photos or masks"),
         ({"sources": (SourceConfiguration(str(copied)),)}, "photos or masks"),
         ({"start": best}, "starting weights"),
+        ({"loss": LossConfiguration(edge_weight=2.0)}, "settings"),
     ):
         with pytest.raises(WeightsError, match=f"was begun with other {told}; choose another --out"):
             prepare(replace(configuration, **other), lambda line: None)
@@ -146,9 +155,18 @@ def test_another_run_does_not_continue_this_one(configuration, photo_folder, tmp
 
 def test_what_has_no_effect_may_change_between_two_calls(configuration, photo_folder, tmp_path):
     trained(configuration)
+    assert prepare(at_edges(configuration, 1.0), lambda line: None).trainer.step == configuration.steps
     moved = shutil.copytree(photo_folder, tmp_path / "moved" / photo_folder.name)
     other = replace(configuration, log_every=2, sources=(SourceConfiguration(str(moved)),))
     assert prepare(other, lambda line: None).trainer.step == configuration.steps
+
+
+def test_the_weight_of_edges_trains_other_weights(configuration, tmp_path):
+    usual, edges = (
+        trained(replace(change(configuration), out=str(tmp_path / str(number)))).trainer.network.state_dict()
+        for number, change in enumerate((replace, at_edges))
+    )
+    assert any(not torch.equal(tensor, edges[name]) for name, tensor in usual.items())
 
 
 def test_several_workers_draw_the_same(configuration, tmp_path):
