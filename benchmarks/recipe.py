@@ -7,6 +7,9 @@ beside this file (the recipe of that time) and exactly one change, then clicks t
 development split (photos kept out of training by name; no evaluation set is touched). The unchanged
 recipe is run with three seeds: differences smaller than their spread mean nothing. Results are kept in
 ``RESULTS_FOLDER/results.json``; a second start goes on with what is missing. The table is Markdown.
+
+``--only`` runs some of them, in the order given. With ``--switched-off`` every trained network is clicked
+through once more without its own FFCM, and once more without its CFFM.
 """
 
 from __future__ import annotations
@@ -41,8 +44,8 @@ from fcfi_core.training.loop import Trainer
 from fcfi_core.training.photos import Photo, read_photos, split
 
 RECIPE = Path(__file__).with_suffix(".toml")
-FRAME = 256
-"""Side of the frames while measuring, pixels: nearer to the small training crops than the product's."""
+KEPT = ("noc@80", "noc@85", "noc@90", "iou@1", "iou@3", "iou@5")
+SWITCHED_OFF = {"FFCM": {"correction": True}, "CFFM": {"fusion": True}}
 
 
 class ClicksAtStem(MobileNetFeedbackNetwork):
@@ -197,6 +200,7 @@ class Experiment:
         network: builds the architecture.
         steps: factor of the number of steps.
         encoder: whose published weights the backbone begins with.
+        lacks: parts that are not in it, so that they cannot be switched off afterwards.
     """
 
     question: str
@@ -205,6 +209,12 @@ class Experiment:
     network: Callable[[], MobileNetFeedbackNetwork] = MobileNetFeedbackNetwork
     steps: float = 1.0
     encoder: str = "mobilenetv2"
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The key of its results."""
+        return f"{self.question}: {self.name}"
 
 
 _LITE0, _LITE2 = OTHER_ENCODERS = ("efficientnet_lite0", "efficientnet_lite2")
@@ -225,9 +235,17 @@ EXPERIMENTS = (
         encoder="efficientnet_lite0",
     ),
     Experiment("where clicks enter", "stem (and stride 4)", network=only_at_stem),
-    Experiment("FCFI modules", "trained without FFCM", network=lambda: without(correction=True)),
     Experiment(
-        "FCFI modules", "trained without FFCM and CFFM", network=lambda: without(correction=True, fusion=True)
+        "FCFI modules",
+        "trained without FFCM",
+        network=lambda: without(correction=True),
+        lacks=("FFCM",),
+    ),
+    Experiment(
+        "FCFI modules",
+        "trained without FFCM and CFFM",
+        network=lambda: without(correction=True, fusion=True),
+        lacks=("FFCM", "CFFM"),
     ),
     Experiment(UNCHANGED, "seed 1", {"seed": 1}),
     Experiment("loss", "normalised focal (official)", {"loss.kind": "normalized_focal"}),
@@ -256,7 +274,7 @@ EXPERIMENTS = (
     Experiment("crops", "whole photos only", {"sampling.object_crop": 0.0, "sampling.whole_image": 1.0}),
     Experiment("crops", "around the object only", {"sampling.object_crop": 1.0, "sampling.whole_image": 0.0}),
     Experiment("crops", "never squeezed into a square", {"sampling.undistorted": 1.0}),
-    Experiment("FCFI modules", "trained without CFFM", network=lambda: without(fusion=True)),
+    Experiment("FCFI modules", "trained without CFFM", network=lambda: without(fusion=True), lacks=("CFFM",)),
     Experiment(UNCHANGED, "seed 2", {"seed": 2}),
     Experiment("where clicks enter", "stem and encoder's end", network=ClicksAtStem),
     Experiment("loss", "no extra weight near clicks", {"loss.click_weight": 1.0}),
@@ -292,8 +310,10 @@ def run(
     photos: Sequence[Photo],
     samples: Sequence[Sample],
     initialisation: Path,
+    frame: int,
+    switched_off: bool,
 ) -> dict[str, float]:
-    """Train and measure one experiment."""
+    """Train and measure one experiment; what is measured with a part switched off has its name behind."""
     steps = round(base.steps * experiment.steps)
     configuration = configured(replace(base, steps=steps), experiment.changes)
     torch.manual_seed(configuration.seed)
@@ -305,27 +325,59 @@ def run(
     trainer.run(lambda _trainer, _figures: True)
     seconds = time.process_time() - started
     network.load_state_dict(trainer.average.weights)
-    protocol = replace(product(), first_side=FRAME, target_size=FRAME)
-    figures = clicks_needed(network.eval(), samples, variant="mobilenetv2", protocol=protocol, threads=1)
-    kept = ("noc@80", "noc@85", "noc@90", "iou@1", "iou@3", "iou@5")
-    return {**{name: figures[name] for name in kept}, "seconds": seconds}
+    protocol = replace(product(), first_side=frame, target_size=frame)
+
+    def measured(seen: MobileNetFeedbackNetwork, behind: str = "") -> dict[str, float]:
+        figures = clicks_needed(seen.eval(), samples, variant="mobilenetv2", protocol=protocol, threads=1)
+        return {name + behind: figures[name] for name in KEPT}
+
+    results = {**measured(network), "seconds": seconds}
+    for part, switches in SWITCHED_OFF.items():
+        if switched_off and part not in experiment.lacks:
+            results.update(measured(bypassed(network, **switches), f" without {part}"))
+    return results
+
+
+def chosen(only: Sequence[str]) -> list[Experiment]:
+    """Return the experiments whose title holds one of ``only``, in that order; all of them for none.
+
+    Raises:
+        SystemExit: if one of ``only`` is in no title.
+    """
+    found: list[Experiment] = []
+    for text in only or [""]:
+        fitting = [experiment for experiment in EXPERIMENTS if text in experiment.title]
+        if not fitting:
+            raise SystemExit(f"no experiment is called {text!r}; give part of one of:\n{_titles()}")
+        found += [experiment for experiment in fitting if experiment not in found]
+    return found
+
+
+def _titles() -> str:
+    return "\n".join(experiment.title for experiment in EXPERIMENTS)
 
 
 def table(results: dict[str, dict[str, float]]) -> str:
     """Return the results as a Markdown table, the unchanged recipe first, questions together."""
     questions = list(dict.fromkeys(experiment.question for experiment in EXPERIMENTS))
-    rows = [
-        "| question | run | NoC@80 | NoC@85 | IoU@1 | IoU@3 | IoU@5 | CPU seconds |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    shown = ["noc@80", "noc@85", "iou@1", "iou@3", "iou@5", "seconds"]
+    names = ["NoC@80", "NoC@85", "IoU@1", "IoU@3", "IoU@5", "CPU seconds"]
+    for part in SWITCHED_OFF:
+        if any(f"noc@85 without {part}" in found for found in results.values()):
+            shown += [f"noc@85 without {part}", f"iou@3 without {part}"]
+            names += [f"NoC@85, {part} off", f"IoU@3, {part} off"]
+    rows = [f"| question | run | {' | '.join(names)} |", "| --- " * (len(names) + 2) + "|"]
     for experiment in sorted(EXPERIMENTS, key=lambda experiment: questions.index(experiment.question)):
-        found = results.get(experiment.question + ": " + experiment.name)
+        found = results.get(experiment.title)
         if found is not None:
-            cells = [f"{found[name]:.2f}" for name in ("noc@80", "noc@85")]
-            cells += [f"{found[name]:.3f}" for name in ("iou@1", "iou@3", "iou@5")]
-            cells.append(f"{found['seconds']:.0f}")
+            cells = [_cell(name, found[name]) if name in found else "" for name in shown]
             rows.append(f"| {experiment.question} | {experiment.name} | {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _cell(name: str, value: float) -> str:
+    digits = 0 if name == "seconds" else 2 if name.startswith("noc") else 3
+    return f"{value:.{digits}f}"
 
 
 def main() -> None:
@@ -343,8 +395,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--size", type=int, default=160, help="side of the crops")
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=2, help="clicks with a gradient per step and crop")
+    parser.add_argument("--precision", default="float32", help="or bfloat16, see TrainingConfiguration")
     parser.add_argument("--objects", type=int, default=50, help="of the development split")
+    # Nearer to the small training crops than the product's frames.
+    parser.add_argument("--frame", type=int, default=256, help="side of the frames while measuring")
+    parser.add_argument("--switched-off", action="store_true", help="also measure without FFCM, without CFFM")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="TEXT", help="the experiments whose title holds it"
+    )
     arguments = parser.parse_args()
+    experiments = chosen(arguments.only)
     torch.set_num_threads(1)
     base = load_configuration(RECIPE)
     base = replace(
@@ -356,9 +417,17 @@ def main() -> None:
             replace(source, path=str(arguments.sets / Path(source.path).name)) for source in base.sources
         ),
         phases=(PhaseConfiguration(1.0, arguments.size, arguments.batch),),
+        precision=arguments.precision,
         # Crops and encoder as they were in the recorded runs.
-        sampling=replace(base.sampling, rounds=2, object_crop=0.55, whole_image=0.25, undistorted=0.0),
-        optimizer=replace(base.optimizer, encoder_factor=0.1, warmup=20, average=0.98),
+        sampling=replace(
+            base.sampling, rounds=arguments.rounds, object_crop=0.55, whole_image=0.25, undistorted=0.0
+        ),
+        optimizer=replace(
+            base.optimizer,
+            encoder_factor=0.1,
+            warmup=arguments.steps // 10,
+            average=max(1 - 4 / arguments.steps, 0.0),
+        ),
     )
     photos = [
         photo
@@ -374,11 +443,12 @@ def main() -> None:
         "mobilenetv2": arguments.initialisation,
         **{name: getattr(arguments, name) for name in OTHER_ENCODERS},
     }
-    for experiment in EXPERIMENTS:
-        name = experiment.question + ": " + experiment.name
-        backbone = backbones[experiment.encoder]
+    for experiment in experiments:
+        name, backbone = experiment.title, backbones[experiment.encoder]
         if name not in results and backbone is not None:
-            results[name] = run(experiment, base, training, samples, backbone)
+            results[name] = run(
+                experiment, base, training, samples, backbone, arguments.frame, arguments.switched_off
+            )
             kept.write_text(json.dumps(results, indent=2))
             print(name, {key: round(value, 3) for key, value in results[name].items()}, flush=True)
     print(f"\n{table(results)}")
