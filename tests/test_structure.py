@@ -62,7 +62,6 @@ ABOUT_MORE = {
     "fcfi_core/datasets/test_damage.py": "damaged files of every format",
     "fcfi_core/masks/test_budget.py": "every code of masks under one budget",
     "fcfi_core/networks/test_variants.py": "every network",
-    "fcfi_core/serving/playground/test_browser.py": "the assets, in a browser",
     "fcfi_core/test_large_photos.py": "frames, images and rules together",
     "fcfi_core/test_light.py": "an installation without torch",
     "label_studio_backend/test_docker.py": "the Docker files",
@@ -205,13 +204,16 @@ def mirrored() -> list[str]:
 
 
 def test_each_test_is_called_after_what_it_tests():
-    """``tests/a/b/test_c.py`` tests the module or package ``a/b/c``, or ``a/b/_c``, or all of ``a/c``."""
+    """``tests/a/b/test_c.py`` tests the module or package ``a/b/c``, or ``a/b/_c``, or all of ``a/c``.
+
+    Modules of a page are scripts and style sheets.
+    """
     strangers = set()
     for name in mirrored():
         folder = (ROOT / name).parent
         word = Path(name).stem.removeprefix("test_")
-        modules = (folder / f"{word}.py", folder / f"_{word}.py", folder / word / "__init__.py")
-        if word != folder.name and not any(module.is_file() for module in modules):
+        names = (f"{word}.py", f"_{word}.py", f"{word}/__init__.py", f"{word}.js", f"{word}.css")
+        if word != folder.name and not any((folder / one).is_file() for one in names):
             strangers.add(name)
     assert strangers == set(ABOUT_MORE)
 
