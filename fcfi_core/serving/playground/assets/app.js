@@ -9,6 +9,7 @@ import { ObjectList } from "./objects.js";
 import { Scene, asks, promptOf } from "./scene.js";
 import { Stage } from "./stage.js";
 import * as store from "./store.js";
+import { choiceButton, pictureButton, smallCopy } from "./thumbnails.js";
 
 const SAMPLES = [
   { name: "cat.jpg", title: "A cat" },
@@ -44,7 +45,7 @@ async function open(file, name) {
     scene = new Scene(store.sceneOf(photo.image));
     shown = null;
     shapes = new Map();
-    part("welcome").hidden = true;
+    part("welcome").hidden = part("choice-panel").hidden = true;
     part("photo-panel").hidden = false;
     stage.show(picture, photo.width, photo.height);
     part("stage").setAttribute("aria-label", `${name}, ${photo.width} by ${photo.height} pixels`);
@@ -53,7 +54,7 @@ async function open(file, name) {
     dismiss();
     say(`${name} is open. Click on the object.`);
     part("stage").focus({ preventScroll: true });
-    store.keepPhoto(photo.image, name, file).then(showRecent);
+    keep(candidate);
     if (scene.asked.length) return refresh();
   } catch (error) {
     report(named(error, name), () => open(file, name));
@@ -99,21 +100,18 @@ async function reopen() {
   else if (store.sceneOf(last.digest)) note(`Open ${last.name} again to go on: its clicks are kept, the photo itself is not.`);
 }
 
+async function keep({ image, name, file }) {
+  const small = await smallCopy(part("photo"));
+  await store.keepPhoto(image, name, file, image === photo.image ? small : null); // another may be shown by now
+  showRecent();
+}
+
 async function showRecent() {
   const samples = SAMPLES.map(({ name }) => name);
   const kept = (await store.photosKept()).filter(({ name }) => !samples.includes(name));
   part("recent").replaceChildren(
-    ...kept.slice(0, 3).map(({ file, name }) => thumbnailOf(URL.createObjectURL(file), `Photo: ${name}`, () => open(file, name))),
+    ...kept.slice(0, 3).map(({ file, name, small }) => pictureButton(URL.createObjectURL(small ?? file), `Photo: ${name}`, () => open(file, name))),
   );
-}
-
-function thumbnailOf(source, title, action) {
-  const button = Object.assign(document.createElement("button"), { type: "button", title, onclick: action });
-  button.setAttribute("aria-label", title);
-  const picture = Object.assign(new Image(), { src: source, alt: "" });
-  picture.onerror = () => button.replaceChildren(title.split(": ").at(-1)); // a kind that the browser cannot show
-  button.append(picture);
-  return button;
 }
 
 // ---- prompts and masks
@@ -122,6 +120,7 @@ async function refresh() {
   running.abort();
   running = new AbortController();
   const { signal } = running;
+  dismiss();
   const kept = store.keepScene(photo.image, scene.toJSON());
   const wanted = new Set(scene.asked.map(({ id }) => id));
   for (const id of shapes.keys()) if (!wanted.has(id)) shapes.delete(id);
@@ -140,7 +139,6 @@ async function refresh() {
     }
     await drawMasks();
     if (signal.aborted) return;
-    dismiss();
     if (!kept) note("This browser cannot keep these clicks: they are lost when the page is closed.");
     shown?.notes.forEach(note);
     render();
@@ -178,7 +176,13 @@ async function offer(signal) {
   if (box || mask || !first || clicks.some(({ x, y }) => Math.hypot(x - first.x, y - first.y) > NEAR * Math.max(photo.width, photo.height))) return;
   const choices = await photo.candidates(scene.prompt, signal).catch(() => []); // a choice is never worth an error
   if (signal.aborted || choices.length === 0) return;
-  part("choices").replaceChildren(...choices.map(choiceButton));
+  part("choices").replaceChildren(
+    ...choices.map((choice, index) => {
+      const share = choice.area / (photo.width * photo.height);
+      const take = () => !choice.given && change(() => scene.choose(choice.clicks));
+      return choiceButton(choice, index + 1, part("photo").src, share, colourOf(scene.active.id), take);
+    }),
+  );
   part("choice-panel").hidden = false;
 }
 
@@ -208,22 +212,9 @@ function lookAway() {
   stage.drawing.drawGlimpse(null);
 }
 
-function choiceButton(choice, index) {
-  const share = (100 * choice.area) / (photo.width * photo.height);
-  const button = thumbnailOf(part("photo").src, `Key ${index + 1}`, () => !choice.given && change(() => scene.choose(choice.clicks)));
-  button.setAttribute("aria-label", `Answer ${index + 1}: ${share.toFixed(1)} % of the photo`);
-  button.setAttribute("aria-pressed", String(choice.given));
-  const mask = document.createElement("i");
-  mask.style.maskImage = `url("${choice.mask}")`;
-  mask.style.background = colourOf(scene.active.id);
-  button.append(mask);
-  return button;
-}
-
 function change(action) {
   if (!photo) return;
   action();
-  dismiss();
   refresh();
 }
 
@@ -447,7 +438,7 @@ part("no").onclick = () => answer(false);
 
 for (const place of document.querySelectorAll("[data-samples]")) {
   for (const sample of SAMPLES) {
-    const button = thumbnailOf(address(`assets/samples/${sample.name}`), `Sample photo: ${sample.title}`, () => openSample(sample));
+    const button = pictureButton(address(`assets/samples/${sample.name}`), `Sample photo: ${sample.title}`, () => openSample(sample));
     button.dataset.sample = sample.name;
     place.append(button);
   }

@@ -1,5 +1,7 @@
 // How photos come in: chosen, dropped, pasted, or as a link dragged here from another page.
 
+const READABLE = ["http:", "https:", "data:", "blob:"];
+const QUIETLY = { credentials: "omit", referrerPolicy: "no-referrer" };
 const PICTURES = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|hei[cf])$/i;
 
 // Calls `open(file, name)` for each photo, and `complain(error)` where a link leads to none.
@@ -44,14 +46,21 @@ function linkIn(transfer) {
   return address && URL.canParse(address) ? new URL(address) : null;
 }
 
+// Whether anybody answers at an address; what they answer, the browser tells no page.
+const answers = (link) => fetch(link, { ...QUIETLY, method: "HEAD", mode: "no-cors" }).then(() => true, () => false);
+
 async function fetched(link) {
   const name = decodeURIComponent(link.pathname.split("/").at(-1)) || "picture";
+  if (!READABLE.includes(link.protocol)) {
+    throw new Error(`A link that begins with ${link.protocol} cannot be read by a page; drop the file of ${name} itself here.`);
+  }
   const shown = link.protocol === "data:" ? "The picture" : link.host;
   let answer;
   try {
-    answer = await fetch(link, { credentials: "omit", referrerPolicy: "no-referrer" });
+    answer = await fetch(link, QUIETLY);
   } catch {
-    throw new Error(`${shown} does not hand its pictures to other pages; save ${name} there, and drop the file here.`);
+    const reason = (await answers(link)) ? "does not hand its pictures to other pages" : "cannot be reached from this browser";
+    throw new Error(`${shown} ${reason}; save ${name} there, and drop the file here.`);
   }
   const content = answer.ok ? await answer.blob() : null;
   if (!content) throw new Error(`${shown} answered with status ${answer.status}; save ${name} there, and drop the file here.`);

@@ -42,7 +42,7 @@ export function forget() {
   return inPhotos("readwrite", (photos) => photos.clear());
 }
 
-// ---- photos: {digest, name, file, time}
+// ---- photos: {digest, name, file, small, time}; `small` is a picture of it, or null
 
 const inPhotos = (mode, action) =>
   new Promise((resolve) => {
@@ -67,8 +67,8 @@ export async function photosKept() {
   return all.sort((one, other) => other.time - one.time);
 }
 
-export async function keepPhoto(digest, name, file) {
+export async function keepPhoto(digest, name, file, small) {
   quietly(() => localStorage.setItem("fcfi:last", JSON.stringify({ digest, name })));
-  await inPhotos("readwrite", (photos) => photos.put({ digest, name, file, time: Date.now() }));
+  await inPhotos("readwrite", (photos) => photos.put({ digest, name, file, small, time: Date.now() }));
   for (const old of (await photosKept()).slice(PHOTOS)) await inPhotos("readwrite", (photos) => photos.delete(old.digest));
 }

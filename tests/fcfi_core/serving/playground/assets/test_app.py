@@ -85,6 +85,9 @@ def test_every_answer_to_choose_from_has_its_key(driver, served, tmp_path):
     visitor.until(lambda: visitor["choice-panel"].is_displayed())
     count = len(driver.find_elements(By.CSS_SELECTOR, "#choices button"))
     assert count == 4  # the usual one, two of the network's own, and a look at a quarter
+    keys = driver.find_elements(By.CSS_SELECTOR, "#choices kbd")
+    assert [key.text for key in keys] == ["1", "2", "3", "4"]
+    assert len({key.rect["y"] for key in keys}) == 1, "all in one row"
     visitor["stage"].send_keys(str(count))
     chosen = "#choices button:last-child[aria-pressed=true]"
     visitor.until(lambda: driver.find_elements(By.CSS_SELECTOR, chosen))
@@ -158,3 +161,25 @@ def test_a_preview_follows_the_pointer_where_that_is_wanted(visitor):
     rest(0.4, 0.4)
     time.sleep(0.4)
     assert not glimpse.is_displayed()
+
+
+def test_answers_to_choose_from_go_with_their_photo(visitor):
+    visitor.open_sample("coffee.jpg")
+    visitor.click(0.45, 0.55, clicks=1)
+    visitor.until(lambda: visitor["choice-panel"].is_displayed())
+    visitor.open_sample("rocket.jpg")
+    assert not visitor["choice-panel"].is_displayed()
+
+
+def test_a_complaint_is_not_taken_away_by_an_answer_that_arrives_later(visitor, tmp_path):
+    visitor.open_sample("cat.jpg")
+    visitor.delay_answers(1500)
+    ActionChains(visitor.driver).move_to_element(visitor["sheet"]).click().perform()
+    (tmp_path / "mask.png").write_text("no picture")
+    visitor["mask-file"].send_keys(str(tmp_path / "mask.png"))
+    visitor.until(lambda: "mask.png" in visitor["message"].text)
+    visitor.until(lambda: visitor["stage"].get_attribute("aria-busy") == "true")
+    visitor.settled(1)
+    assert "mask.png" in visitor["message"].text
+    visitor.click(0.3, 0.3, clicks=2)
+    assert not visitor["message"].is_displayed()

@@ -78,6 +78,9 @@ def test_a_link_from_another_page(visitor, site):
     for address, sentence in (
         (f"{site.url}/closed/rocket.jpg", "does not hand its pictures"),
         (f"{site.url}/page.html", "leads to no picture"),
+        ("http://127.0.0.1:1/far.jpg", "127.0.0.1:1 cannot be reached"),
+        ("ftp://example.org/old.jpg", "begins with ftp:"),
+        ("file:///home/me/cat.jpg", "drop the file of cat.jpg"),
     ):
         dropped(visitor, {"text/uri-list": address})
         visitor.until(lambda sentence=sentence: sentence in visitor["message"].text)

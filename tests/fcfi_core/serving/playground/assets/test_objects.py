@@ -58,10 +58,7 @@ def test_several_objects_with_labels(visitor, predictor):
 
 def test_a_label_that_is_being_typed_survives_an_answer_that_arrives(visitor):
     visitor.open_sample("cat.jpg")
-    visitor.driver.execute_script(
-        "const real = window.fetch;"
-        "window.fetch = (...given) => new Promise((go) => setTimeout(go, 1500)).then(() => real(...given));"
-    )
+    visitor.delay_answers(1500)
     ActionChains(visitor.driver).move_to_element(visitor["sheet"]).click().perform()
     visitor.driver.find_element(By.CSS_SELECTOR, "#objects input").click()
     visitor.driver.switch_to.active_element.send_keys("tabby ca")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+from PIL import Image
 from selenium.webdriver.common.keys import Keys
+
+from tests.fcfi_core.serving.playground.assets.visitor import SAMPLES
 
 
 def test_nothing_is_lost_by_another_photo_or_a_reload(visitor, address):
@@ -40,3 +44,15 @@ def test_nothing_is_lost_by_another_photo_or_a_reload(visitor, address):
     visitor.driver.get(address)
     visitor.until(lambda: visitor["model"].text)
     assert visitor["welcome"].is_displayed()
+
+
+def test_a_photo_that_the_browser_cannot_show_has_its_picture_among_the_last_ones(visitor, tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    with Image.open(SAMPLES / "cat.jpg") as cat:
+        pillow_heif.from_pillow(cat).save(tmp_path / "cat.heic", quality=80)
+    visitor["file"].send_keys(str(tmp_path / "cat.heic"))
+    visitor.until(lambda: "cat.heic" in visitor["photo-facts"].text)
+    sizes = (
+        "return [...document.querySelectorAll('#recent img')].map((one) => one.complete && one.naturalWidth)"
+    )
+    visitor.until(lambda: visitor.driver.execute_script(sizes) == [240])

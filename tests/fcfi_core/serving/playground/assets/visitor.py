@@ -67,6 +67,15 @@ class Visitor:
         actions.perform()
         self.settled(clicks)
 
+    def delay_answers(self, milliseconds):
+        """Let every answer of the server take so much longer, until the page is loaded again."""
+        self.driver.execute_script(
+            "const [time] = arguments; const real = window.fetch;"
+            "const pause = () => new Promise((go) => setTimeout(go, time));"
+            "window.fetch = (...given) => pause().then(() => real(...given));",
+            milliseconds,
+        )
+
     def dots(self):
         """Return the classes of the dots on the photo, in order."""
         dots = self.driver.find_elements(By.CSS_SELECTOR, "#dots .dot")
