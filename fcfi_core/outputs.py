@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from fcfi_core.errors import SettingsError, plain
+from fcfi_core.errors import FcfiError, SettingsError, plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -157,6 +157,16 @@ def say(*lines: str, error: bool = False) -> None:
     """
     for line in lines:
         print(plain(line), file=sys.stderr if error else sys.stdout)
+
+
+@contextmanager
+def told(program: str) -> Iterator[None]:
+    """Let an error of this package within the block be one sentence on standard error, and exit code 2."""
+    try:
+        yield
+    except FcfiError as error:
+        say(f"{program}: {error}", error=True)
+        raise SystemExit(2) from None
 
 
 def write(path: Path, data: bytes | memoryview | str, advice: str = "give another output folder") -> None:

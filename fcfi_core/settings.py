@@ -169,7 +169,7 @@ CORE_VARIABLES: tuple[Variable, ...] = (
         "FCFI_MEMORY_MEGABYTES",
         0.0,
         "Memory for reading and drawing, all work of the process together; 0: half of what the machine or "
-        "container has, in servers at most 3000.",
+        "container has, in servers at most 3000. A 32nd of it may hold a data set's decoded masks.",
         not_negative,
     ),
     Variable(

@@ -52,14 +52,8 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
     for finding in _backend(arguments):
         reachable = reachable and finding.good
         yield finding
-    url = arguments.url or settings.label_studio_url
-    if not url:
-        yield Finding("Label Studio", "no address; give --url or set LABEL_STUDIO_URL", good=False)
-        return
     try:
-        server = LabelStudio(
-            url, arguments.token or settings.label_studio_token, most_bytes=settings.image_bytes
-        )
+        server = LabelStudio.from_settings(settings, url=arguments.url, token=arguments.token)
         release = server.get("/api/version").get("release", "of unknown version")
         yield Finding("Label Studio", f"{release} at {server.url}")
         yield Finding("token", f"{server.token_kind}, of {server.who_am_i()}")

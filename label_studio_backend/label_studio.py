@@ -38,9 +38,16 @@ class LabelStudio:
         self._token = ImageResolver(Settings(label_studio_url=self.url, label_studio_token=token)).token
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """Return the server that the settings name."""
-        return cls(settings.label_studio_url, settings.label_studio_token, most_bytes=settings.image_bytes)
+    def from_settings(cls, settings: Settings, *, url: str | None = None, token: str | None = None) -> Self:
+        """Return the server that the settings name; ``url`` and ``token`` overrule them.
+
+        Raises:
+            SettingsError: if nothing says its address, or that is none.
+        """
+        address = url or settings.label_studio_url
+        if not address:
+            raise SettingsError("Label Studio's address is missing; give --url or set LABEL_STUDIO_URL.")
+        return cls(address, token or settings.label_studio_token, most_bytes=settings.image_bytes)
 
     @property
     def token_kind(self) -> Kind:

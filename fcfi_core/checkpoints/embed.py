@@ -12,6 +12,8 @@ from pathlib import Path
 
 from fcfi_core.checkpoints.catalogue import FOLDER, sha256
 from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
+from fcfi_core.errors import WeightsError
+from fcfi_core.outputs import told
 
 LARGEST_MEGABYTES = 16.0
 """The package stays small enough to install over a slow line."""
@@ -28,8 +30,7 @@ def embed(weights: Path, version: str) -> Path:
         version: for the header, for example "2026-11"; shown by the servers with every answer.
 
     Raises:
-        WeightsError: if the file is no checkpoint.
-        SystemExit: if it is too large.
+        WeightsError: if the file is no checkpoint, or too large.
     """
     checkpoint = read_checkpoint(weights)
     card = dict(checkpoint.header.get("model_card", {}))
@@ -46,7 +47,7 @@ def embed(weights: Path, version: str) -> Path:
     megabytes = part.stat().st_size / 2**20
     if megabytes > LARGEST_MEGABYTES:
         part.unlink()
-        raise SystemExit(
+        raise WeightsError(
             f"{weights} takes {megabytes:.1f} MiB as float16; the default may take {LARGEST_MEGABYTES}."
         )
     part.replace(target)
@@ -74,4 +75,5 @@ if __name__ == "__main__":
     parser.add_argument("weights", type=Path, metavar="WEIGHTS")
     parser.add_argument("version", metavar="VERSION")
     arguments = parser.parse_args()
-    print(embed(arguments.weights, arguments.version))
+    with told("embed"):
+        print(embed(arguments.weights, arguments.version))

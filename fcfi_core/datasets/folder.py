@@ -6,13 +6,16 @@ bits) marks pixels that count neither way. Palette PNGs count by palette index. 
 masks decide which photos belong to the set; a photo without a mask is left out. ``DIR/manifest.json`` may
 give the set another name than its folder's (``{"name": ...}``).
 
-A mask is decoded once. What stays is its runs, some kilobytes, under one cap.
+A mask is decoded once. What stays is its runs, some kilobytes, under one cap: a 32nd of the memory
+that is set aside for reading and drawing.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from fcfi_core.allowance import PROCESS
 from fcfi_core.datasets.annotations import Annotations
 from fcfi_core.datasets.dataset import Dataset
 from fcfi_core.datasets.files import files_of
@@ -35,7 +39,8 @@ from fcfi_core.stores import Stored
 
 _BITS_OF_MODE = {"1": 8, "L": 8, "P": 8, "I;16": 16, "I;16B": 16, "I": 16}
 DAMAGE = (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError)
-_MOST_BYTES = 256 * 2**20
+_SHARE = 32
+"""The decoded masks of a folder may take one of so many parts of the process's memory for reading."""
 
 
 def read(annotations: Annotations) -> Dataset | None:
@@ -183,7 +188,7 @@ class Decoded(Memo):
     """The decoded masks of one folder, under one cap; another process begins with an empty one."""
 
     def __init__(self) -> None:
-        super().__init__(_MOST_BYTES, seconds=float("inf"))
+        super().__init__(int(min(PROCESS.capacity, sys.maxsize)) // _SHARE, seconds=math.inf)
 
     def __reduce__(self) -> tuple[type[Decoded], tuple[()]]:
         return Decoded, ()

@@ -24,11 +24,12 @@ from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
 from fcfi_core.errors import WeightsError
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.mobilenet import MobileNetEncoding, MobileNetFeedbackNetwork
+from fcfi_core.outputs import require_writable, told
 from fcfi_core.training.configuration import TrainingConfiguration
 from fcfi_core.training.configuration_file import load_configuration
 from fcfi_core.training.crops import CropSampler
 from fcfi_core.training.prefetch import Prefetcher
-from fcfi_core.training.run import read_training_photos, starting_network
+from fcfi_core.training.run import sampler_of, settled, starting_network
 
 _LEARNT = ("context", "embedding", "lateral", "detail", "edges")
 _WARMUP = 20
@@ -139,7 +140,7 @@ def _words(parts: Sequence[Tensor]) -> str:
     return "  ".join(f"{name} {float(part.detach()):.3f}" for name, part in zip(_LEARNT, parts, strict=True))
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Write a checkpoint whose encoder has learnt."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("configuration", type=Path, metavar="CONFIG.toml", help="of the run to follow")
@@ -149,11 +150,12 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--size", type=int, default=256, help="of the crops, pixels")
     parser.add_argument("--batch", type=int, default=10)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     configuration = load_configuration(arguments.configuration)
-    torch.set_num_threads(configuration.threads or 1)
-    torch.manual_seed(configuration.seed)
-    checkpoint = read_checkpoint(resolve(arguments.teacher))
+    teacher_file = resolve(arguments.teacher)
+    require_writable(arguments.out, "OUT", (".safetensors",), [arguments.configuration, teacher_file])
+    settled(configuration)
+    checkpoint = read_checkpoint(teacher_file)
     teacher = checkpoint.network()
     network, header = starting_network(
         replace(configuration, start=None, arguments=dict(checkpoint.arguments))
@@ -164,8 +166,7 @@ def main() -> None:
             "take two variants of the light network."
         )
     print(f"{taken_over(network, teacher)} tensors taken over", flush=True)
-    photos = read_training_photos(configuration, print)
-    sampler = CropSampler(photos, configuration.sources, configuration.sampling, configuration.seed)
+    sampler = sampler_of(configuration, print)
     distil(
         network,
         teacher,
@@ -180,4 +181,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with told("distillation"):
+        main()

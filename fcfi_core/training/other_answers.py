@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,16 @@ from torch.nn import functional
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
 from fcfi_core.engines.layout import points_of
+from fcfi_core.errors import WeightsError
 from fcfi_core.networks.click_maps import disk_maps
 from fcfi_core.networks.mobilenet import MobileNetFeedbackNetwork
 from fcfi_core.networks.registry import build
+from fcfi_core.outputs import require_writable, told
 from fcfi_core.training.configuration import TrainingConfiguration
 from fcfi_core.training.configuration_file import load_configuration
 from fcfi_core.training.crops import UNKNOWN, CropSampler
 from fcfi_core.training.episodes import first_click
-from fcfi_core.training.run import read_training_photos
+from fcfi_core.training.run import sampler_of, settled
 
 Mark = tuple[int, int, bool]
 """A click: row, column, polarity."""
@@ -138,7 +141,7 @@ def _usual(
     return network.first_features(encoding, nothing, disks, torch.from_numpy(newest).float())
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Write a checkpoint with further answers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("configuration", type=Path, metavar="CONFIG.toml", help="of a training run")
@@ -147,17 +150,22 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--size", type=int, default=320, help="of the views, pixels")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     configuration = load_configuration(arguments.configuration)
-    torch.set_num_threads(configuration.threads or 1)
-    torch.manual_seed(configuration.seed)
-    checkpoint = read_checkpoint(resolve(arguments.weights))
+    weights = resolve(arguments.weights)
+    require_writable(arguments.out, "OUT", (".safetensors",), [arguments.configuration, weights])
+    settled(configuration)
+    checkpoint = read_checkpoint(weights)
     header = {**checkpoint.header, "arguments": {**checkpoint.arguments, "other_answers": COUNT}}
+    if not isinstance(checkpoint.network(), MobileNetFeedbackNetwork):
+        raise WeightsError(
+            f"{arguments.weights!r} is a {checkpoint.variant}; only variants of the light network learn "
+            "other answers."
+        )
     network = build(checkpoint.variant, **header["arguments"])
-    assert isinstance(network, MobileNetFeedbackNetwork), "only the light network has further answers"
+    assert isinstance(network, MobileNetFeedbackNetwork)
     network.load_state_dict(checkpoint.state, strict=False)
-    photos = read_training_photos(configuration, print)
-    sampler = CropSampler(photos, configuration.sources, configuration.sampling, configuration.seed)
+    sampler = sampler_of(configuration, print)
     teach(
         network,
         sampler,
@@ -170,4 +178,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with told("other_answers"):
+        main()

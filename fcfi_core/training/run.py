@@ -180,10 +180,7 @@ def prepare(
     Raises:
         DataError, WeightsError, SettingsError: naming what cannot be used.
     """
-    device = choose_device(configuration.device)
-    if device.type == "cpu":
-        torch.set_num_threads(configuration.threads or container_share())
-    torch.manual_seed(configuration.seed)
+    device = settled(configuration)
     development: Sequence[Photo] = ()
     if photos is None:
         photos, development = _read_sources(configuration, report)
@@ -215,6 +212,15 @@ def prepare(
         report=report,
         best=best,
     )
+
+
+def settled(configuration: TrainingConfiguration) -> torch.device:
+    """Return the device of ``configuration``, with torch's seed, and its threads on a CPU, as it says."""
+    device = choose_device(configuration.device)
+    if device.type == "cpu":
+        torch.set_num_threads(configuration.threads or container_share())
+    torch.manual_seed(configuration.seed)
+    return device
 
 
 def _read_files(configuration: TrainingConfiguration) -> list[Path]:
@@ -256,9 +262,10 @@ def _read_sources(
     return training, development
 
 
-def read_training_photos(configuration: TrainingConfiguration, report: Callable[[str], None]) -> list[Photo]:
-    """Return the configuration's photos, less the development split."""
-    return _read_sources(configuration, report)[0]
+def sampler_of(configuration: TrainingConfiguration, report: Callable[[str], None]) -> CropSampler:
+    """Return what draws crops of the configuration's photos, less the development split."""
+    photos, _ = _read_sources(configuration, report)
+    return CropSampler(photos, configuration.sources, configuration.sampling, configuration.seed)
 
 
 def starting_network(configuration: TrainingConfiguration) -> tuple[InteractiveNetwork, dict[str, Any]]:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from fcfi_core.datasets.left_out import listed
 from fcfi_core.datasets.photos import is_photo
-from fcfi_core.errors import DataError, SettingsError
+from fcfi_core.errors import DataError
 from fcfi_core.outputs import require_apart, say
 from label_studio_backend import conversion, projects
 from label_studio_backend import priorities as priority_scores
@@ -89,11 +89,13 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _setup(arguments: argparse.Namespace) -> int:
+def _server(arguments: argparse.Namespace) -> LabelStudio:
     settings = Settings.from_environment(os.environ)
-    url = arguments.url or settings.label_studio_url
-    if not url:
-        raise SettingsError("Label Studio's address is missing; give --url or set LABEL_STUDIO_URL.")
+    return LabelStudio.from_settings(settings, url=arguments.url, token=arguments.token)
+
+
+def _setup(arguments: argparse.Namespace) -> int:
+    server = _server(arguments)
     config = labelling_config(
         arguments.labels.split(","),
         shape=arguments.output,
@@ -104,7 +106,6 @@ def _setup(arguments: argparse.Namespace) -> int:
     if not arguments.unchecked:
         found = health(arguments.backend, arguments.basic_auth or "")
         say(f"backend {found.version} answers at {arguments.backend}")
-    server = LabelStudio(url, arguments.token or settings.label_studio_token, most_bytes=settings.image_bytes)
     say(f"Label Studio at {server.url} knows us as {server.who_am_i()}")
     project, new = projects.find_or_create(server, arguments.title, config)
     say(f"project {project}: {arguments.title}" + ("" if new else " (is there already)"))
@@ -118,12 +119,8 @@ def _setup(arguments: argparse.Namespace) -> int:
 
 
 def _priorities(arguments: argparse.Namespace) -> int:
-    settings = Settings.from_environment(os.environ)
-    url = arguments.url or settings.label_studio_url
-    if not url:
-        raise SettingsError("Label Studio's address is missing; give --url or set LABEL_STUDIO_URL.")
+    server = _server(arguments)
     ranked = priority_scores.read(arguments.table)
-    server = LabelStudio(url, arguments.token or settings.label_studio_token, most_bytes=settings.image_bytes)
     server.who_am_i()
     sent = priority_scores.send(server, arguments.project, ranked)
     say(f"{sent.scored} task(s) of project {arguments.project} have a score; lowest first is neediest first")

@@ -105,6 +105,15 @@ def test_what_is_said_stays_a_line(capsys):
     assert said.err == "d\\r\n"
 
 
+def test_an_error_of_ours_is_one_sentence_and_exit_code_2(capsys):
+    with pytest.raises(SystemExit) as ended, outputs.told("embed"):
+        raise SettingsError("no such folder\nhere")
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(ZeroDivisionError), outputs.told("embed"):
+        _ = 1 / 0
+
+
 def test_a_failure_leaves_the_older_file(tmp_path):
     path = tmp_path / "report.json"
     path.write_text("old")

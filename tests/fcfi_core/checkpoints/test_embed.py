@@ -10,6 +10,7 @@ import pytest
 from fcfi_core.checkpoints import embed as module
 from fcfi_core.checkpoints import read_checkpoint, resolve
 from fcfi_core.checkpoints.catalogue import FOLDER, sha256
+from fcfi_core.errors import WeightsError
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_file_header_and_catalogue_agree(folder):
 def test_weights_that_are_too_large_change_nothing(folder, monkeypatch):
     before = (folder / "catalogue.json").read_text()
     monkeypatch.setattr(module, "LARGEST_MEGABYTES", 1.0)
-    with pytest.raises(SystemExit, match=r"the default may take 1\.0"):
+    with pytest.raises(WeightsError, match=r"the default may take 1\.0"):
         module.embed(resolve("default"), "2030.1.1")
     assert [file.name for file in folder.iterdir()] == ["catalogue.json"]
     assert (folder / "catalogue.json").read_text() == before

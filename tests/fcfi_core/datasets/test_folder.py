@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fcfi_core.allowance import PROCESS
 from fcfi_core.datasets import folder as module
 from fcfi_core.datasets.folder import Folder, read_ids
 from fcfi_core.datasets.opening import open_dataset
@@ -188,3 +189,14 @@ def test_photos_beside_the_masks_come_before_others(make_folder, tmp_path) -> No
     assert len(open_dataset(root, tmp_path / "empty").image_names) == 2
     (root / "images").rename(tmp_path / "elsewhere")
     assert len(open_dataset(root, tmp_path / "elsewhere").image_names) == 2
+
+
+def test_decoded_masks_take_a_share_of_the_memory_for_reading(make_folder, monkeypatch) -> None:
+    monkeypatch.setattr(PROCESS, "_capacity", 32 * 400)
+    root = make_folder(counts=(1, 2, 1))
+    dataset = Folder(root)
+    assert all(photo.objects for photo in dataset.photos)
+    kept = dataset.photos[0].mask.store.statistics()
+    assert (kept["capacity"], kept["entries"]) == (400, 0)  # each takes some 500 bytes
+    monkeypatch.setattr(PROCESS, "_capacity", float("inf"))
+    assert all(photo.objects for photo in Folder(root).photos)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fcfi_core.errors import WeightsError
+from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
+from fcfi_core.errors import SettingsError, WeightsError
 from fcfi_core.networks.registry import build
 from fcfi_core.training.configuration import SourceConfiguration, TrainingConfiguration
-from fcfi_core.training.crops import CropSampler
-from fcfi_core.training.distillation import differences, distil, taken_over
-from fcfi_core.training.run import read_training_photos, starting_network
+from fcfi_core.training.distillation import differences, distil, main, taken_over
+from fcfi_core.training.run import sampler_of, starting_network
 
 NARROW = {"width": 32, "decoder_width": 16, "middle_channels": 8}
 
@@ -34,8 +34,7 @@ def test_a_new_encoder_learns_the_old_ones_encoding_and_nothing_else_changes(con
     count = taken_over(network, teacher)
     assert count > 100
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    photos = read_training_photos(configuration, print)
-    sampler = CropSampler(photos, configuration.sources, configuration.sampling, seed=3)
+    sampler = sampler_of(replace(configuration, seed=3), print)
     losses = distil(network, teacher, sampler, configuration, steps=30, learning_rate=1e-2, size=64, batch=2)
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
     changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
@@ -47,6 +46,26 @@ def test_a_new_encoder_learns_the_old_ones_encoding_and_nothing_else_changes(con
     assert taken_over(network, network) == len(
         [name for name in network.state_dict() if not name.startswith("backbone.")]
     )
+
+
+def test_the_command_writes_a_checkpoint_with_the_other_encoder(photo_folder, tmp_path):
+    teacher, out, configuration = (
+        tmp_path / "a.safetensors",
+        tmp_path / "b.safetensors",
+        tmp_path / "run.toml",
+    )
+    state = build("mobilenetv2", **NARROW).state_dict()
+    write_checkpoint(teacher, state, {"variant": "mobilenetv2", "arguments": NARROW}, "float32")
+    configuration.write_text(
+        f'out = "unused"\nsteps = 1\nvariant = "efficientnet_lite0"\n[[sources]]\npath = "{photo_folder}"\n'
+    )
+    main([str(configuration), str(teacher), str(out), "--steps", "2", "--size", "64", "--batch", "2"])
+    written = read_checkpoint(out)
+    assert (written.variant, written.arguments) == ("efficientnet_lite0", NARROW)
+    behind = "interaction.0.expand.body.1.bias"
+    assert torch.equal(written.state[behind], state[behind].half().float())
+    with pytest.raises(SettingsError, match="nothing of yours is overwritten"):
+        main([str(configuration), str(teacher), str(teacher)])
 
 
 @torch.inference_mode()
