@@ -6,6 +6,7 @@ And the words: the core names no platform. And the tests: they mirror the tree.
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -169,6 +170,16 @@ def test_the_core_names_no_platform():
             text = CODES.sub("", text)
         named += [f"{name}: {line.strip()[:100]}" for line in text.splitlines() if PLATFORM.search(line)]
     assert not named
+
+
+def test_benchmarks_import_what_is_there():
+    """They run seldom: what they are made of must not go away unseen."""
+    known = modules()
+    for path in files("benchmarks"):
+        for name in imported(path):
+            if name.split(".")[0] in ("fcfi_core", *ADAPTERS) and name not in known:
+                module, _, attribute = name.rpartition(".")
+                assert hasattr(importlib.import_module(module), attribute), f"{path.name} imports {name}"
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)

@@ -262,9 +262,14 @@ def _read_sources(
     return training, development
 
 
+def read_training_photos(configuration: TrainingConfiguration, report: Callable[[str], None]) -> list[Photo]:
+    """Return the configuration's photos, less the development split."""
+    return _read_sources(configuration, report)[0]
+
+
 def sampler_of(configuration: TrainingConfiguration, report: Callable[[str], None]) -> CropSampler:
     """Return what draws crops of the configuration's photos, less the development split."""
-    photos, _ = _read_sources(configuration, report)
+    photos = read_training_photos(configuration, report)
     return CropSampler(photos, configuration.sources, configuration.sampling, configuration.seed)
 
 
