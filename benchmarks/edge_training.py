@@ -31,7 +31,7 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
     "weight-512": {
         "loss.edge_weight": 5.0,
         "phases": (PhaseConfiguration(1.0, 512, 4),),
-        "steps": 84,
+        "steps": 50,
     },
 }
 """Name -> entries of the configuration that are changed, ``section.entry`` or ``entry``."""

@@ -69,6 +69,7 @@ class Settings:
         finish: how masks are finished.
         local_colours: whether the photo's colours sharpen edges; None: as it suits the model.
         refined: whether one more pass in a finer frame makes each answer; None: as it suits the model.
+        traced: whether thin structures are traced through large photos; None: as it suits the model.
         click_log: file to which finished objects are added; "" for none.
         click_log_megabytes: room for it.
     """
@@ -85,6 +86,7 @@ class Settings:
     finish: Finish = USUAL
     local_colours: bool | None = None
     refined: bool | None = None
+    traced: bool | None = None
     click_log: str = ""
     click_log_megabytes: float = 64.0
 
@@ -105,6 +107,7 @@ class Settings:
             finish=finish_of(value, "FCFI_CVAT_"),
             local_colours=value["FCFI_LOCAL_COLOURS"],
             refined=value["FCFI_REFINE"],
+            traced=value["FCFI_TRACE"],
             click_log=value["FCFI_CLICK_LOG"],
             click_log_megabytes=value["FCFI_CLICK_LOG_MEGABYTES"],
         )
@@ -126,10 +129,11 @@ class Settings:
     def open_predictor(self) -> Predictor:
         """Return the predictor these settings describe, with one dummy click already run."""
         model = load_model(self.model, device=self.device, engine=self.engine, threads=self.threads)
+        protocol = model.protocol.with_local_colours(self.local_colours)
         # Frames are read, and their size checked, before they reach the predictor.
         predictor = Predictor(
             model,
-            protocol=model.protocol.with_local_colours(self.local_colours).with_refinement(self.refined),
+            protocol=protocol.with_refinement(self.refined).with_tracing(self.traced),
             memo_bytes=self.memo_bytes,
             memo_seconds=self.memo_seconds,
             max_pixels=None,

@@ -93,7 +93,7 @@ class Predictor:
             threads=values["FCFI_THREADS"] or None,
         )
         protocol = model.protocol.with_local_colours(values["FCFI_LOCAL_COLOURS"])
-        protocol = protocol.with_refinement(values["FCFI_REFINE"])
+        protocol = protocol.with_refinement(values["FCFI_REFINE"]).with_tracing(values["FCFI_TRACE"])
         return cls(
             model,
             protocol=change(protocol) if change else protocol,

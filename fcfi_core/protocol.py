@@ -47,6 +47,9 @@ class Protocol:
             finished mask is sharpened, the network sees nothing of it.
         refined: let one more pass over the same region, in a frame of :data:`REFINED_SIDE`, make each
             answer; the next click goes on from the coarser map.
+        traced: where the clicks are on a thin structure of a photo much larger than a frame, follow it in
+            windows of the photo's own pixels (:mod:`fcfi_core.tracing`); the next click goes on from the map
+            that was there without it.
         official: keep the maps at the original size between clicks, with corner-aligned bilinear resizing,
             keep a stale zoom box when the object vanishes (the whole image is then seen, and the answer
             squeezed into the old box), and run the network on negative clicks without any object.
@@ -66,6 +69,7 @@ class Protocol:
     flip: bool = False
     local_colours: bool = False
     refined: bool = False
+    traced: bool = False
     official: bool = False
 
     def __post_init__(self) -> None:
@@ -79,7 +83,7 @@ class Protocol:
                 raise SettingsError(
                     f"protocol {name} is {value!r}; give a whole number from {lowest} to {highest}."
                 )
-        for name in ("flip", "refined", "official"):
+        for name in ("flip", "refined", "traced", "official"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"protocol {name} is {getattr(self, name)!r}; give true or false.")
         for name, lowest, highest in (
@@ -128,6 +132,10 @@ class Protocol:
     def with_refinement(self, chosen: bool | None) -> Protocol:
         """Return the same rules with every answer refined or none; None: as they are."""
         return self if chosen is None else replace(self, refined=chosen)
+
+    def with_tracing(self, chosen: bool | None) -> Protocol:
+        """Return the same rules with thin structures traced or not; None: as they are."""
+        return self if chosen is None else replace(self, traced=chosen)
 
     def with_flip(self, flip: bool = True) -> Protocol:
         """Return the same rules with flip averaging on or off."""

@@ -15,7 +15,8 @@ outputs) of prompt prefixes. It makes the function faster and never changes its 
 computed from its predecessor by the same steps on the same numbers, whether remembered or not.
 
 An answer may be *refined*: one more pass over the same region in a finer frame, the last map as its feedback.
-No state follows from it, so the clicks after it, and undo, are what they would be without.
+A thin structure may be *traced*, in windows of the image's own pixels (:mod:`fcfi_core.tracing`). No state
+follows from either, so the clicks after it, and undo, are what they would be without.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ from fcfi_core import candidates
 from fcfi_core.allowance import checkpoint
 from fcfi_core.appearance import Appearance, with_evidence
 from fcfi_core.axes import Map
+from fcfi_core.clicks import Click
 from fcfi_core.engines import layout
-from fcfi_core.engines.base import Encoded, SeveralAnswers
+from fcfi_core.engines.base import Encoded, Maps, SeveralAnswers
 from fcfi_core.errors import PromptError, WeightsError
 from fcfi_core.geometry import Frame
 from fcfi_core.heap import outside_heap
@@ -46,6 +48,7 @@ from fcfi_core.regions import Region
 from fcfi_core.results import Result
 from fcfi_core.rules import Size, State, rules_of
 from fcfi_core.stopwatch import Stopwatch
+from fcfi_core.tracing import traced
 
 
 class Recurrence:
@@ -80,13 +83,17 @@ class Recurrence:
         return replace(result, timings=watch.finished(), more=partial(self._alternatives, image, prompt))
 
     def _answer(self, image: LoadedImage, prompt: Prompt, state: State | None, watch: Stopwatch) -> Result:
-        """Return the result that ``state`` stands for, refined if the protocol says so."""
+        """Return the result that ``state`` stands for, traced or refined if the protocol says so."""
         if state is None or self.protocol.official:
             return self.rules.answer(image, prompt, state)
+        found = self._traced(image, prompt, watch) if self.protocol.traced else None
+        if found is not None:
+            return found
+        along = None if self.protocol.traced else partial(self._traced, image, prompt, Stopwatch())
         if self.protocol.refined:
-            return self._refined(image, prompt, state, watch)
+            return replace(self._refined(image, prompt, state, watch), along=along)
         result = self.rules.answer(image, prompt, state)
-        return replace(result, finer=partial(self._refined, image, prompt, state, Stopwatch()))
+        return replace(result, finer=partial(self._refined, image, prompt, state, Stopwatch()), along=along)
 
     def _refined(self, image: LoadedImage, prompt: Prompt, state: State, watch: Stopwatch) -> Result:
         """Return what one more pass makes of ``state``, in a finer frame of the same region."""
@@ -95,6 +102,27 @@ class Recurrence:
         asked = self.rules.completed(prompt)
         found = self._pass(image, frame, state.zoomed, feedback, asked, 1.0, watch)
         return self.rules.answer(image, prompt, found)
+
+    def _traced(self, image: LoadedImage, prompt: Prompt, watch: Stopwatch) -> Result | None:
+        """Return the thin structure that clicks alone ask for, traced; None if there is none."""
+        size = image.height, image.width
+        if prompt.starts or prompt.appearance is not None or self.rules.repetitions(prompt, size):
+            return None
+
+        def look(frame: Frame, feedback: Map, clicks: Sequence[Click], gate: float) -> Map:
+            checkpoint()
+            with watch.measure("encode"):
+                encoded = self._encoded(image, frame)
+            maps = self._decoded(encoded, frame, feedback, clicks, gate, watch)
+            return self._probability(layout.averaged(maps.logits))
+
+        found = traced(
+            look, size, prompt.clicks, self.protocol.mask_threshold, self.model.engine.size_multiple
+        )
+        if found is None:
+            return None
+        frame, view = found
+        return self.rules.answer(image, prompt, State(frame, view, view, view, None))
 
     def _alternatives(self, image: LoadedImage, prompt: Prompt) -> tuple[Result, ...]:
         return self.candidates(image, prompt)[0]
@@ -263,33 +291,52 @@ class Recurrence:
     ) -> State:
         """Return what one pass of the network makes of ``prompt`` in the frame ``seen``."""
         checkpoint()
-        size, flip = (image.height, image.width), self.protocol.flip
+        size = image.height, image.width
         clicks = self.rules.shown(prompt, size)
         with watch.measure("encode"):
             encoded = self._encoded(image, seen)
         evidence = self._evidence(encoded, seen, prompt)
         if evidence is not None and gate and len(prompt.clicks) <= self.rules.first_pass(prompt):
             feedback = with_evidence(feedback, evidence)
-        with watch.measure("network"):
-            maps = self.model.engine.decode(
-                encoded,
-                layout.of(feedback, flip),
-                *layout.of_clicks(seen, clicks, flip),
-                gate=gate,
-            )
+        maps = self._decoded(encoded, seen, feedback, clicks, gate, watch)
         logits, corrected, fused = map(layout.averaged, (maps.logits, maps.corrected, maps.fused))
         if evidence is not None:
             logits = logits + evidence
-        probability = outside_heap(probability_of(logits))
+        probability = outside_heap(self._probability(logits))
+        known = self.rules.kept(size, seen, zoomed, probability, corrected, fused)
+        for view in (known.probability, known.corrected, known.fused):
+            view.flags.writeable = False
+        return known
+
+    def _decoded(
+        self,
+        encoded: Encoded,
+        seen: Frame,
+        feedback: Map,
+        clicks: Sequence[Click],
+        gate: float,
+        watch: Stopwatch,
+    ) -> Maps:
+        """Return what the network answers to clicks in the frame ``seen``."""
+        flip = self.protocol.flip
+        with watch.measure("network"):
+            return self.model.engine.decode(
+                encoded, layout.of(feedback, flip), *layout.of_clicks(seen, clicks, flip), gate=gate
+            )
+
+    def _probability(self, logits: Map) -> Map:
+        """Return the probabilities of ``logits``.
+
+        Raises:
+            WeightsError: if one of them is no number.
+        """
+        probability = probability_of(logits)
         if np.isnan(probability.sum()):  # one that is no number makes the sum none
             raise WeightsError(
                 f"the weights of {self.model.name} answer with what is no number: some are too large, or "
                 "their training failed; choose others."
             )
-        known = self.rules.kept(size, seen, zoomed, probability, corrected, fused)
-        for view in (known.probability, known.corrected, known.fused):
-            view.flags.writeable = False
-        return known
+        return probability
 
     def _key(self, image: LoadedImage, digest: str) -> tuple[object, ...]:
         return "state", self.key, image.digest, digest

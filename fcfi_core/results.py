@@ -68,6 +68,7 @@ class Result:
         sharp: whether the colours of the image sharpen the mask's edge.
         more: computes the answers to choose from, see :attr:`candidates`; None: there is this one alone.
         finer: computes the :meth:`refined` answer; None: this one stays.
+        along: computes the :meth:`traced` answer, None if there is nothing to trace; None: this one stays.
         image: what was clicked on; None: not known any more.
     """
 
@@ -83,11 +84,12 @@ class Result:
     sharp: bool = False
     more: Callable[[], tuple[Result, ...]] | None = field(default=None, repr=False)
     finer: Callable[[], Result] | None = field(default=None, repr=False)
+    along: Callable[[], Result | None] | None = field(default=None, repr=False)
     image: LoadedImage | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind the image, and what computes further answers: they belong to this process."""
-        left = {"sharp": False, "more": None, "finer": None, "image": None}
+        left = {"sharp": False, "more": None, "finer": None, "along": None, "image": None}
         return {**self.__dict__, "cleaned_mask": self.mask, **left}
 
     def __repr__(self) -> str:
@@ -120,7 +122,18 @@ class Result:
         """
         if self.finer is None:
             return self
-        return replace(self.finer(), timings=self.timings, more=self.more)
+        return replace(self.finer(), timings=self.timings, more=self.more, along=self.along)
+
+    def traced(self) -> Result:
+        """Return the thin structure that the clicks are on, traced (:mod:`fcfi_core.tracing`).
+
+        It takes a click's time for each of its windows, at most :data:`~fcfi_core.tracing.MOST` of them.
+        Clicks that follow go on from the present answer, not from this one. This answer stays as it is where
+        the clicks are on nothing thin, the photo is not much larger than a frame, the prompt has a start,
+        another answer was chosen, the rules are official, or the result came from another process.
+        """
+        found = None if self.along is None else self.along()
+        return self if found is None else replace(found, timings=self.timings, more=self.more)
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:

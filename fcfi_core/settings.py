@@ -198,6 +198,12 @@ CORE_VARIABLES: tuple[Variable, ...] = (
         choice,
     ),
     Variable(
+        "FCFI_TRACE",
+        None,
+        "Whether thin structures are traced through large photos: 1, 0, or auto: as it suits the model.",
+        choice,
+    ),
+    Variable(
         "FCFI_CLICK_LOG",
         "",
         "File to which finished objects' clicks, times and models are added, without pixels; empty: none.",

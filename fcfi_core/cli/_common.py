@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--model``, ``--device``, ``--engine``, ``--threads`` and ``--refine``."""
+    """Declare ``--model``, ``--device``, ``--engine``, ``--threads``, ``--refine`` and ``--trace``."""
     group = parser.add_argument_group("model")
     group.add_argument(
         "--model",
@@ -38,6 +38,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--refine",
         action=argparse.BooleanOptionalAction,
         help="make each answer by one more pass in a finer frame (default: FCFI_REFINE, else no)",
+    )
+    group.add_argument(
+        "--trace",
+        action=argparse.BooleanOptionalAction,
+        help="trace thin structures through large photos, window by window (default: FCFI_TRACE, else no)",
     )
 
 
@@ -78,7 +83,7 @@ def core_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         SettingsError: for a bad value in either.
     """
     values = settings.read(settings.CORE_VARIABLES, os.environ)
-    for name in ("model", "device", "engine", "threads", "refine"):
+    for name in ("model", "device", "engine", "threads", "refine", "trace"):
         if getattr(arguments, name, None) is not None:
             values[f"FCFI_{name.upper()}"] = getattr(arguments, name)
     if values["FCFI_THREADS"] < 0:

@@ -137,8 +137,9 @@ def annotate(
 def describe_run(predictor: Predictor, source: PromptSource, options: Options) -> dict[str, Any]:
     """Return all that the masks depend on; two runs with equal descriptions give equal results."""
     protocol = predictor.protocol.to_dict()
-    if not predictor.protocol.refined:
-        del protocol["refined"]  # as journals of runs without it have it
+    for later in ("refined", "traced"):
+        if not protocol[later]:
+            del protocol[later]  # as journals of runs without it have it
     return {
         "source": source.name,
         "prompts": source.digest,

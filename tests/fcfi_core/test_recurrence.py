@@ -237,3 +237,86 @@ def test_the_setting():
     assert Protocol().with_refinement(None) == Protocol()
     with pytest.raises(SettingsError, match="refined"):
         Protocol.from_dict({"refined": "yes"})
+
+
+# --- a thin structure, traced ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wired():
+    """A photo of 900 x 240 pixels with a red wire from side to side."""
+    columns = np.arange(900)
+    middle = 110 + np.round(25 * np.sin(columns / 140)).astype(int)
+    mask = np.abs(np.arange(240)[:, None] - middle) <= 1
+    return np.where(mask[..., None], (210, 60, 40), (60, 55, 45)).astype(np.uint8), mask
+
+
+@pytest.fixture
+def tracing(colour_model):
+    return Predictor(colour_model, protocol=colour_model.protocol.with_tracing(True))
+
+
+def on_the_wire(mask, x):
+    return Click(x, int(np.flatnonzero(mask[:, x])[1]))
+
+
+def test_a_wire_is_traced_in_the_photo_s_own_pixels(colour_model, tracing, wired):
+    photo, mask = wired
+    click = on_the_wire(mask, 450)
+    plain = Predictor(colour_model).segment(photo, [click])
+    assert not np.array_equal(plain.mask, mask)
+    for result in (plain.traced(), tracing.segment(photo, [click]), plain.refined().traced()):
+        assert np.array_equal(result.mask, mask)
+        assert result.clicks == (click,)
+        assert result.traced() is result
+    assert "encode" in tracing.segment(photo, [click]).timings
+
+
+def test_no_state_follows_from_tracing(colour_model, tracing, wired):
+    photo, mask = wired
+    plain, session = Predictor(colour_model).open(photo), tracing.open(photo)
+    clicks = [on_the_wire(mask, 450), Click(60, 30, False), on_the_wire(mask, 800)]
+    seen = []
+    for click in clicks:
+        expected = plain.click(click.x, click.y, click.positive)
+        seen.append(session.click(click.x, click.y, click.positive).probability)
+        assert np.array_equal(seen[-1], expected.traced().probability)
+    assert np.array_equal(session.undo().probability, seen[-2])
+    again = Predictor(colour_model, protocol=tracing.protocol).segment(photo, clicks)
+    assert np.array_equal(again.probability, seen[-1])
+
+
+def test_what_is_not_thin_stays_as_it_is(colour_model, tracing, disc, wired):
+    photo = np.asarray(disc[0].resize((960, 720)))
+    plain = Predictor(colour_model).segment(photo, [(390, 360)])
+    assert plain.traced() is plain
+    assert np.array_equal(tracing.segment(photo, [(390, 360)]).mask, plain.mask)
+    # A start says what is meant, and where.
+    mask = wired[1]
+    for start in ({"box": (0, 80, 899, 140)}, {"prior_mask": mask}):
+        result = Predictor(colour_model).segment(wired[0], [on_the_wire(mask, 450)], **start)
+        assert result.traced() is result
+
+
+def test_every_answer_to_choose_from_is_that_of_choosing_where_one_is_traced(tracing, wired):
+    photo, mask = wired
+    click, session = on_the_wire(mask, 450), tracing.open(photo)
+    answers = session.click(click.x, click.y).candidates
+    for index, answer in enumerate(answers):
+        assert np.array_equal(session.choose(index).probability, answer.probability)
+
+
+def test_official_rules_trace_nothing(colour_model, wired):
+    result = Predictor(colour_model, protocol=replace(parity(), traced=True)).segment(
+        wired[0], [on_the_wire(wired[1], 450)]
+    )
+    assert result.traced() is result
+    sent = pickle.loads(pickle.dumps(result))
+    assert sent.traced() is sent
+
+
+def test_the_setting_of_tracing():
+    assert Protocol().with_tracing(True).traced
+    assert Protocol().with_tracing(None) == Protocol()
+    with pytest.raises(SettingsError, match="traced"):
+        Protocol.from_dict({"traced": 1})
