@@ -121,8 +121,9 @@ def test_label_studio(expected, png, predictor, tag):
     assert np.array_equal(found, expected)
 
 
-def label_studio_request(png, tag):
+def label_studio_request(png, tag, click=CLICK, size=(WIDTH, HEIGHT)):
     """Return the body of Label Studio's question about the click."""
+    width, height = size
     config = (
         f'<View><Image name="image" value="$image"/><{tag}Labels name="out" toName="image">'
         f'<Label value="disc"/></{tag}Labels><KeyPointLabels name="dot" toName="image" smart="true">'
@@ -133,12 +134,12 @@ def label_studio_request(png, tag):
         "type": "keypointlabels",
         "from_name": "dot",
         "to_name": "image",
-        "original_width": WIDTH,
-        "original_height": HEIGHT,
+        "original_width": width,
+        "original_height": height,
         "is_positive": True,
         "value": {
-            "x": 100 * (CLICK.x + 0.5) / WIDTH,
-            "y": 100 * (CLICK.y + 0.5) / HEIGHT,
+            "x": 100 * (click.x + 0.5) / width,
+            "y": 100 * (click.y + 0.5) / height,
             "keypointlabels": ["disc"],
         },
     }
@@ -163,9 +164,9 @@ def cvat_context():
     return SimpleNamespace(user_data=SimpleNamespace(), logger=logger, Response=SimpleNamespace)
 
 
-def cvat_request(png):
+def cvat_request(png, click=CLICK):
     """Return the body of CVAT's question about the click."""
-    return {"image": base64.b64encode(png).decode(), "pos_points": [[CLICK.x, CLICK.y]], "neg_points": []}
+    return {"image": base64.b64encode(png).decode(), "pos_points": [[click.x, click.y]], "neg_points": []}
 
 
 def test_the_upgrade_of_tasks(expected, pixels, predictor):
@@ -222,3 +223,56 @@ def test_verbs_log_their_objects(expected, pixels, png, predictor, logged, tmp_p
     entries = logged()
     assert [entry.door for entry in entries] == ["segment", "annotate"]
     assert {entry.mask for entry in entries} == {mask_digest(expected)}
+
+
+def test_every_door_traces_the_same_wire(colour_model, make_service, tmp_path, monkeypatch):
+    """Asked for by the environment, or the verb's option; the wire runs through the whole photo."""
+    width, height = 900, 240
+    middle = 110 + np.round(25 * np.sin(np.arange(width) / 140)).astype(int)
+    wire = np.abs(np.arange(height)[:, None] - middle) <= 1
+    pixels = np.where(wire[..., None], (210, 60, 40), (60, 55, 45)).astype(np.uint8)
+    click = Click(450, int(middle[450]))
+    path = tmp_path / "wire.png"
+    Image.fromarray(pixels).save(path)
+    png = path.read_bytes()
+    monkeypatch.setattr("fcfi_core.predictor.load_model", lambda *_, **__: colour_model)
+    monkeypatch.setattr("cvat_function.settings.load_model", lambda *_, **__: colour_model)
+    words = ["segment", str(path), "--click", f"{click.x},{click.y}", "--out", str(tmp_path / "out.png")]
+
+    def given():
+        return np.asarray(Image.open(tmp_path / "out.png")) > 0
+
+    assert fcfi(words) == 0
+    assert not np.array_equal(given(), wire)
+    assert fcfi([*words, "--trace"]) == 0
+    assert np.array_equal(given(), wire)
+    monkeypatch.setenv("FCFI_TRACE", "1")
+    assert fcfi(words) == 0
+    assert np.array_equal(given(), wire)
+
+    predictor = Predictor.from_settings(read_settings(CORE_VARIABLES, os.environ))
+    objects = (ObjectPrompt("1", clicks=(click,)),)
+    entry = annotate_image(
+        predictor, ImagePrompts("wire.png", lambda: OpenedImage(pixels, objects)), Options()
+    )
+    assert np.array_equal(coco.decode(entry["objects"][0]["segmentation"]), wire)
+
+    service = make_service(predictor)
+    with TestClient(create_app(service, [lambda one: routes(one, Settings())])) as client:
+        image = client.post("/api/v1/images", content=png).json()["image"]
+        prompt = {"clicks": [{"x": click.x, "y": click.y}]}
+        answer = client.post("/api/v1/segment", json={"image": image, "prompt": prompt}).json()
+        assert np.array_equal(coco.decode(answer["coco"]), wire)
+        asked = {"clicks": [{"x": click.x, "y": click.y, "positive": True}], "format": "png"}
+        image = client.post("/playground/images", content=png).json()["image"]
+        answer = client.post(f"/playground/images/{image}/file", json=asked)
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content))) > 0, wire)
+        body = label_studio_request(png, "Brush", click, (width, height))
+        (region,) = client.post("/predict", json=body).json()["results"][0]["result"]
+        assert np.array_equal(label_studio.decode(region["value"]["rle"], width, height), wire)
+
+    context = cvat_context()
+    cvat_main.init_context(context)
+    answer = cvat_main.handler(context, SimpleNamespace(body=cvat_request(png, click)))
+    (shape,) = json.loads(answer.body)["shapes"]
+    assert np.array_equal(cvat.decode(shape["points"], width, height), wire)
