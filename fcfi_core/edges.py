@@ -14,6 +14,8 @@ into the network.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +41,9 @@ STRONGEST = 4.0
 
 _CHUNK = 1 << 14
 """Pixels judged at a time: as many as stay in the processor's cache."""
+
+_AT_ONCE = 1 << 20
+"""Frame pixels whose colours are compared at a time: the usual frames at once, traced ones in strips."""
 
 _ROUNDING = 1e-6
 """More than what rounding may move a probability between its neighbours."""
@@ -120,19 +125,35 @@ def _around(band: NDArray[np.bool_], colours: Map, view: Map, reach: int) -> tup
         (h, w, 4) float32: factors of the colours' squares, and ``view``; the same: factors of the colours,
         and the constant.
     """
-    rows, columns = np.flatnonzero(band.any(axis=1)), np.flatnonzero(band.any(axis=0))
-    wide = RADIUS + 1
-    window = (
-        slice(max(rows[0] - wide, 0), rows[-1] + wide + 1),
-        slice(max(columns[0] - wide, 0), columns[-1] + wide + 1),
-    )
+    columns = np.flatnonzero(band.any(axis=0))
     kernel = np.ones((2 * reach + 1,) * 2, np.uint8)
-    wanted = cv2.dilate(band[window].astype(np.uint8), kernel) > 0
     squares, rest = np.zeros((2, *view.shape, 4), np.float32)
     squares[..., 3] = view
-    found = _log_ratio(np.ascontiguousarray(colours[window]), np.ascontiguousarray(view[window]), wanted)
-    squares[window][wanted, :3], rest[window][wanted, :3], rest[window][wanted, 3] = found
+    for first, last, wide in _strips(band, reach):
+        window = (
+            slice(max(first - wide, 0), last + wide + 1),
+            slice(max(columns[0] - wide, 0), columns[-1] + wide + 1),
+        )
+        marked = band[window].astype(np.uint8)
+        marked[: first - window[0].start] = 0
+        marked[last + 1 - window[0].start :] = 0
+        wanted = cv2.dilate(marked, kernel) > 0
+        found = _log_ratio(np.ascontiguousarray(colours[window]), np.ascontiguousarray(view[window]), wanted)
+        squares[window][wanted, :3], rest[window][wanted, :3], rest[window][wanted, 3] = found
     return squares, rest
+
+
+def _strips(band: NDArray[np.bool_], reach: int) -> Iterator[tuple[int, int, int]]:
+    """Yield first and last rows of strips that hold all of ``band``, and what is seen around each."""
+    rows = np.flatnonzero(band.any(axis=1))
+    if band.size <= _AT_ONCE:
+        yield int(rows[0]), int(rows[-1]), RADIUS + 1
+        return
+    height = max(1, _AT_ONCE // (4 * band.shape[1]))
+    for start in range(int(rows[0]), int(rows[-1]) + 1, height):
+        stop = min(start + height, int(rows[-1]) + 1)
+        if band[start:stop].any():
+            yield start, stop - 1, RADIUS + reach
 
 
 def _log_ratio(colours: Map, view: Map, wanted: NDArray[np.bool_]) -> tuple[Map, Map, Map]:

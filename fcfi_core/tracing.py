@@ -50,8 +50,8 @@ _LARGEST = 1 << 22
 _STEPS = 2
 """Grids that are tried, each half as fine as the one before."""
 
-_GAIN = 1.3
-"""A grid is tried if it is this much finer than a frame of :data:`SIDE` that shows the whole image."""
+_GAIN = 2.0
+"""A grid is tried if it is this many times finer than a frame of :data:`SIDE` that shows the whole image."""
 
 _ROUND = np.pi / 4
 """Length of an edge in any direction, by that of its pixels' sides, on average."""
