@@ -2,9 +2,10 @@
 
 A wire or a crack through a large photo is a fraction of a pixel wide in the frame that shows the photo: the
 network sees next to nothing of it. Here it looks through windows instead, at the clicks first. Where what it
-finds there is thin, it goes on: the next window lies where the structure leads out of what was seen, the
-feedback is what is known of it, and its surest pixel there is taken for a click. Where nothing leads on, the
-trace ends. Windows in which something wide appears are leaks, and left out.
+finds there is thin, and too thin for a frame that shows the photo, it goes on: the next window lies where
+the structure leads out of what was seen, the feedback is what is known of it, and its surest pixel there is
+taken for a click. Where nothing leads on, the trace ends. Windows in which something wide appears are leaks,
+and left out.
 
 Nothing but (image, clicks) decides: the same clicks give the same trace, and no state follows from it.
 """
@@ -25,6 +26,9 @@ from fcfi_core.regions import Region
 
 SIDE = 384
 """Of a window, network pixels."""
+
+SEEN_WIDTH = 3.0
+"""What is wider than this in a frame that shows the whole photo is seen there; network pixels."""
 
 WIDEST = 16.0
 """Mean width in the windows at the clicks up to which something is thin, network pixels."""
@@ -132,6 +136,7 @@ class _Trace:
         self._starts = [self._place(click) for click in clicks if click.positive][:MOST]
         self._windows: list[_Window] = []
         self._width = np.inf
+        self._widest = min(WIDEST, SEEN_WIDTH * max(size) / (SIDE * step))
 
     def begins(self) -> bool:
         """Look at the clicks, and return whether they are on something thin."""
@@ -141,7 +146,7 @@ class _Trace:
             self._take(window, found)
             widths.append(width_of(found > self._threshold))
         self._width = float(np.median(widths))
-        return 0 < self._width <= WIDEST
+        return 0 < self._width <= self._widest
 
     def goes_on(self) -> None:
         """Look where the structure leads, as long as it leads anywhere."""

@@ -91,12 +91,18 @@ def test_what_is_wide_is_not_traced():
 
 
 def test_what_is_too_wide_in_the_finest_grid_is_traced_in_the_next():
-    truth = wire(1600, 1600, [(30, 800), (1570, 800)], thickness=21)
-    network = Seeing(truth)
-    frame, view = traced(network, truth.shape, [Click(800, 800)], 0.5, MULTIPLE)
+    truth = wire(1000, 4000, [(1400, 500), (2900, 500)], thickness=21)
+    frame, view = traced(Seeing(truth), truth.shape, [Click(2000, 500)], 0.5, MULTIPLE)
     assert frame.region.width == 2 * view.shape[1]
     found = mask_of((frame, view))
     assert np.count_nonzero(found & truth) > 0.95 * np.count_nonzero(found | truth)
+
+
+def test_what_a_frame_of_the_whole_photo_shows_is_not_traced():
+    for thickness, seen in ((5, False), (11, True)):
+        truth = wire(1200, 1200, [(30, 600), (1170, 620)], thickness)
+        found = traced(Seeing(truth), truth.shape, [Click(600, 610)], 0.5, MULTIPLE)
+        assert (found is None) == seen
 
 
 def test_a_leak_is_left_out():
