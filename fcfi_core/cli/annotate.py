@@ -47,6 +47,9 @@ confidence), masks/*.png with --png, and journal.jsonl: run the same command aga
 interruption. Exit code 1: done, but something failed; see report.json."""
 
 
+PANOPTIC = "panoptic"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fcfi annotate``."""
     parser.epilog = _EPILOG.format(exports=exports())
@@ -61,9 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=("rle", "polygon"),
+        choices=("rle", "polygon", PANOPTIC),
         default="rle",
-        help="of masks in the COCO file (default: %(default)s)",
+        help="of masks in the COCO file; panoptic: rle with --panoptic (default: %(default)s)",
     )
     add_mask_arguments(parser)
     parser.add_argument("--png", action="store_true", help="also write masks/NAME.png with object numbers")
@@ -127,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_coco(journal, source, out / "annotations.json")
         if arguments.png:
             write_id_masks(journal, out / "masks")
-        if arguments.panoptic:
+        if _is_panoptic(arguments):
             write_panoptic(journal, source, out)
         review.write_review(journal, source, summary, out / "review.html")
     with outputs.replaced(out / "report.json") as file:
@@ -166,6 +169,11 @@ def _require_own_folder(arguments: argparse.Namespace) -> None:
         )
 
 
+def _is_panoptic(arguments: argparse.Namespace) -> bool:
+    """Return whether COCO's panoptic form is wanted, whichever way it was asked for."""
+    return bool(arguments.panoptic or arguments.format == PANOPTIC)
+
+
 def _options(arguments: argparse.Namespace) -> Options:
     from fcfi_core.click_log import ClickLog
     from fcfi_core.pipelines.annotate import Options
@@ -173,11 +181,11 @@ def _options(arguments: argparse.Namespace) -> Options:
     values = core_settings(arguments)
     return Options(
         use=arguments.use,
-        segmentation=arguments.format,
+        segmentation="rle" if arguments.format == PANOPTIC else arguments.format,
         tolerance=arguments.tolerance,
         max_points=arguments.max_points,
         finish=RAW if arguments.raw else finish_of(values),
-        exclusive=arguments.exclusive or arguments.panoptic,
+        exclusive=arguments.exclusive or _is_panoptic(arguments),
         click_log=ClickLog.from_settings(values),
     )
 

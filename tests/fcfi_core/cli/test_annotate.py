@@ -79,6 +79,19 @@ def test_files_and_exit_code(annotate, clicks, tmp_path, capsys) -> None:
     assert cv2.imread(str(out / "masks" / "a.png"), cv2.IMREAD_UNCHANGED).shape == (48, 64)
 
 
+@pytest.mark.parametrize(
+    "words", [("--panoptic",), ("--format", "panoptic"), ("--exclusive", "--format", "panoptic")]
+)
+def test_the_panoptic_form_by_either_name(annotate, clicks, tmp_path, words) -> None:
+    assert annotate(clicks, *words) == 1
+    written = json.loads((tmp_path / "out" / "panoptic.json").read_text())
+    (segment,) = written["annotations"][0]["segments_info"]
+    (mask,) = json.loads((tmp_path / "out" / "annotations.json").read_text())["annotations"]
+    assert segment["area"] == mask["area"]
+    assert "counts" in mask["segmentation"]
+    assert (tmp_path / "out" / "panoptic" / written["annotations"][0]["file_name"]).is_file()
+
+
 def test_going_on_and_starting_over(annotate, clicks, capsys) -> None:
     annotate(clicks)
     assert "missing.png" in capsys.readouterr().out
