@@ -26,6 +26,7 @@ SETTINGS = Path(__file__).with_suffix(".toml")
 
 EXPERIMENTS: dict[str, dict[str, Any]] = {
     "unchanged": {},
+    "another-seed": {"seed": 8},
     "weight": {"loss.edge_weight": 5.0},
     "weight-thin": {"loss.edge_weight": 5.0, "sampling.thin": 0.25},
     "weight-512": {
