@@ -2,7 +2,8 @@
 
 A click on a cup may mean the cup, its handle or the whole table. The first pass of the network sees the whole
 image and answers at one scale; looks at half and at a quarter of the image around the click answer at others.
-Each look is a pass of its own with nothing known before, and keeps the part under the click alone. A network
+Each look is a pass of its own with nothing known before, and keeps the part under the click alone; where that
+goes on to the border of the look, further passes look further around. A network
 that knows other answers by itself gives those instead of the look at half. The answers are ordered by size,
 the largest first, and of nearly equal ones only one stays.
 
@@ -28,6 +29,9 @@ SHARES = (0.5, 0.25)
 SMALL = (0.25,)
 """... where the network has answers of its own: those see a small part no larger than the first pass did."""
 
+FURTHER = 4
+"""Most passes that go on from an answer which its look cut, each where the next click would look."""
+
 SAME = 0.9
 """Intersection over union from which two answers count as one."""
 
@@ -49,6 +53,25 @@ def part_under(state: State, click: Click, threshold: float) -> State:
     probability = np.where(others, np.float32(0), state.probability)
     probability.flags.writeable = False
     return replace(state, probability=probability, corrected=probability, fused=probability)
+
+
+def is_cut(state: State, size: tuple[int, int], threshold: float) -> bool:
+    """Return whether the mask of ``state`` goes on to where the look ended, inside the image.
+
+    It then ends in a straight line that is not the object's.
+
+    Args:
+        size: (height, width) of the image, pixels.
+        threshold: what belongs to the mask.
+    """
+    inside, region = state.probability > threshold, state.frame.region
+    sides = (
+        (region.top > 0, inside[0]),
+        (region.left > 0, inside[:, 0]),
+        (region.bottom < size[0] - 1, inside[-1]),
+        (region.right < size[1] - 1, inside[:, -1]),
+    )
+    return any(within and bool(side.any()) for within, side in sides)
 
 
 def distinct(states: Sequence[State], threshold: float) -> tuple[int, ...]:

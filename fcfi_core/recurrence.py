@@ -219,9 +219,8 @@ class Recurrence:
             others += self._further_looks(image, asked, watch, candidates.SMALL)
         else:
             others = self._further_looks(image, asked, watch, candidates.SHARES)
-        click, threshold = asked.clicks[-1], self.protocol.mask_threshold
-        seen = [given, *(candidates.part_under(state, click, threshold) for state in others)]
-        order = candidates.distinct(seen, threshold)
+        seen = [given, *others]
+        order = candidates.distinct(seen, self.protocol.mask_threshold)
         known = tuple(seen[index] for index in order), order.index(0)
         self.memo.put(key, known, sum(state.size for state in known[0]))
         return known
@@ -242,7 +241,8 @@ class Recurrence:
         for one in np.moveaxis(logits, 1, 0):
             probability = outside_heap(probability_of(layout.averaged(one)))
             probability.flags.writeable = False
-            states.append(self.rules.kept(size, seen, zoomed, probability, probability, probability))
+            state = self.rules.kept(size, seen, zoomed, probability, probability, probability)
+            states.append(self._under_click(state, asked))
         return states
 
     def _further_looks(
@@ -257,8 +257,21 @@ class Recurrence:
             )
             frame = self.rules.zoomed(region, size)
             nothing = np.zeros(frame.size, np.float32)
-            states.append(self._pass(image, frame, region, nothing, asked, 0.0, watch))
+            state = self._pass(image, frame, region, nothing, asked, 0.0, watch)
+            states.append(self._continued(image, self._under_click(state, asked), asked, watch))
         return states
+
+    def _continued(self, image: LoadedImage, state: State, asked: Prompt, watch: Stopwatch) -> State:
+        """Return ``state``, or where it was cut what is seen of it further around."""
+        for _ in range(candidates.FURTHER):
+            if not candidates.is_cut(state, (image.height, image.width), self.protocol.mask_threshold):
+                break
+            free = replace(state, zoomed=None)  # else the look that cut it may be taken again
+            state = self._under_click(self.advance(image, free, asked, watch), asked)
+        return state
+
+    def _under_click(self, state: State, asked: Prompt) -> State:
+        return candidates.part_under(state, asked.clicks[-1], self.protocol.mask_threshold)
 
     def _next(self, image: LoadedImage, state: State | None, prompt: Prompt, watch: Stopwatch) -> State:
         """Return what is known after the last click: from one look, or from a second one where it pays."""

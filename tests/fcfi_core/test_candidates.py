@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcfi_core.candidates import distinct, part_under
+from fcfi_core.candidates import distinct, is_cut, part_under
 from fcfi_core.clicks import Box, Click
 from fcfi_core.errors import PromptError
 from fcfi_core.geometry import Frame
@@ -51,6 +51,21 @@ def test_answers_are_ordered_by_size_and_equal_ones_merged():
     empty = filled(part, np.s_[0:0], np.s_[0:0])
     assert distinct([small, small_again, large, empty], 0.5) == (2, 0)
     assert distinct([empty, large], 0.5) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "cut"),
+    [
+        (np.s_[5:35], np.s_[5:45], False),
+        (np.s_[0:35], np.s_[5:45], True),
+        (np.s_[5:35], np.s_[0:45], False),  # where the photo itself ends
+        (np.s_[5:40], np.s_[5:45], True),
+        (np.s_[5:35], np.s_[5:50], True),
+    ],
+)
+def test_an_answer_is_cut_where_its_look_ends_inside_the_photo(rows, columns, cut):
+    assert is_cut(filled(Region(20, 59, 0, 49), rows, columns), (80, 100), 0.5) is cut
+    assert not is_cut(filled(Region.whole(80, 100), rows, columns), (80, 100), 0.5)
 
 
 @pytest.fixture
@@ -133,6 +148,27 @@ def test_a_network_that_knows_other_answers_looks_again_at_small_things_alone(co
     assert engine.encoded == looked + 1
     assert np.array_equal(session.click(80, 60).mask, first.candidates[2].mask)
     assert engine.encoded == looked + 1
+
+
+class Bright(Scales):
+    """Stands in for a network that marks what is bright in whatever it sees."""
+
+    def decode(self, encoded, feedback, points, new_points, gate):
+        from fcfi_core.engines.base import Maps
+
+        logits = np.where(encoded.value[..., 0] > 0.5, 4, -4).astype(np.float32)
+        return Maps(logits, logits, logits)
+
+
+def test_no_answer_ends_straight_where_its_look_ended(colour_model):
+    """A bar longer than a quarter of the photo: the look at this quarter sees a piece of it."""
+    from dataclasses import replace
+
+    pixels = np.zeros((120, 160, 3), np.uint8)
+    pixels[56:64, 40:120] = 255
+    predictor = Predictor(replace(colour_model, engine=Bright(), digest="3" * 64))
+    (answer,) = predictor.segment(pixels, [(80, 60)]).candidates
+    assert answer.box.width == 80
 
 
 def test_three_looks_give_three_answers(scales, nested):

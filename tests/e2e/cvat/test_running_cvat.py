@@ -76,6 +76,12 @@ def test_prompts_are_answered_over_rest(ask, task):
     assert mask_of(boxed).any()
     two = ask("fcfi-box", **where, pos_points=[], neg_points=[], obj_bbox=[*corners, [0, 0], [100, 100]])
     assert len(two["shapes"]) == 2
+    inner = [[200, 60], [420, 300]]
+    over = ask("fcfi-box", **where, pos_points=[], neg_points=[], obj_bbox=[*corners, *inner])
+    whole, part = (mask_of({"shapes": [shape]}) for shape in over["shapes"])
+    assert whole.any()
+    assert part.any()
+    assert not (whole & part).any(), "boxes of one request do not overlap"
     assert ask("fcfi-box", **where, pos_points=[], neg_points=[[20, 20]], obj_bbox=[]) == {"shapes": []}
 
 
@@ -267,6 +273,28 @@ def test_the_first_left_click_gives_a_mask(person, client, task, functions):
     assert [int(number) for number in shape.points] == after["shapes"][0]["points"]
     assert str(shape.source) == "semi-auto"
     print(f"{person.hands - hands} clicks and keys, {time.monotonic() - began:.1f} s to the saved mask")
+
+
+def test_another_click_on_the_same_place_shows_another_answer(person, client, task, functions):
+    """One click on a cup may mean cup and saucer, or less; what is saved is the answer that was chosen."""
+    person.log_in()
+    person.open(task.id, task.get_jobs()[0].id, FRAME, SIZE)
+    person.interact("FCFI")
+    answers = []
+    places = ((270, 220), (273, 223), (267, 223))  # not on the dot: that is no click
+    for count, place in enumerate(places, start=1):
+        person.click(*place)
+        body, answer = functions["fcfi"][-1]
+        assert len(body["pos_points"]) == count
+        assert person.shown == 1
+        time.sleep(2)  # until it is drawn
+        person.shot(f"another-answer-{count}")
+        answers.append(mask_of(answer))
+    areas = [int(answer.sum()) for answer in answers]
+    assert areas[0] > areas[1] > areas[2] > 0
+    person.finish()
+    (shape,) = wait_for_shape(client, task, 1)
+    assert (cvat.decode([int(number) for number in shape.points], *SIZE) == answers[2]).all()
 
 
 def test_a_box_alone_gives_a_mask(person, client, task, functions):
