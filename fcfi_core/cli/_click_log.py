@@ -143,7 +143,7 @@ def _table(rows: Iterable[Habits]) -> list[str]:
 def _told(replay: Mapping[str, Any]) -> list[str]:
     lines = [
         f"asked of {replay['model']} {replay['version']}: {replay['objects']} objects "
-        f"({replay['photos_missing_for']} photos' worth not found, {len(replay['failed'])} failed); "
+        f"({replay['photos_missing_for']} without their photo, {len(replay['failed'])} failed); "
         f"{replay['same_mask']} have the mask of then, bit for bit"
     ]
     if replay["mean_iou"] is not None:
