@@ -1,6 +1,6 @@
 // How photos come in: chosen, dropped, pasted, or as a link dragged here from another page.
 
-const READABLE = ["http:", "https:", "data:", "blob:"];
+const READABLE = /^(https?|data|blob):$/;
 const QUIETLY = { credentials: "omit", referrerPolicy: "no-referrer" };
 const PICTURES = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|hei[cf])$/i;
 
@@ -51,7 +51,7 @@ const answers = (link) => fetch(link, { ...QUIETLY, method: "HEAD", mode: "no-co
 
 async function fetched(link) {
   const name = decodeURIComponent(link.pathname.split("/").at(-1)) || "picture";
-  if (!READABLE.includes(link.protocol)) {
+  if (!READABLE.test(link.protocol)) {
     throw new Error(`A link that begins with ${link.protocol} cannot be read by a page; drop the file of ${name} itself here.`);
   }
   const shown = link.protocol === "data:" ? "The picture" : link.host;
