@@ -33,7 +33,7 @@ MOST_CLICKS = 1000
 BOX_MARGIN = 0.05
 """How far beyond a box the clicks are that it implies, as a share of its side (at least 2 pixels)."""
 
-REPEATED = 0.0075
+REPEATED = 0.015
 """How near to the first click one lies that asks for another answer: share of the image's longer side."""
 
 NOTHING_ASKED = "there is no click, no box and no prior mask; give at least one of them."

@@ -18,7 +18,7 @@ const SAMPLES = [
 ];
 
 const REST = 120; // milliseconds that the pointer rests before a preview is asked for
-const NEAR = 0.0075; // of the longer side: the server takes a click so near to the first one for a choice
+const NEAR = 0.015; // of the longer side: the server takes a click so near to the first one for a choice
 
 const part = (id) => document.getElementById(id);
 const stage = new Stage(part("stage"));
