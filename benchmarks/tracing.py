@@ -82,7 +82,7 @@ def main() -> None:
     arguments = parser.parse_args()
     model = load_model(arguments.model, threads=1)
     predictors = {
-        name: Predictor(model, protocol=model.protocol.with_refinement(refined).with_tracing(traced))
+        name: Predictor(model, protocol=model.protocol.switched(refined=refined, traced=traced))
         for name, (refined, traced) in WAYS.items()
     }
     held_out = None if arguments.held_out >= 1 else arguments.held_out

@@ -129,11 +129,12 @@ class Settings:
     def open_predictor(self) -> Predictor:
         """Return the predictor these settings describe, with one dummy click already run."""
         model = load_model(self.model, device=self.device, engine=self.engine, threads=self.threads)
-        protocol = model.protocol.with_local_colours(self.local_colours)
         # Frames are read, and their size checked, before they reach the predictor.
         predictor = Predictor(
             model,
-            protocol=protocol.with_refinement(self.refined).with_tracing(self.traced),
+            protocol=model.protocol.switched(
+                local_colours=self.local_colours, refined=self.refined, traced=self.traced
+            ),
             memo_bytes=self.memo_bytes,
             memo_seconds=self.memo_seconds,
             max_pixels=None,

@@ -92,8 +92,11 @@ class Predictor:
             engine=values["FCFI_ENGINE"],
             threads=values["FCFI_THREADS"] or None,
         )
-        protocol = model.protocol.with_local_colours(values["FCFI_LOCAL_COLOURS"])
-        protocol = protocol.with_refinement(values["FCFI_REFINE"]).with_tracing(values["FCFI_TRACE"])
+        protocol = model.protocol.switched(
+            local_colours=values["FCFI_LOCAL_COLOURS"],
+            refined=values["FCFI_REFINE"],
+            traced=values["FCFI_TRACE"],
+        )
         return cls(
             model,
             protocol=change(protocol) if change else protocol,

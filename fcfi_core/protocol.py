@@ -125,17 +125,12 @@ class Protocol:
             )
         return cls(**values)
 
-    def with_local_colours(self, chosen: bool | None) -> Protocol:
-        """Return the same rules with local colours on or off; None: as they are."""
-        return self if chosen is None else replace(self, local_colours=chosen)
-
-    def with_refinement(self, chosen: bool | None) -> Protocol:
-        """Return the same rules with every answer refined or none; None: as they are."""
-        return self if chosen is None else replace(self, refined=chosen)
-
-    def with_tracing(self, chosen: bool | None) -> Protocol:
-        """Return the same rules with thin structures traced or not; None: as they are."""
-        return self if chosen is None else replace(self, traced=chosen)
+    def switched(
+        self, *, local_colours: bool | None = None, refined: bool | None = None, traced: bool | None = None
+    ) -> Protocol:
+        """Return the same rules with parts on or off that a person may choose; None: as they are."""
+        chosen: dict[str, Any] = {"local_colours": local_colours, "refined": refined, "traced": traced}
+        return replace(self, **{name: value for name, value in chosen.items() if value is not None})
 
     def with_flip(self, flip: bool = True) -> Protocol:
         """Return the same rules with flip averaging on or off."""

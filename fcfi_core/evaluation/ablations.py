@@ -29,7 +29,7 @@ from fcfi_core.engines.base import Array, Encoded, Engine, Maps
 from fcfi_core.errors import SettingsError
 from fcfi_core.model import Model
 from fcfi_core.networks.base import resized
-from fcfi_core.networks.feedback_correction import FeedbackCorrection, Network, Seen, with_correction
+from fcfi_core.networks.feedback_correction import FeedbackCorrection, Network, Seen
 from fcfi_core.networks.feedback_fusion import FeedbackFusion
 from fcfi_core.predictor import Predictor
 
@@ -77,9 +77,11 @@ def ablated(predictor: Predictor, checkpoint: str | Path, names: str) -> Predict
 
 def bypassed(network: Network, *, correction: bool = False, fusion: bool = False) -> Network:
     """Return a copy of ``network`` without FFCM (``correction``) and CFFM (``fusion``)."""
-    copied = with_correction(network, _NoCorrection) if correction else copy.deepcopy(network)
+    copied = copy.deepcopy(network)
     for module in copied.modules():
-        if fusion and type(module) is FeedbackFusion:
+        if correction and isinstance(module, FeedbackCorrection):  # whichever way it computes
+            module.__class__ = _NoCorrection
+        if fusion and isinstance(module, FeedbackFusion):
             module.__class__ = _NoFusion
     return copied
 

@@ -155,12 +155,12 @@ def test_who_is_sharpened():
     assert product("mobilenetv2").local_colours
     assert not product("hrnet18").local_colours
     assert not parity().local_colours
-    assert not Protocol().with_local_colours(None).local_colours
-    assert Protocol().with_local_colours(True).local_colours
+    assert not Protocol().switched(local_colours=None).local_colours
+    assert Protocol().switched(local_colours=True).local_colours
 
 
 def test_the_network_sees_nothing_of_it(tiny_model, photo):
-    sharp = Predictor(tiny_model, protocol=tiny_model.protocol.with_local_colours(True))
+    sharp = Predictor(tiny_model, protocol=tiny_model.protocol.switched(local_colours=True))
     plain = Predictor(tiny_model)
     clicks = [(70, 40), (20, 20, False), (75, 50)]
     one, other = sharp.segment(photo, clicks), plain.segment(photo, clicks)

@@ -167,7 +167,7 @@ CLICKS = [(70, 40), (20, 20, False), (75, 50)]
 
 @pytest.fixture
 def refining(tiny_model):
-    return Predictor(tiny_model, protocol=tiny_model.protocol.with_refinement(True))
+    return Predictor(tiny_model, protocol=tiny_model.protocol.switched(refined=True))
 
 
 def test_the_last_pass_sees_the_same_region_finer(tiny_model, photo):
@@ -233,8 +233,8 @@ def test_a_result_from_another_process_stays_as_it_is(tiny_model, photo):
 
 
 def test_the_setting():
-    assert Protocol().with_refinement(True).refined
-    assert Protocol().with_refinement(None) == Protocol()
+    assert Protocol().switched(refined=True).refined
+    assert Protocol().switched(refined=None) == Protocol()
     with pytest.raises(SettingsError, match="refined"):
         Protocol.from_dict({"refined": "yes"})
 
@@ -253,7 +253,7 @@ def wired():
 
 @pytest.fixture
 def tracing(colour_model):
-    return Predictor(colour_model, protocol=colour_model.protocol.with_tracing(True))
+    return Predictor(colour_model, protocol=colour_model.protocol.switched(traced=True))
 
 
 def on_the_wire(mask, x):
@@ -316,7 +316,7 @@ def test_official_rules_trace_nothing(colour_model, wired):
 
 
 def test_the_setting_of_tracing():
-    assert Protocol().with_tracing(True).traced
-    assert Protocol().with_tracing(None) == Protocol()
+    assert Protocol().switched(traced=True).traced
+    assert Protocol().switched(traced=None) == Protocol()
     with pytest.raises(SettingsError, match="traced"):
         Protocol.from_dict({"traced": 1})

@@ -9,6 +9,7 @@ from fcfi_core.errors import SettingsError
 from fcfi_core.evaluation.ablations import ABLATIONS, WithoutFeedback, ablated, bypassed
 from fcfi_core.model import Model, load_model
 from fcfi_core.networks import registry
+from fcfi_core.networks.feedback_correction import FeedbackCorrection, with_correction
 from fcfi_core.predictor import Predictor
 from fcfi_core.protocol import Protocol
 
@@ -36,6 +37,16 @@ def test_bypassing_leaves_the_original_alone(tiny_network) -> None:
     after = [type(module) for module in bypassed(network, correction=True, fusion=True).modules()]
     assert [type(module) for module in network.modules()] == before
     assert sum(one is not other for one, other in zip(before, after, strict=True)) == 2
+
+
+def test_a_correction_of_another_kind_is_bypassed_too(tiny_network) -> None:
+    class Other(FeedbackCorrection):
+        pass
+
+    network = with_correction(tiny_network(), Other)
+    kinds = {type(module) for module in bypassed(network, correction=True).modules()}
+    assert Other in {type(module) for module in network.modules()}
+    assert Other not in kinds
 
 
 def test_without_feedback_only_clicks_matter(tiny_model, photo) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import re
 import threading
 import time
 from dataclasses import asdict
@@ -22,7 +23,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from fcfi_core import Click, Predictor, WeightsError
-from fcfi_core.prompt import MOST_CLICKS
+from fcfi_core.prompt import MOST_CLICKS, REPEATED
 from fcfi_core.serving.playground import routes
 from fcfi_core.serving.playground import server as playground_server
 
@@ -78,6 +79,11 @@ def test_assets_are_small_and_need_nothing_from_elsewhere():
             text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
             assert "http:" not in text
             assert "https:" not in text
+
+
+def test_the_page_knows_how_near_a_click_asks_for_another_answer():
+    (near,) = re.findall(r"const NEAR = ([\d.]+);", (ASSETS / "app.js").read_text(encoding="utf-8"))
+    assert float(near) == REPEATED
 
 
 def test_model(client):
