@@ -163,6 +163,18 @@ def normalised(image: Tensor) -> Tensor:
     return (image - mean) / deviation
 
 
+def joined(*maps: Tensor, like: Tensor) -> Tensor:
+    """Return ``maps`` (B, *, H, W) behind each other, in the type and the memory layout of ``like``.
+
+    A single small map of another type or layout would else have all of them copied, in both directions.
+    """
+    # Asked first, so that traced graphs hold no conversion that does nothing.
+    parts = [part if part.dtype == like.dtype else part.to(like.dtype) for part in maps]
+    if like.is_contiguous() or not like.is_contiguous(memory_format=torch.channels_last):
+        return torch.cat(parts, dim=1)
+    return torch.cat([part.permute(0, 2, 3, 1) for part in parts], dim=3).permute(0, 3, 1, 2)
+
+
 def resized(maps: Tensor, height: int, width: int) -> Tensor:
     """Return ``maps`` (B, C, *, *) at ``height`` x ``width``, bilinear with align_corners=True."""
     if maps.shape[-2:] == (height, width):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fcfi_core.networks.base import resized
+from fcfi_core.networks.base import joined, resized
 from fcfi_core.networks.blocks import ConvNormRelu, SeparableConvNormRelu
 
 _WINDOW_STEEPNESS = 10.0
@@ -129,7 +129,7 @@ class FeedbackCorrection(nn.Module):
     def embedded(self, seen: Seen, corrected: Tensor) -> Tensor:
         """Return the embedding in which cells are compared, (B, middle_channels, h, w)."""
         embedding: Tensor = self.info_encoder(
-            torch.cat((seen.image, seen.click_maps, corrected, seen.features), dim=1)
+            joined(seen.image, seen.click_maps, corrected, seen.features, like=seen.features)
         )
         return embedding
 

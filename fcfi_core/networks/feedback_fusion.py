@@ -6,10 +6,9 @@ and the judged feedback is added to the features as a one-channel residual.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from fcfi_core.networks.base import resized
+from fcfi_core.networks.base import joined, resized
 from fcfi_core.networks.blocks import ConvNormRelu, SeparableConvNormRelu
 
 
@@ -47,7 +46,10 @@ class FeedbackFusion(nn.Module):
             (B, in_channels, h, w) features and (B, 1, h, w) probabilities.
         """
         corrected = resized(corrected, features.shape[-2], features.shape[-1])
+        if isinstance(gate, Tensor) and gate.dtype != features.dtype:
+            gate = gate.to(features.dtype)
         for _ in range(self.update_count):
-            fused = self.fusion_encoder(torch.cat((corrected, self.feature_conv(features)), dim=1))
-            features = features + gate * self.residual_predictor(torch.cat((features, fused), dim=1))
+            judging = self.feature_conv(features)
+            fused = self.fusion_encoder(joined(corrected, judging, like=judging))
+            features = features + gate * self.residual_predictor(joined(features, fused, like=features))
         return features, fused

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fcfi_core.networks.base import InteractiveNetwork, NetworkOutput, normalised, resized
+from fcfi_core.networks.base import InteractiveNetwork, NetworkOutput, joined, normalised, resized
 from fcfi_core.networks.feedback_correction import FeedbackCorrection
 from fcfi_core.networks.feedback_fusion import FeedbackFusion
 from fcfi_core.networks.mobilenet_backbone import MobileNetBackbone
@@ -257,7 +257,9 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
         fused_features, fused = self.fusion_module(shallow, corrected, gate)
         previous = functional.avg_pool2d(feedback, 4)
         fine = self.head[:-1](
-            torch.cat((fused_features, encoding.detail, corrected, fused, previous, small_disks), dim=1)
+            joined(
+                fused_features, encoding.detail, corrected, fused, previous, small_disks, like=fused_features
+            )
         )
         return _Features(deep, shallow, fine, corrected, fused, window)
 

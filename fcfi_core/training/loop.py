@@ -28,6 +28,7 @@ from fcfi_core.training.average import AveragedWeights
 from fcfi_core.training.configuration import TrainingConfiguration
 from fcfi_core.training.crops import CropSampler
 from fcfi_core.training.episodes import Episode, start_episode
+from fcfi_core.training.gradients import quicken_gradients
 from fcfi_core.training.objective import round_loss
 from fcfi_core.training.prefetch import Prefetcher
 
@@ -53,6 +54,8 @@ class Trainer:
         device: torch.device,
     ) -> None:
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if device.type == "cpu":
+            quicken_gradients(self.network)
         self.configuration = configuration
         self.step = 0
         self.crops_seen = 0
