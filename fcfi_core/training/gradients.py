@@ -21,8 +21,11 @@ def quicken_gradients(network: nn.Module) -> None:
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and type(module) in (nn.Conv2d, Convolution):
+            dilation, padding = module.dilation, module.padding
             depthwise = module.groups == module.in_channels == module.out_channels
-            if depthwise and module.stride == (1, 1) and module.dilation[0] == module.dilation[1] > 1:
+            keeps_size = padding == tuple(dilation[0] * (side // 2) for side in module.kernel_size)
+            usual = module.stride == (1, 1) and module.padding_mode == "zeros"
+            if depthwise and keeps_size and usual and dilation[0] == dilation[1] > 1:
                 module.__class__ = _Phased
 
 
@@ -38,7 +41,7 @@ class _Phased(nn.Conv2d):
         rows, columns = height // apart, width // apart
         cells = features.permute(0, 2, 3, 1).reshape(batch, rows, apart, columns, apart, channels)
         phases = cells.permute(2, 4, 0, 1, 3, 5).reshape(-1, rows, columns, channels).permute(0, 3, 1, 2)
-        padding = tuple(int(side) // apart for side in self.padding)
+        padding = tuple(side // 2 for side in self.kernel_size)
         maps = functional.conv2d(phases, self.weight, self.bias, padding=padding, groups=self.groups)
         cells = maps.permute(0, 2, 3, 1).reshape(apart, apart, batch, rows, columns, channels)
         return cells.permute(2, 3, 0, 4, 1, 5).reshape(batch, height, width, channels).permute(0, 3, 1, 2)

@@ -53,6 +53,9 @@ def test_results_and_gradients_stay(dilation, rows, columns, surplus, channels, 
         nn.Conv2d(4, 4, 3, padding=2, dilation=2),
         nn.Conv2d(4, 8, 3, padding=2, dilation=2, groups=4),
         nn.Conv2d(4, 4, 3, stride=2, padding=2, dilation=2, groups=4),
+        nn.Conv2d(4, 4, 3, padding=1, dilation=2, groups=4),
+        nn.Conv2d(4, 4, 3, padding="same", dilation=2, groups=4),
+        nn.Conv2d(4, 4, 3, padding=2, dilation=2, groups=4, padding_mode="reflect"),
     ],
 )
 def test_other_convolutions_are_left_alone(convolution):
