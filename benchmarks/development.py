@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,16 +20,14 @@ from torch import Tensor
 
 from fcfi_core.checkpoints.catalogue import resolve
 from fcfi_core.checkpoints.files import Checkpoint, read_checkpoint, write_checkpoint
-from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.datasets.samples import Sample
-from fcfi_core.datasets.split import is_held_out
 from fcfi_core.model import load_model
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.registry import build
 from fcfi_core.protocol import Protocol
 from fcfi_core.training.configuration_file import load_configuration
 from fcfi_core.training.development import clicks_needed, clicks_with, development_samples
-from fcfi_core.training.photos import read_photos
+from fcfi_core.training.run import read_development_photos
 
 FIGURES = ("noc@80", "noc@85", "noc@90", "missed@90", "iou@1", "iou@2", "iou@3", "iou@5")
 
@@ -55,18 +54,8 @@ def mean_of(text: str) -> Checkpoint:
 
 def samples_of(configuration: Path, sets: Sequence[str], objects: int, longest_side: int) -> list[Sample]:
     """Return objects of the photos that ``configuration`` keeps out, of the named sets (none: of all)."""
-    settings = load_configuration(configuration)
-    photos = []
-    for index, source in enumerate(settings.sources):
-        if not sets or Path(source.path).name in sets:
-            dataset = open_dataset(source.path, source.images)
-            kept = [
-                name
-                for name in dataset.image_names
-                if is_held_out(f"{dataset.name}/{name}", settings.development_share)
-            ]
-            photos += read_photos(dataset, index, longest_side, source.smallest_region, names=kept)
-    return development_samples(photos, objects)
+    settings = replace(load_configuration(configuration), longest_side=longest_side)
+    return development_samples(read_development_photos(settings, sets), objects)
 
 
 def parser_of(description: str | None, objects: int) -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from development import mean_of, network_of, parser_of, samples_for
 
@@ -18,7 +19,7 @@ from fcfi_core.evaluation import metrics
 from fcfi_core.evaluation.benchmark import Rules, trace
 from fcfi_core.evaluation.clicker import ClickNoise, NearBorder, UniformJitter
 from fcfi_core.evaluation.degradations import degraded
-from fcfi_core.model import Model
+from fcfi_core.model import Model, rating_of
 from fcfi_core.predictor import Predictor
 from fcfi_core.protocol import Protocol
 
@@ -65,6 +66,7 @@ def main() -> None:
             protocol=Protocol.from_dict(dict(checkpoint.protocol)),
             device="cpu",
             threads=1,
+            rating=rating_of(checkpoint, Path(text)),
         )
         predictors.append(Predictor(model, memo_bytes=64 * 2**20))
     conditions: list[tuple[str, ClickNoise | None, str | None]] = [("none", None, None)]

@@ -19,7 +19,9 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from fcfi_core import rating
 from fcfi_core.clicks import Click
 from fcfi_core.rules import State
 
@@ -34,6 +36,14 @@ FURTHER = 4
 
 SAME = 0.9
 """Intersection over union from which two answers count as one."""
+
+
+def described(states: Sequence[State], click: Click, threshold: float) -> NDArray[np.float32]:
+    """Return what answers from one look look like, see :func:`fcfi_core.rating.described`."""
+    frame = states[0].frame
+    ((row, column),) = frame.apply_clicks([click])
+    place = min(int(row), frame.height - 1), min(int(column), frame.width - 1)
+    return rating.described([state.probability for state in states], place, threshold)
 
 
 def part_under(state: State, click: Click, threshold: float) -> State:

@@ -13,6 +13,7 @@ from fcfi_core.engines import registry
 from fcfi_core.engines.base import Engine
 from fcfi_core.errors import SettingsError, WeightsError
 from fcfi_core.protocol import Protocol, product
+from fcfi_core.rating import Rating
 
 if TYPE_CHECKING:
     from fcfi_core.networks.base import InteractiveNetwork
@@ -30,6 +31,7 @@ class Model:
         protocol: the rules it was trained for.
         digest: sha256 of the weights; masks are a function of it too.
         file: where it was loaded from; None: from a network in memory.
+        rating: tells how good its answers to a first click are; None: nothing does.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Model:
     protocol: Protocol
     digest: str
     file: Path | None = None
+    rating: Rating | None = None
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, version={self.version!r}, engine={self.engine.name!r})"
@@ -46,7 +49,8 @@ class Model:
     def __reduce__(self) -> tuple[Any, ...]:
         """Send the name of the file, where there is one, and how it is run; else the network itself."""
         if self.file is None:
-            return Model, (self.name, self.version, self.variant, self.engine, self.protocol, self.digest)
+            parts = self.name, self.version, self.variant, self.engine, self.protocol, self.digest
+            return Model, (*parts, None, self.rating)
         engine = self.engine
         opened = (self.file, engine.device, engine.name, engine.threads, getattr(engine, "fast", True))
         return _reopened, (*opened, self.digest)
@@ -77,6 +81,7 @@ class Model:
         device: str = "auto",
         threads: int | None = None,
         fast: bool = True,
+        rating: Rating | None = None,
     ) -> Model:
         """Return a model of a network in memory, for example one that is being trained.
 
@@ -87,6 +92,7 @@ class Model:
             name, variant: for reports.
             protocol: None: the product's rules for ``variant``.
             device, threads, fast: see :class:`~fcfi_core.engines.torch_engine.TorchEngine`.
+            rating: see :class:`Model`.
         """
         from fcfi_core.engines.torch_engine import TorchEngine  # torch takes a second to import
 
@@ -101,6 +107,7 @@ class Model:
             engine=TorchEngine(network, device, threads, fast=fast),
             protocol=protocol or product(variant),
             digest=digest.hexdigest(),
+            rating=rating,
         )
 
 
@@ -142,6 +149,7 @@ def load_model(
         protocol=protocol_of(description, path),
         digest=digest,
         file=path.absolute(),
+        rating=rating_of(description, path),
     )
 
 
@@ -164,6 +172,28 @@ def _plain_engine(engine: str, description: Description, device: str, threads: i
     from fcfi_core.engines.torch_engine import TorchEngine
 
     return TorchEngine(read_checkpoint(description.path).network(), device, threads, fast=False)
+
+
+def rating_of(checkpoint: Checkpoint | Description, path: Path) -> Rating | None:
+    """Return how the header says that answers are rated; None if it says nothing.
+
+    Raises:
+        WeightsError: if it says something impossible.
+    """
+    stated = checkpoint.header.get("rating")
+    if stated is None:
+        return None
+    try:
+        rating = Rating.from_dict(stated)
+    except SettingsError as error:
+        raise WeightsError(f"the header of {str(path)!r} is wrong: {error}") from None
+    count = 1 + checkpoint.arguments.get("other_answers", 0)
+    if rating.count != count:
+        raise WeightsError(
+            f"the header of {str(path)!r} is wrong: it rates {rating.count} answers of a network that has "
+            f"{count}."
+        )
+    return rating
 
 
 def protocol_of(checkpoint: Checkpoint | Description, path: Path) -> Protocol:

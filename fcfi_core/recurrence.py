@@ -44,6 +44,7 @@ from fcfi_core.memo import Memo
 from fcfi_core.model import Model
 from fcfi_core.prompt import NOTHING_ASKED, Prompt
 from fcfi_core.protocol import Protocol
+from fcfi_core.rating import likeliest
 from fcfi_core.regions import Region
 from fcfi_core.results import Result
 from fcfi_core.rules import Size, State, rules_of
@@ -101,7 +102,7 @@ class Recurrence:
         feedback = state.frame.moved(state.probability, frame)
         asked = self.rules.completed(prompt)
         found = self._pass(image, frame, state.zoomed, feedback, asked, 1.0, watch)
-        return self.rules.answer(image, prompt, found)
+        return self.rules.answer(image, prompt, replace(found, confidence=state.confidence))
 
     def _traced(self, image: LoadedImage, prompt: Prompt, watch: Stopwatch) -> Result | None:
         """Return the thin structure that clicks alone ask for, traced; None if there is none."""
@@ -214,36 +215,68 @@ class Recurrence:
         given = self.state(image, asked, watch)
         assert given is not None, "there is a positive click"
         engine = self.model.engine
-        if isinstance(engine, SeveralAnswers) and engine.other_answers:
-            others = self._other_answers(engine, image, asked, watch)
-            others += self._further_looks(image, asked, watch, candidates.SMALL)
+        if self._is_rated(asked):
+            others = list(self._rated(image, asked, watch)[1:])
+        elif isinstance(engine, SeveralAnswers) and engine.other_answers:
+            others = self.first_answers(image, asked, watch)[1:]
         else:
-            others = self._further_looks(image, asked, watch, candidates.SHARES)
+            others = []
+        others += self._further_looks(image, asked, watch, candidates.SMALL if others else candidates.SHARES)
         seen = [given, *others]
         order = candidates.distinct(seen, self.protocol.mask_threshold)
         known = tuple(seen[index] for index in order), order.index(0)
         self.memo.put(key, known, sum(state.size for state in known[0]))
         return known
 
-    def _other_answers(
-        self, engine: SeveralAnswers, image: LoadedImage, asked: Prompt, watch: Stopwatch
-    ) -> list[State]:
-        """Return what the network itself answers beside its usual answer, from the look it has had."""
+    def _is_rated(self, prompt: Prompt) -> bool:
+        """Return whether the network has several answers to ``prompt``, and it is known how good each is."""
+        engine = self.model.engine
+        several = isinstance(engine, SeveralAnswers) and engine.other_answers > 0
+        known = several and self.model.rating is not None
+        return known and prompt.appearance is None and self._is_ambiguous(prompt)
+
+    def _rated(self, image: LoadedImage, asked: Prompt, watch: Stopwatch) -> tuple[State, ...]:
+        """Return the network's answers to a first click, each with its confidence, the one to give first."""
+        key = ("rated", *self._key(image, asked.digest))
+        known: tuple[State, ...] | None = self.memo.get(key)
+        if known is not None:
+            return known
+        rating = self.model.rating
+        assert rating is not None
+        states = self.first_answers(image, asked, watch)
+        description = candidates.described(states, asked.clicks[-1], self.protocol.mask_threshold)
+        confidences = rating.expected(description[None])
+        states = [
+            replace(state, confidence=float(value))
+            for state, value in zip(states, confidences[0], strict=True)
+        ]
+        given = states.pop(int(likeliest(confidences)[0]))
+        known = given, *states
+        self.memo.put(key, known, sum(state.size for state in known))
+        return known
+
+    def first_answers(self, image: LoadedImage, asked: Prompt, watch: Stopwatch | None = None) -> list[State]:
+        """Return all that the network itself answers to a first click, from one look, the usual answer first.
+
+        Args:
+            asked: a positive click, and nothing before it but negative ones. The network has several answers.
+        """
         checkpoint()
+        watch, engine = watch or Stopwatch(), self.model.engine
+        assert isinstance(engine, SeveralAnswers)
         size, flip = (image.height, image.width), self.protocol.flip
         clicks = self.rules.shown(asked, size)
         seen, zoomed = self.rules.look(size, None, clicks)
         with watch.measure("encode"):
             encoded = self._encoded(image, seen)
         with watch.measure("network"):
-            logits = engine.answer_otherwise(encoded, seen.size, *layout.of_clicks(seen, clicks, flip))
+            logits = engine.first_answers(encoded, seen.size, *layout.of_clicks(seen, clicks, flip))
         states = []
         for one in np.moveaxis(logits, 1, 0):
-            probability = outside_heap(probability_of(layout.averaged(one)))
+            probability = outside_heap(self._probability(layout.averaged(one)))
             probability.flags.writeable = False
-            state = self.rules.kept(size, seen, zoomed, probability, probability, probability)
-            states.append(self._under_click(state, asked))
-        return states
+            states.append(self.rules.kept(size, seen, zoomed, probability, probability, probability))
+        return [states[0], *(self._under_click(state, asked) for state in states[1:])]
 
     def _further_looks(
         self, image: LoadedImage, asked: Prompt, watch: Stopwatch, shares: Sequence[float]
@@ -275,7 +308,10 @@ class Recurrence:
 
     def _next(self, image: LoadedImage, state: State | None, prompt: Prompt, watch: Stopwatch) -> State:
         """Return what is known after the last click: from one look, or from a second one where it pays."""
-        found = self.advance(image, state, prompt, watch)
+        if state is None and self._is_rated(prompt):
+            found = self._rated(image, prompt, watch)[0]
+        else:
+            found = self.advance(image, state, prompt, watch)
         if state is None and self._is_too_coarse((image.height, image.width), found, prompt):
             return self.advance(image, found, prompt, watch)
         return found

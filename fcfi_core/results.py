@@ -65,6 +65,7 @@ class Result:
             alone), "network" (the rest of it), "rest", and "total" of these but the first. Parts that
             were remembered take 0.
         cleaned_mask: (H, W) bool that replaces the mask, within its box; set by :meth:`finished`.
+        rated: the confidence, where the answer was rated (:mod:`fcfi_core.rating`); None elsewhere.
         sharp: whether the colours of the image sharpen the mask's edge.
         more: computes the answers to choose from, see :attr:`candidates`; None: there is this one alone.
         finer: computes the :meth:`refined` answer; None: this one stays.
@@ -81,6 +82,7 @@ class Result:
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     cleaned_mask: NDArray[np.bool_] | None = field(default=None, repr=False)
+    rated: float | None = None
     sharp: bool = False
     more: Callable[[], tuple[Result, ...]] | None = field(default=None, repr=False)
     finer: Callable[[], Result] | None = field(default=None, repr=False)
@@ -201,12 +203,15 @@ class Result:
     def confidence(self) -> float:
         """How good the mask probably is, 0..1: the expected intersection over union with the truth.
 
-        If every pixel belongs to the object independently with its probability p, the mask M meets it
-        in sum(p over M) pixels on average, and their union has the area of M and sum(p outside M) more.
-        The quotient is 1 for a mask without doubt, falls with every doubtful pixel inside or outside, and
-        is 0 for an empty mask. It ranks masks of one model; as an absolute figure it is as honest as the
-        probabilities.
+        After a first click it is what answers that look like this one had on photos with known masks
+        (:mod:`fcfi_core.rating`). Elsewhere it follows from the probabilities: if every pixel belongs to the
+        object independently with its probability p, the mask M meets it in sum(p over M) pixels on average,
+        and their union has the area of M and sum(p outside M) more. The quotient is 1 for a mask without
+        doubt, falls with every doubtful pixel inside or outside, and is 0 for an empty mask. It ranks masks
+        of one model; as an absolute figure it is as honest as the probabilities.
         """
+        if self.rated is not None:
+            return self.rated
         inside = self.view > self.threshold
         hits = float(self.view.sum(where=inside, dtype=np.float64))
         missed = float(self.view.sum(where=~inside, dtype=np.float64))

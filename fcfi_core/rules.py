@@ -44,6 +44,8 @@ class State:
         corrected, fused: (h, w) float32, the feedback maps; the same array as ``probability`` unless the
             protocol needs them.
         zoomed: the zoomed region the last pass looked at; None if it saw the whole image.
+        confidence: the expected intersection over union with the truth, 0..1, where the answer was rated
+            (:mod:`fcfi_core.rating`); None elsewhere.
     """
 
     frame: Frame
@@ -51,6 +53,7 @@ class State:
     corrected: Map
     fused: Map
     zoomed: Region | None
+    confidence: float | None = None
 
     @property
     def size(self) -> int:
@@ -168,6 +171,7 @@ class Rules(ABC):
             prompt.clicks,
             prompt.implied_click,
             image_notes=image.notes,
+            rated=state.confidence,
             image=image,
             sharp=self.protocol.local_colours,
         )

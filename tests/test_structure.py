@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("logits", "protocol", "regions", "stores", "workers"),
     ("geometry",),
     ("masks", "images", "appearance"),
-    ("edges", "tracing", "prompt", "settings", "suggestions"),
+    ("edges", "tracing", "prompt", "settings", "suggestions", "rating"),
     ("networks", "client"),
     ("checkpoints",),
     ("engines",),

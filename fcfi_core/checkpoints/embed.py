@@ -36,14 +36,8 @@ def embed(weights: Path, version: str) -> Path:
     card = dict(checkpoint.header.get("model_card", {}))
     card.update(version=version, licence=LICENCE, source=SOURCE)
     target = FOLDER / "default.safetensors"
-    header = {
-        "variant": checkpoint.variant,
-        "arguments": dict(checkpoint.arguments),
-        "protocol": dict(checkpoint.protocol),
-        "model_card": card,
-    }
     part = target.with_suffix(".part")
-    write_checkpoint(part, checkpoint.state, header)
+    write_checkpoint(part, checkpoint.state, {**checkpoint.header, "model_card": card})
     megabytes = part.stat().st_size / 2**20
     if megabytes > LARGEST_MEGABYTES:
         part.unlink()

@@ -6,6 +6,7 @@ The header's metadata hold one entry, ``"fcfi"``: JSON of ::
      "variant": "mobilenetv2",      name in fcfi_core.networks.registry
      "arguments": {...},            constructor arguments of the network
      "protocol": {...},             settings of fcfi_core.protocol.Protocol; missing ones keep defaults
+     "rating": {...},               of fcfi_core.rating.Rating, where answers to a first click are rated
      "model_card": {...}}           version, licence, data, figures: for people
 
 Tensors carry the key names of the network's ``state_dict``. Floating-point tensors may be stored as

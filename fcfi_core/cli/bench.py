@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fcfi_core.networks.base import InteractiveNetwork
     from fcfi_core.predictor import Predictor
     from fcfi_core.protocol import Protocol
+    from fcfi_core.rating import Rating
 
 HELP = "measure milliseconds per click and what they take of the machine; exit code 1 without a verdict"
 
@@ -135,6 +136,7 @@ class _Subject:
     network: InteractiveNetwork
     protocol: Protocol
     engines: tuple[str, ...]
+    rating: Rating | None = None
 
 
 def _subjects(arguments: argparse.Namespace) -> Iterator[_Subject]:
@@ -142,7 +144,7 @@ def _subjects(arguments: argparse.Namespace) -> Iterator[_Subject]:
     import torch
 
     from fcfi_core.checkpoints import read_checkpoint, resolve
-    from fcfi_core.model import protocol_of
+    from fcfi_core.model import protocol_of, rating_of
     from fcfi_core.networks import registry as networks
     from fcfi_core.protocol import product
 
@@ -151,7 +153,8 @@ def _subjects(arguments: argparse.Namespace) -> Iterator[_Subject]:
     checkpoint = read_checkpoint(path)
     name, protocol = f"{path.stem} ({checkpoint.variant})", protocol_of(checkpoint, path)
     here = tuple(_engines(path, values["FCFI_ENGINE"], values["FCFI_DEVICE"]))
-    yield _Subject(name, checkpoint.variant, path, checkpoint.network(), protocol, here)
+    rating = rating_of(checkpoint, path)
+    yield _Subject(name, checkpoint.variant, path, checkpoint.network(), protocol, here, rating)
     for variant in arguments.variants:
         torch.manual_seed(0)
         network = networks.build(variant)
@@ -177,15 +180,18 @@ def _model_of(subject: _Subject, engine: str, protocol: Protocol, device: str, t
     from fcfi_core.model import Model
 
     if not engine.startswith("openvino"):
-        return Model.from_network(subject.network, protocol=protocol, device=device, threads=threads)
+        return Model.from_network(
+            subject.network, protocol=protocol, device=device, threads=threads, rating=subject.rating
+        )
     from fcfi_core.engines import graphs
     from fcfi_core.engines.openvino_engine import OpenVinoEngine
 
     graph = graphs.read(subject.variant)
     assert graph is not None, "every variant has graphs"
     weights = {name: tensor.numpy() for name, tensor in subject.network.state_dict().items()}
-    opened = OpenVinoEngine(graph, weights, {}, threads, bfloat16=engine == "openvino-bf16")
-    return Model(subject.name, "", subject.variant, opened, protocol, digest="")
+    arguments = {graphs.OTHER_ANSWERS: subject.network.other_answers}
+    opened = OpenVinoEngine(graph, weights, arguments, threads, bfloat16=engine == "openvino-bf16")
+    return Model(subject.name, "", subject.variant, opened, protocol, digest="", rating=subject.rating)
 
 
 def _measure(subject: _Subject, arguments: argparse.Namespace, busy: int) -> list[Row]:

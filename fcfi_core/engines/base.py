@@ -101,10 +101,10 @@ class SeveralAnswers(Engine, Protocol):
     def other_answers(self) -> int:
         """How many there are beside the usual one; 0: this network has none."""
 
-    def answer_otherwise(
+    def first_answers(
         self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
     ) -> Array:
-        """Return (B, ``other_answers``, h, w) logits of the other answers to a first click.
+        """Return (B, 1 + ``other_answers``, h, w) logits of all answers to a first click, the usual first.
 
         Args:
             encoded, points, new_points: as for :meth:`decode`.

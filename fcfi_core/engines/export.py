@@ -62,7 +62,7 @@ def export(variant: str, **arguments: Any) -> Path:
     ]
     if whole.other_answers:
         asked = {name: tensor for name, tensor in asked.items() if name not in ("feedback", "gate")}
-        parts.append((graphs.OTHERS, _Others(network, type(encoding)), asked, ["logits"]))
+        parts.append((graphs.FIRST, _First(network, type(encoding)), asked, ["logits"]))
     for part, wrapped, inputs, names in parts:
         contents |= _files(part, _traced(wrapped, inputs, names))
     signature = inspect.signature(type(whole)).parameters
@@ -105,7 +105,7 @@ class _Decoder(nn.Module):
         return output.logits, output.corrected, output.fused
 
 
-class _Others(nn.Module):
+class _First(nn.Module):
     def __init__(self, network: InteractiveNetwork, encoding: Any) -> None:
         super().__init__()
         self.network = network
@@ -114,7 +114,7 @@ class _Others(nn.Module):
     def forward(self, disks: Tensor, *others: Tensor) -> Tensor:
         count = len(Focus._fields)
         focus, encoding = Focus(*others[:count]), self._encoding(*others[count:])
-        return self.network.answer_otherwise(encoding, torch.zeros_like(disks[:, :1]), disks, focus)  # type: ignore[arg-type]
+        return self.network.first_answers(encoding, torch.zeros_like(disks[:, :1]), disks, focus)  # type: ignore[arg-type]
 
 
 class _WeightsGiven(nn.Module):

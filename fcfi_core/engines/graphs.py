@@ -8,7 +8,7 @@ it is, when a model is loaded. So new weights need no new graphs; new network co
     graph.json                   :class:`Graph`
     encoder.xml, encoder.bin     OpenVINO's form of ``encode`` for one image, weights as inputs
     decoder.xml, decoder.bin     of ``answer``, likewise
-    others.xml, others.bin       of ``answer_otherwise``, where the architecture has it
+    first.xml, first.bin         of ``first_answers``, where the architecture has it
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ from fcfi_core.errors import WeightsError
 FOLDER = Path(__file__).parent / "exported"
 FORMAT = 2
 PARTS = ("encoder", "decoder")
+FIRST = "first"
+"""The part that a network may lack."""
+
 OTHERS = "others"
-"""The part that a network may lack, and how its weights' names begin."""
+"""How the names of the weights begin that this part alone has."""
 
 OTHER_ANSWERS = "other_answers"
 OUTSIDE = ("expansion_ratio", "disk_radius", "auxiliary_output", OTHER_ANSWERS)
@@ -95,7 +98,7 @@ def read(variant: str) -> Graph | None:
 
 
 def files(variant: str, part: str) -> tuple[bytes, bytes]:
-    """Return OpenVINO's XML and constants of ``part``, one of :data:`PARTS` or :data:`OTHERS`.
+    """Return OpenVINO's XML and constants of ``part``, one of :data:`PARTS` or :data:`FIRST`.
 
     Raises:
         WeightsError: if the file is damaged.

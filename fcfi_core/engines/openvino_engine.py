@@ -100,15 +100,13 @@ class OpenVinoEngine:
 
         self._encoder = self._thread.call(lambda: part("encoder", ["image"], self._encodings, folded))
         self._decoder = self._thread.call(lambda: part("decoder", asked, [*_OUTPUTS], folded))
-        # Compiled when somebody wants to choose; until then the weights wait, those of the encoder left out,
-        # and none at all where the network has no further answers.
-        asked_otherwise = [name for name in asked if name not in ("feedback", "gate")]
+        # Compiled with the first click; until then the weights wait, those of the encoder left out, and none
+        # at all where the network has one answer.
+        asked_first = [name for name in asked if name not in ("feedback", "gate")]
         kept = {name: array for name, array in folded.items() if name not in self._encoder.weights}
         kept = kept if self.other_answers else {}
-        self._make_others: Callable[[], _Part] = lambda: part(
-            graphs.OTHERS, asked_otherwise, ["logits"], kept
-        )
-        self._others: _Part | None = None
+        self._make_first: Callable[[], _Part] = lambda: part(graphs.FIRST, asked_first, ["logits"], kept)
+        self._first: _Part | None = None
 
     @in_own_thread
     def encode(self, images: Array) -> Encoded:
@@ -143,14 +141,14 @@ class OpenVinoEngine:
         return Maps(*(np.concatenate(maps)[:, 0] for maps in zip(*answers, strict=True)))
 
     @in_own_thread
-    def answer_otherwise(
+    def first_answers(
         self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
     ) -> Array:
         """See :class:`~fcfi_core.engines.base.SeveralAnswers`."""
-        if self._others is None:
-            self._others = self._make_others()
+        if self._first is None:
+            self._first = self._make_first()
         asked = self._asked(encoded, size, points, new_points)
-        return np.concatenate([self._others(sample)[0] for sample in asked])
+        return np.concatenate([self._first(sample)[0] for sample in asked])
 
     @in_own_thread
     def rest(self) -> None:
@@ -158,7 +156,7 @@ class OpenVinoEngine:
         self._rest()
 
     def _rest(self) -> None:
-        for part in (self._encoder, self._decoder, self._others):
+        for part in (self._encoder, self._decoder, self._first):
             if part is not None:
                 part.rest()
         give_back()

@@ -142,7 +142,7 @@ class TorchEngine:
         return self._network.other_answers
 
     @in_own_thread
-    def answer_otherwise(
+    def first_answers(
         self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
     ) -> Array:
         """See :class:`~fcfi_core.engines.base.SeveralAnswers`."""
@@ -150,7 +150,7 @@ class TorchEngine:
             feedback = torch.zeros((len(points), 1, *size), device=self._device)
             clicks = torch.tensor(points, device=self._device)
             disks = disk_maps(clicks, *size, self._network.disk_radius)
-            logits = self._network.answer_otherwise(
+            logits = self._network.first_answers(
                 encoded.value, feedback, disks, torch.tensor(new_points, device=self._device)
             )
             return np.asarray(logits.contiguous().cpu().numpy())

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcfi_core.checkpoints import read_checkpoint, resolve
-from fcfi_core.engines.base import Array, Encoded, Engine, Maps
+from fcfi_core.engines.base import Array, Encoded, Engine, Maps, SeveralAnswers
 from fcfi_core.errors import SettingsError
 from fcfi_core.model import Model
 from fcfi_core.networks.base import resized
@@ -67,6 +67,7 @@ def ablated(predictor: Predictor, checkpoint: str | Path, names: str) -> Predict
             protocol=protocol,
             device=model.engine.device,
             threads=model.engine.threads,
+            rating=model.rating,
         )
     if "no-feedback" in chosen:
         model = replace(model, engine=WithoutFeedback(model.engine))
@@ -144,3 +145,15 @@ class WithoutFeedback:
     ) -> Maps:
         """See :class:`~fcfi_core.engines.base.Engine`; feedback and gate are not passed on."""
         return self.engine.decode(encoded, np.zeros_like(feedback), points, new_points, 0.0)
+
+    @property
+    def other_answers(self) -> int:
+        """Those of the engine."""
+        return self.engine.other_answers if isinstance(self.engine, SeveralAnswers) else 0
+
+    def first_answers(
+        self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
+    ) -> Array:
+        """See :class:`~fcfi_core.engines.base.SeveralAnswers`; there is no feedback to a first click."""
+        assert isinstance(self.engine, SeveralAnswers)
+        return self.engine.first_answers(encoded, size, points, new_points)

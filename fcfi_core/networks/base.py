@@ -113,8 +113,8 @@ class InteractiveNetwork(nn.Module, ABC):
         disks = disk_maps(points, height, width, self.disk_radius if radius < 0 else radius)
         return self.answer(encoding, feedback, disks, new_points, gate, soft_window=soft_window)
 
-    def answer_otherwise(self, encoding: Any, feedback: Tensor, disks: Tensor, new_points: Tensor) -> Tensor:
-        """Return logits of the other answers to a first click, (B, ``other_answers``, H, W).
+    def first_answers(self, encoding: Any, feedback: Tensor, disks: Tensor, new_points: Tensor) -> Tensor:
+        """Return (B, 1 + ``other_answers``, H, W) logits of all answers to a first click, the usual first.
 
         Args:
             encoding, disks, new_points: see :meth:`answer`.

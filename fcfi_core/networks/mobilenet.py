@@ -222,13 +222,15 @@ class MobileNetFeedbackNetwork(InteractiveNetwork):
             else functional.interpolate(found.window, (height, width), mode="nearest"),
         )
 
-    def answer_otherwise(
+    def first_answers(
         self, encoding: MobileNetEncoding, feedback: Tensor, disks: Tensor, new_points: Tensor
     ) -> Tensor:
-        """Return logits of the other answers; see :meth:`InteractiveNetwork.answer_otherwise`."""
+        """Return logits of all answers; see :meth:`InteractiveNetwork.first_answers`."""
         height, width = feedback.shape[-2:]
-        features, usual = self.first_features(encoding, feedback, disks, new_points)
-        return resized(self.others(*features, usual), height, width)
+        features, coarse = self.first_features(encoding, feedback, disks, new_points)
+        usual = self._refine(encoding, features[-1], coarse)
+        answers = (usual, self.others(*features, coarse))
+        return torch.cat([resized(logits, height, width) for logits in answers], dim=1)
 
     def first_features(
         self, encoding: MobileNetEncoding, feedback: Tensor, disks: Tensor, new_points: Tensor

@@ -365,9 +365,4 @@ def _header(
         "reference_iou": round(accepted.reference, 4),
         "origin": origin,
     }
-    return {
-        "variant": old.variant,
-        "arguments": dict(old.arguments),
-        "protocol": dict(old.protocol),
-        "model_card": card,
-    }
+    return {**old.header, "model_card": card}

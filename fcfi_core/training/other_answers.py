@@ -157,6 +157,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settled(configuration)
     checkpoint = read_checkpoint(weights)
     header = {**checkpoint.header, "arguments": {**checkpoint.arguments, "other_answers": COUNT}}
+    header.pop("rating", None)  # of other answers than these
     if not isinstance(checkpoint.network(), MobileNetFeedbackNetwork):
         raise WeightsError(
             f"{arguments.weights!r} is a {checkpoint.variant}; only variants of the light network learn "

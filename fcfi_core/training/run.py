@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ from fcfi_core.checkpoints.files import read_checkpoint, write_checkpoint
 from fcfi_core.datasets.left_out import listed
 from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.datasets.samples import Sample
+from fcfi_core.datasets.split import is_held_out
 from fcfi_core.engines.threads import container_share
 from fcfi_core.engines.torch_engine import choose_device
 from fcfi_core.errors import DataError, SettingsError, WeightsError
@@ -267,6 +268,28 @@ def read_training_photos(configuration: TrainingConfiguration, report: Callable[
     return _read_sources(configuration, report)[0]
 
 
+def read_development_photos(configuration: TrainingConfiguration, sets: Collection[str] = ()) -> list[Photo]:
+    """Return the photos that are kept out of training; those trained on are not even read.
+
+    Args:
+        configuration: with sources, not with a pack.
+        sets: names of the sources' folders; none: of all.
+    """
+    photos = []
+    for index, source in enumerate(configuration.sources):
+        if not sets or Path(source.path).name in sets:
+            dataset = open_dataset(source.path, source.images)
+            kept = [
+                name
+                for name in dataset.image_names
+                if is_held_out(f"{dataset.name}/{name}", configuration.development_share)
+            ]
+            photos += read_photos(
+                dataset, index, configuration.longest_side, source.smallest_region, names=kept
+            )
+    return photos
+
+
 def sampler_of(configuration: TrainingConfiguration, report: Callable[[str], None]) -> CropSampler:
     """Return what draws crops of the configuration's photos, less the development split."""
     photos = read_training_photos(configuration, report)
@@ -301,6 +324,8 @@ def starting_network(configuration: TrainingConfiguration) -> tuple[InteractiveN
                 f"{configuration.arguments}; leave them out."
             )
         header.update(arguments=arguments, protocol=protocol_of(checkpoint, path).to_dict())
+        if "rating" in checkpoint.header:
+            header["rating"] = checkpoint.header["rating"]
         return checkpoint.network(), header
     network = build(configuration.variant, **configuration.arguments)
     if configuration.initialisation is not None:

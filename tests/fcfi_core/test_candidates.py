@@ -122,12 +122,13 @@ class Several(Scales):
         self.encoded += 1
         return super().encode(images)
 
-    def answer_otherwise(self, encoded, size, points, new_points):
+    def first_answers(self, encoded, size, points, new_points):
         height, width = size
-        logits = np.full((1, 2, height, width), -4, np.float32)
-        logits[0, 0, height // 3 : 2 * height // 3, width // 3 : 2 * width // 3] = 4
-        logits[0, 0, :3, :3] = 4  # a part that the click is not on
-        logits[0, 1, 5:-5, 5:-5] = 4
+        logits = np.full((1, 3, height, width), -4, np.float32)
+        logits[0, 0, height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = 4
+        logits[0, 1, height // 3 : 2 * height // 3, width // 3 : 2 * width // 3] = 4
+        logits[0, 1, :3, :3] = 4  # a part that the click is not on
+        logits[0, 2, 5:-5, 5:-5] = 4
         return logits
 
 

@@ -117,7 +117,7 @@ def test_the_default_model_answers_as_torch_does(default):
             assert np.ptp(ours.logits) > 3
 
 
-def test_other_answers_to_a_first_click_are_those_of_torch():
+def test_all_answers_to_a_first_click_are_those_of_torch():
     torch.manual_seed(0)
     network = build("mobilenetv2", other_answers=2).eval()
     torch.nn.init.normal_(network.others.change.weight)
@@ -127,11 +127,14 @@ def test_other_answers_to_a_first_click_are_those_of_torch():
     for size in SIZES:
         images, (_, points, newest, _) = asked(size, 1, batch=2)
         mine, wanted = (
-            engine.answer_otherwise(engine.encode(images), size, points, newest) for engine in (ours, theirs)
+            engine.first_answers(engine.encode(images), size, points, newest) for engine in (ours, theirs)
         )
-        assert mine.shape == (2, 2, *size)
+        assert mine.shape == (2, 3, *size)
         np.testing.assert_allclose(mine, wanted, rtol=0, atol=TOLERANCE * max(1, float(np.ptp(wanted))))
-        assert not np.array_equal(mine[:, 0], mine[:, 1])
+        assert not np.array_equal(mine[:, 1], mine[:, 2])
+        nothing = np.zeros((2, *size), np.float32)
+        usual = ours.decode(ours.encode(images), nothing, points, newest, 0.0).logits
+        np.testing.assert_allclose(mine[:, 0], usual, rtol=0, atol=TOLERANCE * max(1, float(np.ptp(usual))))
 
 
 def test_weights_with_and_without_other_answers_have_the_same_graph():

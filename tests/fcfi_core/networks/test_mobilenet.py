@@ -48,8 +48,10 @@ def test_other_answers_start_from_the_usual_one_and_leave_it_alone(network):
     usual = network.decode(encoding, feedback, points, newest, 0.0).logits
     assert torch.equal(several.decode(encoding, feedback, points, newest, 0.0).logits, usual)
     disks = disk_maps(points, 96, 96, several.disk_radius)
-    others = several.answer_otherwise(encoding, feedback, disks, newest)
-    assert others.shape == (1, 3, 96, 96)
+    answers = several.first_answers(encoding, feedback, disks, newest)
+    assert answers.shape == (1, 4, 96, 96)
+    assert torch.equal(answers[:, :1], usual)
+    others = answers[:, 1:]
     # The refinement at stride 2 has learnt nothing yet, so they agree but for how they are enlarged.
     assert torch.allclose(others, usual.expand_as(others), atol=0.2)
 
@@ -57,4 +59,4 @@ def test_other_answers_start_from_the_usual_one_and_leave_it_alone(network):
 def test_a_network_of_one_answer_says_so(network):
     assert network.other_answers == 0
     with pytest.raises(NotImplementedError, match="one answer"):
-        InteractiveNetwork.answer_otherwise(network, None, None, None, None)
+        InteractiveNetwork.first_answers(network, None, None, None, None)

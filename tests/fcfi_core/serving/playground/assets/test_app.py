@@ -81,7 +81,7 @@ def test_every_answer_to_choose_from_has_its_key(driver, served, tmp_path):
     driver.get(served)
     visitor = Visitor(driver, tmp_path)
     visitor.open_sample("coffee.jpg")
-    visitor.click(0.45, 0.55, clicks=1)
+    visitor.click(0.6, 0.55, clicks=1)
     visitor.until(lambda: visitor["choice-panel"].is_displayed())
     count = len(driver.find_elements(By.CSS_SELECTOR, "#choices button"))
     assert count == 4  # the usual one, two of the network's own, and a look at a quarter
