@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fcfi_core.axes import Map
 from fcfi_core.errors import SettingsError
+from fcfi_core.masks import box_of
 
 Numbers = NDArray[np.float64]
 
@@ -132,6 +133,24 @@ class Rating:
         return expected
 
 
+def expected_overlap(view: Map, mask: NDArray[np.bool_]) -> float:
+    """Return the intersection over union with the truth that the probabilities themselves promise, 0..1.
+
+    If every pixel belongs to the object independently with its probability p, the mask M meets it in
+    sum(p over M) pixels on average, and their union has the area of M and sum(p outside M) more. The
+    quotient is 1 for a mask without doubt, falls with every doubtful pixel inside or outside, and is 0 for an
+    empty mask.
+
+    Args:
+        view: (h, w) float32 probabilities.
+        mask: (h, w) bool.
+    """
+    hits = float(view.sum(where=mask, dtype=np.float64))
+    missed = float(view.sum(where=~mask, dtype=np.float64))
+    area = float(mask.sum())
+    return hits / (area + missed) if area else 0.0
+
+
 def likeliest(confidences: Numbers) -> NDArray[np.int64]:
     """Return the index of the answer to give, of each row of ``confidences``, (N, K); the first is usual."""
     given: NDArray[np.int64] = np.argmax(confidences - MARGIN * (np.arange(confidences.shape[1]) > 0), axis=1)
@@ -165,30 +184,26 @@ def described(views: Sequence[Map], place: tuple[int, int], threshold: float) ->
 
 def _alone(view: Map, mask: NDArray[np.bool_], place: tuple[int, int]) -> tuple[float, ...]:
     """Return the :data:`FEATURES` of one mask with the click at ``place``, (row, column)."""
-    area, pixels = int(np.count_nonzero(mask)), mask.size
-    if not area:
+    box, area, pixels = box_of(mask), int(np.count_nonzero(mask)), mask.size
+    if box is None:
         return (0, np.log(_LEAST), 0, 1, 0, 0, 0, 0, 0, 0, 0)
-    inside = float(view.sum(where=mask, dtype=np.float64))
-    outside = float(view.sum(where=~mask, dtype=np.float64))
     small = mask.view(np.uint8)
     _, _, parts, _ = cv2.connectedComponentsWithStats(small, connectivity=8)
     depth = cv2.distanceTransform(small, cv2.DIST_L2, 3)
     edge = np.count_nonzero(cv2.morphologyEx(small, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)))
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = int(rows[-1] - rows[0] + 1) * int(columns[-1] - columns[0] + 1)
     moments = cv2.moments(small, binaryImage=True)
     middle = moments["m01"] / moments["m00"], moments["m10"] / moments["m00"]
     border = np.concatenate((mask[0], mask[-1], mask[:, 0], mask[:, -1]))
     return (
-        inside / (area + outside),
+        expected_overlap(view, mask),
         float(np.log(area / pixels + _LEAST)),
-        inside / area,
+        float(view.mean(where=mask, dtype=np.float64)),
         min(cv2.countNonZero(cv2.inRange(view, 0.2, 0.8)) / area, 2.0),
         float(parts[1:, cv2.CC_STAT_AREA].max()) / area,
         float(border.mean()),
         float(np.sqrt(area) / (edge + 1)),
-        area / box,
-        box / pixels,
+        area / (box.width * box.height),
+        box.width * box.height / pixels,
         min(float(np.hypot(middle[0] - place[0], middle[1] - place[1]) / np.sqrt(area)), 3.0),
         float(depth[place]) / max(float(depth.max()), 1.0),
     )

@@ -21,6 +21,7 @@ from fcfi_core.images import LoadedImage
 from fcfi_core.masks import Polygons, coco, cutting, cvat, label_studio
 from fcfi_core.masks.finish import USUAL, Finish
 from fcfi_core.masks.partition import partition
+from fcfi_core.rating import expected_overlap
 from fcfi_core.regions import Region
 from fcfi_core.suggestions import Suggestion, suggestion
 
@@ -204,19 +205,13 @@ class Result:
         """How good the mask probably is, 0..1: the expected intersection over union with the truth.
 
         After a first click it is what answers that look like this one had on photos with known masks
-        (:mod:`fcfi_core.rating`). Elsewhere it follows from the probabilities: if every pixel belongs to the
-        object independently with its probability p, the mask M meets it in sum(p over M) pixels on average,
-        and their union has the area of M and sum(p outside M) more. The quotient is 1 for a mask without
-        doubt, falls with every doubtful pixel inside or outside, and is 0 for an empty mask. It ranks masks
-        of one model; as an absolute figure it is as honest as the probabilities.
+        (:mod:`fcfi_core.rating`). Elsewhere it follows from the probabilities
+        (:func:`~fcfi_core.rating.expected_overlap`): it ranks masks of one model; as an absolute figure it is
+        as honest as the probabilities.
         """
         if self.rated is not None:
             return self.rated
-        inside = self.view > self.threshold
-        hits = float(self.view.sum(where=inside, dtype=np.float64))
-        missed = float(self.view.sum(where=~inside, dtype=np.float64))
-        area = float(inside.sum())
-        return hits / (area + missed) if area else 0.0
+        return expected_overlap(self.view, self.view > self.threshold)
 
     @cached_property
     def suggestion(self) -> Suggestion | None:

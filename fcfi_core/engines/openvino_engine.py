@@ -105,7 +105,9 @@ class OpenVinoEngine:
         asked_first = [name for name in asked if name not in ("feedback", "gate")]
         kept = {name: array for name, array in folded.items() if name not in self._encoder.weights}
         kept = kept if self.other_answers else {}
-        self._make_first: Callable[[], _Part] = lambda: part(graphs.FIRST, asked_first, ["logits"], kept)
+        self._make_first: Callable[[], _Part] | None = lambda: part(
+            graphs.FIRST, asked_first, ["logits"], kept
+        )
         self._first: _Part | None = None
 
     @in_own_thread
@@ -145,8 +147,10 @@ class OpenVinoEngine:
         self, encoded: Encoded, size: tuple[int, int], points: Array, new_points: NDArray[np.int64]
     ) -> Array:
         """See :class:`~fcfi_core.engines.base.SeveralAnswers`."""
-        if self._first is None:
+        if self._make_first is not None:
             self._first = self._make_first()
+            self._make_first = None  # nor do the weights wait any longer
+        assert self._first is not None
         asked = self._asked(encoded, size, points, new_points)
         return np.concatenate([self._first(sample)[0] for sample in asked])
 

@@ -79,9 +79,9 @@ def test_whatever_the_answer_its_description_is_finite(probability, down, along)
     assert np.isfinite(found).all()
 
 
-def a_rating(random=np.random.default_rng(0)):  # noqa: B008
+def a_rating():
     """Fitted to answers whose worth is the seventh of their numbers."""
-    descriptions = random.random((400, COUNT, len(FEATURES) + COUNT), np.float32)
+    descriptions = np.random.default_rng(0).random((400, COUNT, len(FEATURES) + COUNT), np.float32)
     return Rating.fitted(descriptions, descriptions[:, :, 6].astype(np.float64)), descriptions
 
 
