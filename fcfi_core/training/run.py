@@ -182,6 +182,11 @@ def prepare(
         DataError, WeightsError, SettingsError: naming what cannot be used.
     """
     device = settled(configuration)
+    if device.type == "cpu" and configuration.precision == "bfloat16" and _lacks_bfloat16():
+        report(
+            "this processor has no bfloat16 units, so steps take many times as long as in float32; give "
+            "'precision = \"float32\"' for a new run, or go on with this one where there are such units"
+        )
     development: Sequence[Photo] = ()
     if photos is None:
         photos, development = _read_sources(configuration, report)
@@ -222,6 +227,14 @@ def settled(configuration: TrainingConfiguration) -> torch.device:
         torch.set_num_threads(configuration.threads or container_share())
     torch.manual_seed(configuration.seed)
     return device
+
+
+def _lacks_bfloat16() -> bool:
+    """Return whether this is a known processor that must do without; older releases of torch cannot tell."""
+    abilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return abilities.get("architecture") == "x86_64" and not (
+        abilities.get("avx512_bf16") or abilities.get("amx_bf16")
+    )
 
 
 def _read_files(configuration: TrainingConfiguration) -> list[Path]:

@@ -207,6 +207,18 @@ def test_a_checkpoint_of_something_else_is_named(configuration, tmp_path):
         prepare(configuration, lambda line: None)
 
 
+@pytest.mark.parametrize(
+    ("precision", "units", "told"),
+    [("bfloat16", False, True), ("bfloat16", True, False), ("float32", False, False)],
+)
+def test_a_processor_without_bfloat16_is_told(configuration, monkeypatch, precision, units, told):
+    abilities = {"architecture": "x86_64", "avx512_bf16": units, "amx_bf16": False}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
+    lines = []
+    prepare(replace(configuration, precision=precision), lines.append)
+    assert any("no bfloat16 units" in line for line in lines) == told
+
+
 def test_files_of_a_checkpoint_are_small_and_old_ones_go(monkeypatch, tmp_path):
     monkeypatch.setattr(state, "PART_BYTES", 1000)
     values = torch.arange(2000, dtype=torch.float32)
