@@ -13,6 +13,7 @@ from fcfi_core.model import Model
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.predictor import Predictor
 from fcfi_core.protocol import Protocol
+from fcfi_core.rating import Rating
 from fcfi_core.training.photos import IGNORED, Photo
 
 TARGETS = (0.80, 0.85, 0.90)
@@ -55,12 +56,16 @@ def clicks_needed(
     protocol: Protocol | None = None,
     device: str = "auto",
     threads: int | None = None,
+    rating: Rating | None = None,
 ) -> dict[str, float]:
     """Return the click metrics of ``network`` on ``samples``, at most 10 clicks an object.
 
-    The names are those of :func:`fcfi_core.evaluation.metrics.evaluate` (``noc@85`` and so on).
+    The names are those of :func:`fcfi_core.evaluation.metrics.evaluate` (``noc@85`` and so on). With a
+    ``rating`` the network gives the likeliest of its answers to a first click, as it does in use.
     """
-    model = Model.from_network(network, variant=variant, protocol=protocol, device=device, threads=threads)
+    model = Model.from_network(
+        network, variant=variant, protocol=protocol, device=device, threads=threads, rating=rating
+    )
     return clicks_with(model, samples)
 
 

@@ -33,8 +33,9 @@ from fcfi_core.click_log import read
 from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.datasets.samples import Sample
 from fcfi_core.errors import DataError
-from fcfi_core.model import protocol_of
+from fcfi_core.model import protocol_of, rating_of
 from fcfi_core.protocol import Protocol
+from fcfi_core.rating import Rating
 from fcfi_core.training.configuration import (
     OptimizerConfiguration,
     PhaseConfiguration,
@@ -169,7 +170,7 @@ def fine_tune(
     path = resolve(start)
     outputs.require_apart((out / name for name in _WRITTEN), (path, Path(source.path), clicks))
     old = read_checkpoint(path)
-    protocol = protocol_of(old, path)
+    protocol, rating = protocol_of(old, path), rating_of(old, path)
     photos = read_source(source, 0, _LONGEST_SIDE, report)
     if len(photos) < _FEWEST_PHOTOS:
         raise DataError(
@@ -193,7 +194,7 @@ def fine_tune(
     measurements = []
     for mixture in (0.0, *MIXTURES):
         state = mixed(old.state, new, mixture)
-        found = _measured(old, protocol, state, mixture, team, others, options)
+        found = _measured(old, protocol, rating, state, mixture, team, others, options)
         measurements.append(found)
         report(
             f"{mixture:.0%} new: team {found.team:.3f}, "
@@ -294,6 +295,7 @@ def _configuration(
 def _measured(
     old: Checkpoint,
     protocol: Protocol,
+    rating: Rating | None,
     state: dict[str, Tensor],
     share: float,
     team: Sequence[Sample],
@@ -310,6 +312,7 @@ def _measured(
             protocol=protocol,
             device=options.device,
             threads=options.threads or None,
+            rating=rating,
         )
         for name, samples in (("team", team), ("reference", reference))
     }

@@ -40,6 +40,7 @@ from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.pyramid import Encoder
 from fcfi_core.networks.registry import build
 from fcfi_core.protocol import Protocol, product
+from fcfi_core.rating import Rating
 from fcfi_core.training.configuration import SourceConfiguration, TrainingConfiguration
 from fcfi_core.training.crops import CropSampler
 from fcfi_core.training.development import clicks_needed, development_samples
@@ -134,6 +135,7 @@ class Run:
             protocol=Protocol.from_dict(self.header["protocol"]),
             device=configuration.device,
             threads=configuration.threads or None,
+            rating=Rating.from_dict(self.header["rating"]) if "rating" in self.header else None,
         )
         measured = {
             f"development_{name}": figures[name] for name in ("noc@80", "noc@85", "noc@90", "iou@1", "iou@3")

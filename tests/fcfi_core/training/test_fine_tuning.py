@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,12 +18,14 @@ from fcfi_core.datasets.left_out import LeftOut
 from fcfi_core.datasets.opening import open_dataset
 from fcfi_core.errors import DataError, SettingsError, WeightsError
 from fcfi_core.masks import RAW, innermost
+from fcfi_core.model import protocol_of, rating_of
 from fcfi_core.networks.registry import build
 from fcfi_core.training import fine_tuning, run
 from fcfi_core.training.configuration import SourceConfiguration
+from fcfi_core.training.development import clicks_with, development_samples
 from fcfi_core.training.fine_tuning import FineTuningOptions, fine_tune, mixed, split_by_pixels
 from fcfi_core.training.gate import Measurement
-from fcfi_core.training.photos import make_photo
+from fcfi_core.training.photos import make_photo, read_photos
 from fcfi_core.training.state import saved_step
 
 ARGUMENTS = {"width": 16, "decoder_width": 16, "middle_channels": 8}
@@ -126,6 +129,20 @@ def test_two_rounds_and_a_refusal_from_start_to_finish(photo_folder, tmp_path):
     assert refused.weights is None
     assert not first.weights.exists()
     assert "refused: team IoU below" in refused.table()
+
+
+def test_the_gate_measures_what_the_weights_do_in_use():
+    path = resolve("default")
+    old = read_checkpoint(path)
+    samples = development_samples(read_photos(open_dataset(fine_tuning.REFERENCE), 0, 256), 3)
+    options = FineTuningOptions(device="cpu", threads=1)
+    rating = rating_of(old, path)
+    found = fine_tuning._measured(
+        old, protocol_of(old, path), rating, old.state, 0.0, samples[:1], samples, options
+    )
+    model = load_model("default", engine="torch", device="cpu", threads=1)
+    assert found.figures["reference"] == pytest.approx(clicks_with(model, samples))
+    assert found.figures["reference"] != pytest.approx(clicks_with(replace(model, rating=None), samples))
 
 
 def test_real_clicks_of_a_log_are_trained_on(photo_folder, tmp_path):
