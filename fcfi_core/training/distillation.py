@@ -154,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     configuration = load_configuration(arguments.configuration)
     teacher_file = resolve(arguments.teacher)
     require_writable(arguments.out, "OUT", (".safetensors",), [arguments.configuration, teacher_file])
-    settled(configuration)
+    settled(configuration, print)
     checkpoint = read_checkpoint(teacher_file)
     teacher = checkpoint.network()
     network, header = starting_network(

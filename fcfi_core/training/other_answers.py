@@ -154,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     configuration = load_configuration(arguments.configuration)
     weights = resolve(arguments.weights)
     require_writable(arguments.out, "OUT", (".safetensors",), [arguments.configuration, weights])
-    settled(configuration)
+    settled(configuration, print)
     checkpoint = read_checkpoint(weights)
     header = {**checkpoint.header, "arguments": {**checkpoint.arguments, "other_answers": COUNT}}
     header.pop("rating", None)  # of other answers than these

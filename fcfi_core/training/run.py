@@ -183,12 +183,7 @@ def prepare(
     Raises:
         DataError, WeightsError, SettingsError: naming what cannot be used.
     """
-    device = settled(configuration)
-    if device.type == "cpu" and configuration.precision == "bfloat16" and _lacks_bfloat16():
-        report(
-            "this processor has no bfloat16 units, so steps take many times as long as in float32; give "
-            "'precision = \"float32\"' for a new run, or go on with this one where there are such units"
-        )
+    device = settled(configuration, report)
     development: Sequence[Photo] = ()
     if photos is None:
         photos, development = _read_sources(configuration, report)
@@ -222,11 +217,19 @@ def prepare(
     )
 
 
-def settled(configuration: TrainingConfiguration) -> torch.device:
-    """Return the device of ``configuration``, with torch's seed, and its threads on a CPU, as it says."""
+def settled(configuration: TrainingConfiguration, report: Callable[[str], None]) -> torch.device:
+    """Return the device of ``configuration``, with torch's seed, and its threads on a CPU, as it says.
+
+    ``report`` is told where it will be slow.
+    """
     device = choose_device(configuration.device)
     if device.type == "cpu":
         torch.set_num_threads(configuration.threads or container_share())
+        if configuration.precision == "bfloat16" and _lacks_bfloat16():
+            report(
+                "this processor has no bfloat16 units, so steps take many times as long as in float32; give "
+                "'precision = \"float32\"' for a new run, or go on with this one where there are such units"
+            )
     torch.manual_seed(configuration.seed)
     return device
 
