@@ -35,7 +35,7 @@ from fcfi_core.datasets.split import is_held_out
 from fcfi_core.engines.threads import container_share
 from fcfi_core.engines.torch_engine import choose_device
 from fcfi_core.errors import DataError, SettingsError, WeightsError
-from fcfi_core.model import protocol_of
+from fcfi_core.model import protocol_of, rating_of
 from fcfi_core.networks.base import InteractiveNetwork
 from fcfi_core.networks.pyramid import Encoder
 from fcfi_core.networks.registry import build
@@ -342,7 +342,7 @@ def starting_network(configuration: TrainingConfiguration) -> tuple[InteractiveN
                 f"{configuration.arguments}; leave them out."
             )
         header.update(arguments=arguments, protocol=protocol_of(checkpoint, path).to_dict())
-        if "rating" in checkpoint.header:
+        if rating_of(checkpoint, path) is not None:
             header["rating"] = checkpoint.header["rating"]
         return checkpoint.network(), header
     network = build(configuration.variant, **configuration.arguments)

@@ -13,7 +13,9 @@ import torch
 from PIL import Image
 
 from fcfi_core import Predictor, load_model, outputs
+from fcfi_core.checkpoints.files import write_checkpoint
 from fcfi_core.errors import DataError, SettingsError, WeightsError
+from fcfi_core.networks.registry import build
 from fcfi_core.training import state
 from fcfi_core.training.configuration import (
     LossConfiguration,
@@ -217,6 +219,14 @@ def test_a_processor_without_bfloat16_is_told(configuration, monkeypatch, precis
     lines = []
     prepare(replace(configuration, precision=precision), lines.append)
     assert any("no bfloat16 units" in line for line in lines) == told
+
+
+def test_a_rating_that_cannot_be_used_is_named_before_training(configuration, tmp_path):
+    network = build("mobilenetv2", **configuration.arguments)
+    header = {"variant": "mobilenetv2", "arguments": configuration.arguments, "rating": {"features": []}}
+    write_checkpoint(tmp_path / "old.safetensors", network.state_dict(), header)
+    with pytest.raises(WeightsError, match="the rating cannot be used"):
+        prepare(replace(configuration, start=str(tmp_path / "old.safetensors")), lambda line: None)
 
 
 def test_files_of_a_checkpoint_are_small_and_old_ones_go(monkeypatch, tmp_path):
